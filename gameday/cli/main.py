@@ -1,0 +1,104 @@
+"""The command line's root. Every command's module is imported only when that command is called.
+
+`gameday --help` must stay quick, so the one-line summaries stand here and not in the modules; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import click
+
+from gameday import __version__
+from gameday.errors import GamedayError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (module:attribute, summary)
+    "demo": ("gameday.cli.demo:demo", "Run a whole game day on this machine, sandbox included."),
+    "new": ("gameday.cli.new:new", "Write a new scenario file to start from."),
+    "validate": (
+        "gameday.cli.validate:validate",
+        "Check scenario files; say what is wrong, where, and the right word.",
+    ),
+    "preview": ("gameday.cli.preview:preview", "Say what exactly a scenario would touch; touch nothing."),
+    "run": ("gameday.cli.run:run", "Run a scenario as an exercise."),
+    "watch": ("gameday.cli.watch:watch", "Open the console of a running exercise again."),
+    "mark": ("gameday.cli.respond:mark", "Stamp a milestone."),
+    "note": ("gameday.cli.respond:note", "Write down an observation, a decision, an update."),
+    "inject": ("gameday.cli.respond:inject", "Release an entry of the timeline now."),
+    "pause": ("gameday.cli.respond:pause", "Freeze the script; safety goes on."),
+    "continue": ("gameday.cli.respond:continue_", "Go on after a pause or an interruption."),
+    "close": ("gameday.cli.respond:close", "End an attended exercise."),
+    "abort": ("gameday.cli.respond:abort", "Stop the exercise and undo every fault, now."),
+    "recover": ("gameday.cli.recover:recover", "Undo whatever the journal knows of and is not recovered."),
+    "list": ("gameday.cli.history:list_", "List exercises."),
+    "show": ("gameday.cli.history:show", "Show one exercise."),
+    "report": ("gameday.cli.report:report", "Write the debrief of an exercise."),
+    "action": ("gameday.cli.action:action", "Add, close and list action items."),
+    "schema": ("gameday.cli.schema:schema", "Print the JSON Schema of scenario files."),
+    "sandbox": ("gameday.sandbox.commands:sandbox", "Bring the sandbox up, look at it, respond in it."),
+    "doctor": ("gameday.cli.doctor:doctor", "Check this machine, the settings and the store."),
+}
+
+
+class Root(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"There is no command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gameday")
+def root() -> None:
+    """Rehearse a bad day: script it, break it, respond, stop it, debrief it.
+
+    Exit codes: 0 done as hoped, 1 a hypothesis or expectation failed, 2 invalid input, 3 aborted, 4 a fault is not
+    recovered, 5 refused before anything was touched.
+    """
+
+
+def main() -> int:
+    """Run the command; the exit code. Errors that are meant for people are shown without a traceback."""
+    try:
+        result = root.main(standalone_mode=False)
+        return int(result) if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except GamedayError as error:
+        click.echo(f"gameday: {error}", err=True)
+        return int(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`gameday list | head`); nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141

@@ -1,0 +1,153 @@
+"""The shapes that pass between the engine and everything outside: faults, probes, workers, targets.
+
+Data and protocols only. Adapters (faults/, probes/, targets/) implement them, cli/ wires them, the engine never
+imports an adapter. All shapes travel as JSON, since they cross process borders and stand in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+Json = Any
+"""A value that `json.dumps` takes: None, bool, int, float, str, list, dict with str keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One function to run in a worker: a dotted name `package.module:function`, keyword arguments, a time limit.
+
+    The function is synchronous, takes JSON values and returns one; it raises to say that it failed.
+    """
+
+    name: str
+    args: dict[str, Json] = field(default_factory=dict)
+    timeout: float = 10.0
+    """Seconds after which the worker's whole process group is killed."""
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Call:
+        return cls(name=data["name"], args=dict(data.get("args", {})), timeout=float(data.get("timeout", 10.0)))
+
+
+def _call(data: Mapping[str, Json] | None) -> Call | None:
+    return None if data is None else Call.from_json(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one fault will do, with its targets resolved: all that inject, undo and both verifications need.
+
+    `effective` and `recovered` are polled: their functions return `{"holds": bool, "evidence": str}`.
+    `undo` is idempotent and legal at every moment from arming on, even if nothing was injected.
+    """
+
+    summary: str
+    """One line for people, e.g. `latency 800 ms ± 100 ms on payments`."""
+    targets: tuple[str, ...]
+    """What is touched, by name: `checkout-1 (pid 4711)`, `proxy payments`."""
+    objects: tuple[str, ...]
+    """Keys of the things changed; undos of faults that share one run newest first."""
+    inject: Call
+    undo: Call | None = None
+    effective: Call | None = None
+    recovered: Call | None = None
+    commands: tuple[str, ...] = ()
+    """Shell lines that undo the fault by hand, ready to paste."""
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Plan:
+        inject = _call(data["inject"])
+        assert inject is not None
+        return cls(
+            summary=data["summary"],
+            targets=tuple(data["targets"]),
+            objects=tuple(data["objects"]),
+            inject=inject,
+            undo=_call(data.get("undo")),
+            effective=_call(data.get("effective")),
+            recovered=_call(data.get("recovered")),
+            commands=tuple(data.get("commands", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """How one kind of target does a fault.
+
+    `plan` names a function `plan(target, params, context) -> dict` (a `Plan` as JSON) that only reads:
+    `target` is `TargetInfo.to_json()`, `params` the fault's validated parameters (durations in seconds),
+    `context` a dict with `exercise`, `fault` (its entry's id), `seed` (int), `duration` (s or None), and the limits `pods`
+    and `percent` (or None).
+    It raises `ValueError` where the fault can't be done within the limits, naming what and why.
+    """
+
+    plan: str
+    touches: str
+    undone_by: str
+    effective_when: str
+    recovered_when: str
+    permissions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetInfo:
+    """A target as faults and probes see it, resolved once when the exercise starts. Holds no secret."""
+
+    name: str
+    kind: Literal["none", "sandbox", "toxiproxy", "kubernetes"]
+    environment: str
+    names: dict[str, str] = field(default_factory=dict)
+    """What `${name}` stands for: addresses of services, `prometheus`, `alertmanager`, `metrics`."""
+    services: tuple[str, ...] = ()
+    measures: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """Name -> a probe as a scenario would write it, e.g. {"metrics": {"name": "shop_error_rate"}}."""
+    settings: dict[str, Json] = field(default_factory=dict)
+    """What the kind's own adapters need, e.g. {"control": url, "proxy": url, "state_dir": path}."""
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> TargetInfo:
+        return cls(**{**data, "services": tuple(data.get("services", ()))})
+
+
+AnswerKind = Literal["value", "unreachable", "no_data", "nan", "many", "error"]
+"""`error`: something answered, and it can't be read as an answer (HTML where JSON was due, too large …)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a probe brought back. Never an exception: whatever comes back is an answer or no answer."""
+
+    kind: AnswerKind
+    value: Json = None
+    detail: str = ""
+    """What a person would want to read beside it: the reason there is no value, the reply's first characters."""
+    status: int | None = None
+    """HTTP status code where there was one."""
+    took: float = 0.0
+    """Seconds from asking to having it."""
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Answer:
+        return cls(**data)
+
+
+class Prober(Protocol):
+    """Asks one probe. `probe` is a `Probing` model dumped to JSON with names resolved; bounded by its own timeout."""
+
+    async def ask(self, probe: Mapping[str, Json]) -> Answer: ...
+
+    async def close(self) -> None: ...

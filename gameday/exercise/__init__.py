@@ -1,0 +1,1 @@
+"""What happened: events, the fold over them, timings. Pure."""

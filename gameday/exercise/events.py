@@ -1,0 +1,390 @@
+"""Everything that can happen in an exercise, one frozen class each; the journal is a list of these.
+
+Fields are JSON values only, so that an event survives any store. An event is never changed or deleted: a correction is
+a new event that names the old one by its sequence number. Times are the envelope's (`Record`); a field called
+`..._clock` holds seconds on the exercise's clock.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+
+# --- the exercise itself -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ExerciseStarted(Event):
+    """The first event of every journal: carries all that is needed to read the rest."""
+
+    exercise: str
+    name: str
+    """The scenario file's stem, e.g. `payment-outage`."""
+    path: str
+    scenario: dict[str, Json]
+    """The scenario as JSON with parameters and target names filled in; secrets only as references."""
+    scenario_hash: str
+    """sha256 of the file's bytes, hex."""
+    target: dict[str, Json]
+    """`TargetInfo` as JSON."""
+    attended: bool
+    seed: int
+    boot: float
+    """CLOCK_BOOTTIME at clock zero, seconds."""
+    boot_id: str
+    """Which boot that clock belongs to; on another boot the wall clock takes over."""
+    parameters: dict[str, Json] = field(default_factory=dict)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStarted(Event):
+    pid: int
+    guardian: int
+    host: str
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLost(Event):
+    """The guardian, or `gameday recover`, found the engine dead or frozen and took over."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianLost(Event):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolesChanged(Event):
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyStateBegan(Event):
+    phase: Literal["before", "after"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAnswered(Event):
+    phase: Literal["before", "after"]
+    index: int
+    name: str
+    held: bool
+    answer: dict[str, Json]
+    """`Answer` as JSON."""
+    wanted: str
+    """The tolerance in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyStateJudged(Event):
+    phase: Literal["before", "after"]
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineStarted(Event):
+    """`at:` counts from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Event):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continued(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJumped(Event):
+    """The machine was suspended for about this many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequested(Event):
+    """The facilitator closes the exercise; what still lives is undone first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExerciseEnded(Event):
+    """The last event of the run itself; only follow-up (notes, actions) may come after it."""
+
+    verdict: Literal["completed", "failed", "aborted", "leaked", "refused"]
+    exit_code: int
+    reason: str
+
+
+# --- the script ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EntryReleased(Event):
+    """The facilitator let a `manual` (or a waiting) entry go now."""
+
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySkipped(Event):
+    entry: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InjectDelivered(Event):
+    entry: str
+    text: str
+    audience: list[str] = field(default_factory=list)
+    due_clock: float | None = None
+    """When it was due; None for a manual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class HintGiven(Event):
+    entry: str
+    text: str
+
+
+# --- faults: planned → armed → injecting → effective → undoing → recovered | leaked -----------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlanned(Event):
+    """The fault is due: its targets are being resolved. Nothing is touched yet."""
+
+    entry: str
+    fault: str
+    due_clock: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRefused(Event):
+    """It could not be planned or armed; nothing was touched."""
+
+    entry: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultArmed(Event):
+    """Durable before anything is touched: with `plan` alone the fault can be undone and verified."""
+
+    entry: str
+    fault: str
+    plan: dict[str, Json]
+    """`Plan` as JSON."""
+    one_shot: bool
+    duration: float | None
+    """Seconds it may live once effective; None for a one-shot."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultInjecting(Event):
+    entry: str
+    pid: int = 0
+    """Process group of the inject worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultInjected(Event):
+    """The injection returned. Whether it took hold is another question."""
+
+    entry: str
+    output: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultFailed(Event):
+    """The injection failed, or did not take hold (`not effective`); it is undone all the same."""
+
+    entry: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEffective(Event):
+    entry: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultUndoing(Event):
+    entry: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSent(Event):
+    entry: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class UndoFailed(Event):
+    """One attempt failed; another follows until the recovery limit."""
+
+    entry: str
+    attempt: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRecovered(Event):
+    entry: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultLeaked(Event):
+    """Undo failed for good: somebody has to act, with `commands`."""
+
+    entry: str
+    error: str
+    commands: list[str] = field(default_factory=list)
+
+
+# --- what the machines saw -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSampled(Event):
+    """One answer to one abort condition. `breaching` is on its way to tripping (`for:` / `consecutive:`)."""
+
+    name: str
+    state: Literal["ok", "breaching", "tripped", "held"]
+    value: Json = None
+    answer: str = "value"
+    """`Answer.kind`."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AbortBegan(Event):
+    """Undo was sent before this was written. `seen_clock`: when the answer with the breach was in hand."""
+
+    reason: str
+    by: str
+    condition: str | None = None
+    seen_clock: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSeen(Event):
+    alert: str
+    state: Literal["firing", "resolved"]
+    summary: str = ""
+    starts_at: float | None = None
+    """Wall time the alert's source gives for its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationJudged(Event):
+    """`index` in the scenario's `expect`, from 0. `took`: seconds from its base milestone, pause included."""
+
+    index: int
+    state: Literal["met", "late", "missed", "not_observed"]
+    detail: str = ""
+    took: float | None = None
+
+
+# --- what the people did -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneReached(Event):
+    milestone: str
+    partial: bool = False
+    note: str = ""
+    detection: str | None = None
+    """For `detected`: what saw it first: monitoring, user, person."""
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneWithdrawn(Event):
+    """`stamp`: sequence number of the `MilestoneReached` that was a mistake."""
+
+    stamp: int
+    reason: str = ""
+
+
+NoteClass = Literal["unclassified", "observation", "decision", "update", "evidence", "surprise", "role"]
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTaken(Event):
+    text: str
+    category: NoteClass = "unclassified"
+    audience: str = ""
+    """With category `update`: whom it went to."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteClassified(Event):
+    note: int
+    """Sequence number of the `NoteTaken`."""
+    category: NoteClass
+
+
+@dataclass(frozen=True, slots=True)
+class RoleTaken(Event):
+    role: str
+    who: str
+
+
+# --- what came out -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ActionAdded(Event):
+    action: str
+    """Short id, `A1`, `A2` … within the exercise."""
+    what: str
+    owner: str
+    due: str
+    """ISO date."""
+    verify: str = ""
+    """How somebody will know that it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionClosed(Event):
+    action: str
+    how: str = ""
+
+
+def kind_of(event: Event | type[Event]) -> str:
+    """The name under which an event stands in the journal: `FaultArmed` -> `fault_armed`."""
+    return _KINDS[event if isinstance(event, type) else type(event)]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+REGISTRY: dict[str, type[Event]] = {
+    _snake(name): thing
+    for name, thing in list(globals().items())
+    if isinstance(thing, type) and issubclass(thing, Event) and thing is not Event
+}
+_KINDS: dict[type[Event], str] = {cls: kind for kind, cls in REGISTRY.items()}

@@ -1,0 +1,219 @@
+"""The state of an exercise: frozen values that `fold` makes out of events. No I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from gameday.scenario.models import Scenario
+
+Json = Any
+Stage = Literal["planned", "armed", "injecting", "effective", "undoing", "recovered", "leaked", "refused"]
+LIVE: frozenset[str] = frozenset({"armed", "injecting", "effective", "undoing"})
+"""Stages in which the target may be disturbed."""
+
+Phase = Literal["new", "before", "ready", "running", "aborting", "after", "open", "interrupted", "ended"]
+"""`before`/`after`: steady state being checked; `ready`: it held, or not, nothing started yet;
+`open`: through, waits for the facilitator to close; `interrupted`: the engine died, everything was undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time: `wall` in unix seconds UTC, `clock` in seconds on the exercise's clock."""
+
+    wall: float
+    clock: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaultState:
+    entry: str
+    name: str
+    stage: Stage = "planned"
+    summary: str = ""
+    targets: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    one_shot: bool = False
+    duration: float | None = None
+    plan: dict[str, Json] | None = None
+    planned: Moment | None = None
+    armed: Moment | None = None
+    injecting: Moment | None = None
+    effective: Moment | None = None
+    undo_sent: Moment | None = None
+    """The first one."""
+    ended: Moment | None = None
+    """Recovered, leaked or refused."""
+    attempts: int = 0
+    undo_reason: str = ""
+    evidence: str = ""
+    error: str = ""
+    commands: tuple[str, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        return self.stage in LIVE
+
+
+EntryStage = Literal["pending", "released", "started", "done", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryState:
+    entry: str
+    stage: EntryStage = "pending"
+    done: Moment | None = None
+    """An inject was delivered; a fault has recovered, leaked or was refused."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A milestone as reached. Several may stand for one milestone; see `Exercise.milestone`."""
+
+    seq: int
+    milestone: str
+    at: Moment
+    recorded: float
+    partial: bool
+    source: str
+    actor: str
+    note: str = ""
+    detection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    seq: int
+    at: Moment
+    text: str
+    category: str
+    audience: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionState:
+    name: str
+    state: Literal["unknown", "ok", "breaching", "tripped", "held"] = "unknown"
+    value: Json = None
+    answer: str = ""
+    detail: str = ""
+    at: Moment | None = None
+    since: Moment | None = None
+    """When the present state began."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationState:
+    index: int
+    state: Literal["pending", "met", "late", "missed", "not_observed"] = "pending"
+    detail: str = ""
+    took: float | None = None
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    alert: str
+    state: Literal["firing", "resolved"]
+    at: Moment
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    at: Moment
+    reason: str
+    by: str
+    condition: str | None
+    seen: float | None
+    """Clock at which the breach was in hand; None where a person aborted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItem:
+    action: str
+    what: str
+    owner: str
+    due: str
+    verify: str
+    added: Moment
+    closed: Moment | None = None
+    how: str = ""
+
+
+def _empty() -> Any:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """Everything that is known after some prefix of the journal. Mappings are read-only and in order of appearance."""
+
+    id: str = ""
+    name: str = ""
+    scenario: Scenario | None = None
+    target: dict[str, Json] = field(default_factory=dict)
+    attended: bool = False
+    seed: int = 0
+    phase: Phase = "new"
+    started: Moment | None = None
+    timeline_started: Moment | None = None
+    ended: Moment | None = None
+    verdict: str | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    last_seq: int = 0
+    epoch: int = 0
+    engine_pid: int | None = None
+    guardian_pid: int | None = None
+    host: str = ""
+    consoles: int = 0
+    consoles_since: Moment | None = None
+    """When the number of attached consoles last changed."""
+    paused: Moment | None = None
+    pauses: tuple[tuple[float, float], ...] = ()
+    """Finished pauses as clock intervals."""
+    entries: MappingProxyType[str, EntryState] = field(default_factory=_empty)
+    faults: MappingProxyType[str, FaultState] = field(default_factory=_empty)
+    conditions: MappingProxyType[str, ConditionState] = field(default_factory=_empty)
+    expectations: tuple[ExpectationState, ...] = ()
+    alerts: MappingProxyType[str, AlertState] = field(default_factory=_empty)
+    stamps: tuple[Stamp, ...] = ()
+    """Not withdrawn, in order of recording."""
+    notes: tuple[Note, ...] = ()
+    hints: tuple[tuple[str, Moment], ...] = ()
+    roles: MappingProxyType[str, tuple[str, ...]] = field(default_factory=_empty)
+    steady_before: bool | None = None
+    steady_after: bool | None = None
+    steady_phase: Literal["before", "after"] | None = None
+    """The check that is under way."""
+    abort: Abort | None = None
+    closing: bool = False
+    engine_losses: int = 0
+    actions: MappingProxyType[str, ActionItem] = field(default_factory=_empty)
+
+    @property
+    def live_faults(self) -> tuple[FaultState, ...]:
+        return tuple(fault for fault in self.faults.values() if fault.live)
+
+    @property
+    def unrecovered(self) -> tuple[FaultState, ...]:
+        """Faults that may still disturb the target: live ones and leaked ones."""
+        return tuple(fault for fault in self.faults.values() if fault.live or fault.stage == "leaked")
+
+    def milestone(self, name: str) -> Stamp | None:
+        """The stamp that counts: the earliest that is not partial (a correction withdraws the wrong one first)."""
+        found = [stamp for stamp in self.stamps if stamp.milestone == name and not stamp.partial]
+        return min(found, key=lambda stamp: stamp.at.clock) if found else None
+
+    def partial(self, name: str) -> Stamp | None:
+        found = [stamp for stamp in self.stamps if stamp.milestone == name and stamp.partial]
+        return min(found, key=lambda stamp: stamp.at.clock) if found else None
+
+    def paused_seconds(self, start: float, end: float) -> float:
+        """How much of the clock interval [start, end] was spent in pause, seconds."""
+        spans = self.pauses if self.paused is None else (*self.pauses, (self.paused.clock, max(end, self.paused.clock)))
+        return sum(max(0.0, min(end, stop) - max(start, begin)) for begin, stop in spans)

@@ -1,0 +1,1 @@
+"""What is scripted: models, loading with line numbers, checks, presets, schema. Pure."""

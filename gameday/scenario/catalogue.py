@@ -1,0 +1,26 @@
+"""What a scenario needs to know of a portable fault: its name, its parameters and whether it can be left alone.
+
+The declarations themselves stand in the `faults` room, one file a fault; the checks here take them as an argument,
+so the arrow between the rooms keeps pointing one way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """A portable fault as the scenario room sees it."""
+
+    name: str
+    summary: str
+    parameters: type[BaseModel]
+    one_shot: bool
+    """Nothing to undo and no duration: it recovers by verification (a killed pod)."""
+
+
+Catalogue = Mapping[str, FaultSpec]

@@ -1,0 +1,273 @@
+"""The scenario file, version 1, as data.
+
+Plain values only: no I/O, no line numbers (loading.py knows those), no meaning across fields (checking.py judges that).
+Field descriptions end up in the JSON Schema, where editors show them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gameday.scenario.duration import Duration
+
+Scalar = str | int | float | bool | None
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number, found true/false")
+    return value
+
+
+Threshold = Annotated[Number, BeforeValidator(_no_boolean)]
+
+
+class Model(BaseModel):
+    """Frozen, closed to unknown keys, addressed by the names that stand in the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class SecretRef(Model):
+    """A value that is read where it is used, and so never reaches the journal, a report or a log."""
+
+    env: str | None = Field(None, description="Name of the environment variable that holds the secret.")
+    file: str | None = Field(None, description="Path of a file whose content, stripped, is the secret.")
+
+
+Text = str | SecretRef
+
+
+# --- probes and tolerances -----------------------------------------------------------------------------------------
+
+
+class HttpProbe(Model):
+    url: str
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    headers: dict[str, Text] = Field(default_factory=dict)
+    body: str | None = None
+    read: Literal["status", "body", "json", "latency"] = Field(
+        "status", description="What the answer is: status code, body text, a JSON value (see path), or seconds taken."
+    )
+    path: str | None = Field(None, description="Where in a JSON answer, e.g. $.items[0].price; implies read: json.")
+    timeout: Duration = 5.0
+
+
+class PrometheusProbe(Model):
+    query: str = Field(description="PromQL of an instant query; its braces stay PromQL's.")
+    url: str = Field("${prometheus}", description="Base address of the Prometheus API.")
+    headers: dict[str, Text] = Field(default_factory=dict)
+    timeout: Duration = 5.0
+
+
+class MetricsProbe(Model):
+    """One number from a Prometheus text page, no Prometheus server needed."""
+
+    name: str = Field(description="Metric name as it stands on the page.")
+    url: str = Field("${metrics}", description="Address of the page.")
+    labels: dict[str, str] = Field(default_factory=dict)
+    combine: Literal["sum", "max", "min", "avg"] | None = Field(
+        None, description="How several series become one number; without it several series are no answer."
+    )
+    timeout: Duration = 5.0
+
+
+class TcpProbe(Model):
+    """True where a connection is accepted, false where it is refused or times out."""
+
+    address: str = Field(description="host:port")
+    timeout: Duration = 2.0
+
+
+class ProcessProbe(Model):
+    command: list[str] = Field(min_length=1, description="Program and arguments; no shell.")
+    read: Literal["stdout", "exit"] = "exit"
+    env: dict[str, Text] = Field(default_factory=dict)
+    timeout: Duration = 10.0
+
+
+class Activity(Model):
+    """A Chaos Toolkit provider: `python`, `http` or `process`, with that tool's own keys."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: Literal["python", "http", "process"]
+    timeout: Any = Field(None, description="Duration, or Chaos Toolkit's seconds.")
+
+
+class Probing(Model):
+    """Exactly one of these says what is asked."""
+
+    http: HttpProbe | None = None
+    prometheus: PrometheusProbe | None = None
+    metrics: MetricsProbe | None = None
+    tcp: TcpProbe | None = None
+    process: ProcessProbe | None = None
+    measure: str | None = Field(None, description="A number that the target publishes by this name.")
+    activity: Activity | None = Field(None, description="A Chaos Toolkit probe.")
+
+
+PROBES = ("http", "prometheus", "metrics", "tcp", "process", "measure", "activity")
+
+
+class Tolerance(Model):
+    """What an answer must be. Where several are given, all must hold."""
+
+    equals: Scalar | list[Any] | dict[str, Any] = None
+    above: Threshold | None = None
+    below: Threshold | None = None
+    between: tuple[Threshold, Threshold] | None = Field(None, description="Lowest and highest, both included.")
+    matches: str | None = Field(None, description="Regular expression, searched anywhere in the answer as text.")
+    status: int | list[int] | None = Field(None, description="HTTP status code, or one of several.")
+
+
+TOLERANCES = ("equals", "above", "below", "between", "matches", "status")
+
+
+class Check(Probing):
+    """A probe and what its answer must be."""
+
+    name: str | None = None
+    expect: Tolerance
+
+
+# --- the timeline --------------------------------------------------------------------------------------------------
+
+Milestone = Literal["impact", "detected", "acknowledged", "diagnosed", "mitigated", "resolved"]
+MILESTONES: tuple[Milestone, ...] = ("impact", "detected", "acknowledged", "diagnosed", "mitigated", "resolved")
+Role = Literal["incident-commander", "technical-lead", "communications-lead"]
+ROLES: tuple[Role, ...] = ("incident-commander", "technical-lead", "communications-lead")
+
+
+class After(Model):
+    """What an entry waits for: a milestone, or another entry's actual completion."""
+
+    milestone: Milestone | None = None
+    entry: str | None = Field(None, description="Id of another entry: a delivered inject, a fault that has recovered.")
+    delay: Duration = 0.0
+
+
+def _after_entry(value: Any) -> Any:
+    return {"entry": value} if isinstance(value, str) else value
+
+
+class Entry(Model):
+    """One line of the timeline: a fault or an inject, and when it is due."""
+
+    id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Name to refer to it by.")
+    at: Duration | None = Field(None, description="Due this long after the exercise's start.")
+    after: Annotated[After, BeforeValidator(_after_entry)] | None = None
+    manual: bool | None = Field(None, description="Released by the facilitator only.")
+
+    fault: str | None = Field(None, description="A portable fault, e.g. latency; `activity` for a Chaos Toolkit one.")
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="The fault's parameters.")
+    for_: Duration | None = Field(None, alias="for", description="How long the fault stays before it is undone.")
+    activity: Activity | None = Field(None, description="With `fault: activity`: the Chaos Toolkit action to run.")
+    undo: Activity | None = Field(None, description="With `fault: activity`: the action that takes it away.")
+    one_shot: bool | None = Field(None, description="With `fault: activity`: nothing to undo, it passes by itself.")
+    effective: Check | None = Field(None, description="What shows that the fault has taken hold.")
+    recovered: Check | None = Field(None, description="What shows that the target is whole again.")
+
+    inject: str | None = Field(None, description="What people are told.")
+    audience: list[str] = Field(default_factory=list, description="Roles it is for; everybody where empty.")
+    notes: str | None = Field(None, description="For the facilitator only.")
+    hint: str | None = Field(None, description="What to say when the room is stuck; giving it is recorded.")
+
+
+# --- what is expected, and when to stop ----------------------------------------------------------------------------
+
+
+class Expectation(Model):
+    """An observable behaviour with a target time. `within` counts from impact unless `of` names another milestone."""
+
+    name: str | None = None
+    alert: str | None = Field(None, description="An alert that must fire: a machine's job, judged unattended too.")
+    milestone: Milestone | None = None
+    update: str | None = Field(None, description="Status updates to this audience, e.g. stakeholders.")
+    check: Check | None = Field(None, description="Something that must come to hold: a machine's job.")
+    within: Duration | None = None
+    every: Duration | None = Field(None, description="With `update`: the longest silence allowed.")
+    of: Milestone = Field("impact", description="The milestone from which `within` counts.")
+
+
+NoDataRule = Literal["trip", "ok", "hold"]
+
+
+class NoData(Model):
+    """What each way of having no number counts as: `trip` the condition, `ok`, or `hold` the last judgement."""
+
+    unreachable: NoDataRule = "trip"
+    no_data: NoDataRule = "trip"
+    nan: NoDataRule = "trip"
+    many: NoDataRule = "trip"
+
+
+def _no_data(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"unreachable": value, "no_data": value, "nan": value, "many": value}
+    return value
+
+
+class AbortCondition(Probing, Tolerance):
+    """A probe that stops the exercise when its answer is as said here (or, with `unless`, when it is not)."""
+
+    name: str
+    unless: Tolerance | None = Field(None, description="Trips when the answer is NOT this.")
+    every: Annotated[Duration, Field(ge=0.05)] = 1.0
+    for_: Duration | None = Field(None, alias="for", description="How long it must hold without a break.")
+    consecutive: int | None = Field(None, ge=1, description="How many answers in a row.")
+    no_data: Annotated[NoData, BeforeValidator(_no_data)] | None = Field(
+        None, description="What counts where there is no number: trip, ok or hold; or one of them for each case."
+    )
+
+
+class Limits(Model):
+    duration: Duration = Field(3600.0, description="The exercise is aborted after this long.")
+    unattended: Duration = Field(60.0, description="A live fault without any console is undone after this long.")
+    recovery: Duration = Field(60.0, description="How long an undo is retried before the fault counts as leaked.")
+    pods: int | None = Field(None, ge=1, description="No fault touches more instances than this.")
+    percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None, description="No fault touches a larger share of a workload."
+    )
+
+
+class Parameter(Model):
+    default: Scalar = None
+    description: str | None = None
+
+
+def _parameter(value: Any) -> Any:
+    return value if isinstance(value, dict) else {"default": value}
+
+
+Category = Literal["infrastructure", "dependency", "cascading", "security", "communication"]
+
+
+class Scenario(Model):
+    """One scenario file."""
+
+    version: Literal[1]
+    title: str = Field(min_length=1)
+    description: str | None = None
+    category: Category | None = None
+    severity: str | None = Field(None, description="A level of the preset named in gameday.toml, e.g. SEV2.")
+    severity_why: str | None = Field(None, description="Why this is the right level; shown in the debrief.")
+    difficulty: Literal["easy", "medium", "hard"] | None = None
+    tags: list[str] = Field(default_factory=list)
+    roles: list[Role] = Field(default_factory=list)
+    objectives: list[str] = Field(default_factory=list)
+    parameters: dict[str, Annotated[Parameter, BeforeValidator(_parameter)]] = Field(default_factory=dict)
+    target: str | None = Field(None, description="The target used where --target names none; `none` for a tabletop.")
+    steady_state: list[Check] = Field(default_factory=list)
+    timeline: list[Entry] = Field(default_factory=list)
+    expect: list[Expectation] = Field(default_factory=list)
+    abort_when: list[AbortCondition] = Field(default_factory=list)
+    limits: Limits = Field(default_factory=Limits)
+    runbook: str | None = None
+
+    def entry_id(self, index: int) -> str:
+        """The id of timeline entry `index` (from 0): its own, or `fault-3` / `inject-3` counted from 1."""
+        entry = self.timeline[index]
+        return entry.id or f"{'fault' if entry.fault else 'inject'}-{index + 1}"
