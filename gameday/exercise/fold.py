@@ -1,0 +1,284 @@
+"""`fold`: from what happened to how things stand. Pure, and total: it never fails on any prefix of any journal.
+
+An event that makes no sense where it stands (an undo of a fault nobody armed) changes nothing here; the journal still shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from gameday.exercise import events as ev
+from gameday.exercise.record import Record
+from gameday.exercise.state import (
+    Abort,
+    ActionItem,
+    AlertState,
+    ConditionState,
+    EntryState,
+    Exercise,
+    ExpectationState,
+    FaultState,
+    Moment,
+    Note,
+    Stamp,
+)
+from gameday.scenario.models import Scenario
+
+V = TypeVar("V")
+
+
+def fold(records: Iterable[Record], start: Exercise | None = None) -> Exercise:
+    """The exercise after `records`, applied to `start` (an empty one by default)."""
+    exercise = start if start is not None else Exercise()
+    for record in records:
+        exercise = apply(exercise, record)
+    return exercise
+
+
+def apply(exercise: Exercise, record: Record) -> Exercise:
+    """The exercise after one more record."""
+    at = Moment(record.wall, record.clock)
+    changed = _exercise_event(exercise, record, at)
+    return replace(changed, last_seq=record.seq, epoch=max(changed.epoch, record.epoch))
+
+
+def _with(mapping: Mapping[str, V], key: str, value: V) -> MappingProxyType[str, V]:
+    return MappingProxyType({**mapping, key: value})
+
+
+def _scenario(data: Any) -> Scenario | None:
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError:
+        # A journal of another version: everything but the script can still be shown.
+        return None
+
+
+def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
+    event = record.event
+    match event:
+        case ev.ConditionSampled():
+            before = x.conditions.get(event.name)
+            since = before.since if before is not None and before.state == event.state else at
+            sampled = ConditionState(event.name, event.state, event.value, event.answer, event.detail, at, since)
+            return replace(x, conditions=_with(x.conditions, event.name, sampled))
+        case ev.ExerciseStarted():
+            return _started(x, event, at)
+        case ev.EngineStarted():
+            phase = ("running" if x.timeline_started else "ready") if x.phase == "interrupted" else x.phase
+            return replace(
+                x,
+                engine_pid=event.pid,
+                guardian_pid=event.guardian,
+                host=event.host,
+                phase=phase,
+                consoles=0,
+                consoles_since=at,
+            )
+        case ev.EngineLost():
+            phase = "interrupted" if x.phase != "ended" else x.phase
+            return replace(x, phase=phase, engine_pid=None, engine_losses=x.engine_losses + 1, paused=x.paused or at)
+        case ev.GuardianLost() | ev.ClockJumped() | ev.Warned() | ev.CheckAnswered():
+            return x
+        case ev.ConsolesChanged():
+            return replace(x, consoles=event.count, consoles_since=at)
+        case ev.SteadyStateBegan():
+            phase = event.phase if x.phase not in ("ended", "aborting") else x.phase
+            return replace(x, phase=phase, steady_phase=event.phase)
+        case ev.SteadyStateJudged():
+            done = {"before": {"steady_before": event.held}, "after": {"steady_after": event.held}}[event.phase]
+            phase = "ready" if event.phase == "before" and x.phase == "before" else x.phase
+            return replace(x, phase=phase, steady_phase=None, **done)  # type: ignore[arg-type]
+        case ev.TimelineStarted():
+            return replace(
+                x, phase="running" if x.phase in ("new", "before", "ready") else x.phase, timeline_started=at
+            )
+        case ev.Paused():
+            return replace(x, paused=x.paused or at)
+        case ev.Continued():
+            if x.paused is None:
+                return x
+            return replace(x, paused=None, pauses=(*x.pauses, (x.paused.clock, at.clock)))
+        case ev.AbortBegan():
+            abort = x.abort or Abort(at, event.reason, event.by, event.condition, event.seen_clock)
+            return replace(x, phase="aborting" if x.phase != "ended" else x.phase, abort=abort)
+        case ev.CloseRequested():
+            return replace(x, closing=True)
+        case ev.ExerciseEnded():
+            return replace(
+                x,
+                phase="ended",
+                ended=at,
+                verdict=event.verdict,
+                exit_code=event.exit_code,
+                reason=event.reason,
+                engine_pid=None,
+            )
+        case (
+            ev.EntryReleased()
+            | ev.EntrySkipped()
+            | ev.InjectDelivered()
+            | ev.FaultPlanned()
+            | ev.FaultRefused()
+            | ev.FaultArmed()
+            | ev.FaultInjecting()
+            | ev.FaultInjected()
+            | ev.FaultFailed()
+            | ev.FaultEffective()
+            | ev.FaultUndoing()
+            | ev.UndoSent()
+            | ev.UndoFailed()
+            | ev.FaultRecovered()
+            | ev.FaultLeaked()
+        ):
+            return _script_event(x, event, at)
+        case _:
+            return _people_event(x, record, at)
+
+
+def _started(x: Exercise, event: ev.ExerciseStarted, at: Moment) -> Exercise:
+    scenario = _scenario(event.scenario)
+    entries: dict[str, EntryState] = {}
+    expectations: tuple[ExpectationState, ...] = ()
+    conditions: dict[str, ConditionState] = {}
+    if scenario is not None:
+        entries = {name: EntryState(name) for name in map(scenario.entry_id, range(len(scenario.timeline)))}
+        expectations = tuple(ExpectationState(index) for index in range(len(scenario.expect)))
+        conditions = {condition.name: ConditionState(condition.name) for condition in scenario.abort_when}
+    return replace(
+        x,
+        id=event.exercise,
+        name=event.name,
+        scenario=scenario,
+        target=event.target,
+        attended=event.attended,
+        seed=event.seed,
+        started=at,
+        consoles_since=at,
+        entries=MappingProxyType(entries),
+        expectations=expectations,
+        conditions=MappingProxyType(conditions),
+    )
+
+
+def _entry(x: Exercise, name: str, **changes: Any) -> Exercise:
+    state = x.entries.get(name, EntryState(name))
+    return replace(x, entries=_with(x.entries, name, replace(state, **changes)))
+
+
+def _fault(x: Exercise, name: str, **changes: Any) -> Exercise:
+    state = x.faults.get(name)
+    if state is None:
+        return x
+    return replace(x, faults=_with(x.faults, name, replace(state, **changes)))
+
+
+def _script_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
+    match event:
+        case ev.EntryReleased():
+            return _entry(x, event.entry, stage="released")
+        case ev.EntrySkipped():
+            return _entry(x, event.entry, stage="skipped", reason=event.reason)
+        case ev.InjectDelivered():
+            return _entry(x, event.entry, stage="done", done=at)
+        case ev.FaultPlanned():
+            fault = FaultState(event.entry, event.fault, planned=at)
+            return _entry(replace(x, faults=_with(x.faults, event.entry, fault)), event.entry, stage="started")
+        case ev.FaultRefused():
+            refused = _fault(x, event.entry, stage="refused", error=event.error, ended=at)
+            return _entry(refused, event.entry, stage="done", done=at, reason=event.error)
+        case ev.FaultArmed():
+            plan = event.plan
+            fault = replace(
+                x.faults.get(event.entry, FaultState(event.entry, event.fault)),
+                stage="armed",
+                armed=at,
+                summary=str(plan.get("summary", "")),
+                targets=tuple(plan.get("targets", ())),
+                objects=tuple(plan.get("objects", ())),
+                commands=tuple(plan.get("commands", ())),
+                plan=plan,
+                one_shot=event.one_shot,
+                duration=event.duration,
+            )
+            return _entry(replace(x, faults=_with(x.faults, event.entry, fault)), event.entry, stage="started")
+        case ev.FaultInjecting():
+            return _fault(x, event.entry, stage="injecting", injecting=at)
+        case ev.FaultEffective():
+            fault_now = x.faults.get(event.entry)
+            stage = "effective" if fault_now is not None and fault_now.stage == "injecting" else None
+            changes: dict[str, Any] = {"effective": at, "evidence": event.evidence}
+            return _fault(x, event.entry, **changes, **({"stage": stage} if stage else {}))
+        case ev.FaultFailed():
+            return _fault(x, event.entry, error=event.error)
+        case ev.FaultUndoing():
+            return _fault(x, event.entry, stage="undoing", undo_reason=event.reason)
+        case ev.UndoSent():
+            fault_now = x.faults.get(event.entry)
+            first = at if fault_now is None or fault_now.undo_sent is None else fault_now.undo_sent
+            return _fault(x, event.entry, undo_sent=first, attempts=event.attempt)
+        case ev.UndoFailed():
+            return _fault(x, event.entry, error=event.error, attempts=event.attempt)
+        case ev.FaultRecovered():
+            done = _fault(x, event.entry, stage="recovered", ended=at)
+            return _entry(done, event.entry, stage="done", done=at)
+        case ev.FaultLeaked():
+            leaked = _fault(x, event.entry, stage="leaked", ended=at, error=event.error, commands=tuple(event.commands))
+            return _entry(leaked, event.entry, stage="done", done=at, reason="leaked")
+        case _:
+            return x
+
+
+def _people_event(x: Exercise, record: Record, at: Moment) -> Exercise:
+    event = record.event
+    match event:
+        case ev.MilestoneReached():
+            stamp = Stamp(
+                record.seq,
+                event.milestone,
+                at,
+                record.recorded,
+                event.partial,
+                record.source,
+                record.actor,
+                event.note,
+                event.detection,
+            )
+            return replace(x, stamps=(*x.stamps, stamp))
+        case ev.MilestoneWithdrawn():
+            return replace(x, stamps=tuple(stamp for stamp in x.stamps if stamp.seq != event.stamp))
+        case ev.NoteTaken():
+            note = Note(record.seq, at, event.text, event.category, event.audience, record.actor)
+            return replace(x, notes=(*x.notes, note))
+        case ev.NoteClassified():
+            changed = (replace(n, category=event.category) if n.seq == event.note else n for n in x.notes)
+            return replace(x, notes=tuple(changed))
+        case ev.HintGiven():
+            return replace(x, hints=(*x.hints, (event.entry, at)))
+        case ev.RoleTaken():
+            people = tuple(dict.fromkeys((*x.roles.get(event.role, ()), event.who)))
+            return replace(x, roles=_with(x.roles, event.role, people))
+        case ev.AlertSeen():
+            return replace(
+                x, alerts=_with(x.alerts, event.alert, AlertState(event.alert, event.state, at, event.summary))
+            )
+        case ev.ExpectationJudged():
+            if not 0 <= event.index < len(x.expectations):
+                return x
+            judged = ExpectationState(event.index, event.state, event.detail, event.took, at)
+            return replace(x, expectations=tuple(judged if e.index == event.index else e for e in x.expectations))
+        case ev.ActionAdded():
+            item = ActionItem(event.action, event.what, event.owner, event.due, event.verify, at)
+            return replace(x, actions=_with(x.actions, event.action, item))
+        case ev.ActionClosed():
+            action = x.actions.get(event.action)
+            if action is None:
+                return x
+            return replace(x, actions=_with(x.actions, event.action, replace(action, closed=at, how=event.how)))
+        case _:
+            return x
