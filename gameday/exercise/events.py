@@ -365,6 +365,8 @@ class ActionAdded(Event):
     """ISO date."""
     verify: str = ""
     """How somebody will know that it is done."""
+    retest: str = ""
+    """Name of the scenario that will show it."""
 
 
 @dataclass(frozen=True, slots=True)

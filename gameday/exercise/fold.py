@@ -1,6 +1,7 @@
 """`fold`: from what happened to how things stand. Pure, and total: it never fails on any prefix of any journal.
 
-An event that makes no sense where it stands (an undo of a fault nobody armed) changes nothing here; the journal still shows it.
+An event that makes no sense where it stands (an undo of a fault nobody armed) changes nothing here; the journal still
+shows it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
         case ev.ExerciseStarted():
             return _started(x, event, at)
         case ev.EngineStarted():
-            phase = ("running" if x.timeline_started else "ready") if x.phase == "interrupted" else x.phase
+            phase = x.phase
+            if phase == "interrupted":
+                phase = "running" if x.timeline_started else "ready"
             return replace(
                 x,
                 engine_pid=event.pid,
@@ -81,19 +84,20 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
                 consoles_since=at,
             )
         case ev.EngineLost():
-            phase = "interrupted" if x.phase != "ended" else x.phase
-            return replace(x, phase=phase, engine_pid=None, engine_losses=x.engine_losses + 1, paused=x.paused or at)
+            lost = replace(x, engine_pid=None, engine_losses=x.engine_losses + 1)
+            return lost if x.phase == "ended" else replace(lost, phase="interrupted", paused=x.paused or at)
         case ev.GuardianLost() | ev.ClockJumped() | ev.Warned() | ev.CheckAnswered():
             return x
         case ev.ConsolesChanged():
             return replace(x, consoles=event.count, consoles_since=at)
         case ev.SteadyStateBegan():
-            phase = event.phase if x.phase not in ("ended", "aborting") else x.phase
-            return replace(x, phase=phase, steady_phase=event.phase)
+            checking = replace(x, steady_phase=event.phase)
+            return checking if x.phase in ("ended", "aborting") else replace(checking, phase=event.phase)
         case ev.SteadyStateJudged():
-            done = {"before": {"steady_before": event.held}, "after": {"steady_after": event.held}}[event.phase]
-            phase = "ready" if event.phase == "before" and x.phase == "before" else x.phase
-            return replace(x, phase=phase, steady_phase=None, **done)  # type: ignore[arg-type]
+            if event.phase == "after":
+                return replace(x, steady_phase=None, steady_after=event.held)
+            phase = "ready" if x.phase == "before" else x.phase
+            return replace(x, phase=phase, steady_phase=None, steady_before=event.held)
         case ev.TimelineStarted():
             return replace(
                 x, phase="running" if x.phase in ("new", "before", "ready") else x.phase, timeline_started=at
@@ -223,7 +227,7 @@ def _script_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
             first = at if fault_now is None or fault_now.undo_sent is None else fault_now.undo_sent
             return _fault(x, event.entry, undo_sent=first, attempts=event.attempt)
         case ev.UndoFailed():
-            return _fault(x, event.entry, error=event.error, attempts=event.attempt)
+            return _fault(x, event.entry, undo_error=event.error, attempts=event.attempt)
         case ev.FaultRecovered():
             done = _fault(x, event.entry, stage="recovered", ended=at)
             return _entry(done, event.entry, stage="done", done=at)
@@ -264,16 +268,17 @@ def _people_event(x: Exercise, record: Record, at: Moment) -> Exercise:
             people = tuple(dict.fromkeys((*x.roles.get(event.role, ()), event.who)))
             return replace(x, roles=_with(x.roles, event.role, people))
         case ev.AlertSeen():
-            return replace(
-                x, alerts=_with(x.alerts, event.alert, AlertState(event.alert, event.state, at, event.summary))
-            )
+            known = x.alerts.get(event.alert)
+            fired = known.fired if known is not None else at
+            alert = AlertState(event.alert, event.state, at, fired, event.summary)
+            return replace(x, alerts=_with(x.alerts, event.alert, alert))
         case ev.ExpectationJudged():
             if not 0 <= event.index < len(x.expectations):
                 return x
             judged = ExpectationState(event.index, event.state, event.detail, event.took, at)
             return replace(x, expectations=tuple(judged if e.index == event.index else e for e in x.expectations))
         case ev.ActionAdded():
-            item = ActionItem(event.action, event.what, event.owner, event.due, event.verify, at)
+            item = ActionItem(event.action, event.what, event.owner, event.due, event.verify, at, retest=event.retest)
             return replace(x, actions=_with(x.actions, event.action, item))
         case ev.ActionClosed():
             action = x.actions.get(event.action)

@@ -49,6 +49,9 @@ class FaultState:
     undo_reason: str = ""
     evidence: str = ""
     error: str = ""
+    """Why it was refused, failed, did not take hold, or leaked."""
+    undo_error: str = ""
+    """What the last failed undo said, even if a later one held."""
     commands: tuple[str, ...] = ()
 
     @property
@@ -119,6 +122,9 @@ class AlertState:
     alert: str
     state: Literal["firing", "resolved"]
     at: Moment
+    """When the present state was seen."""
+    fired: Moment
+    """When it was first seen firing in this exercise."""
     summary: str = ""
 
 
@@ -142,6 +148,8 @@ class ActionItem:
     added: Moment
     closed: Moment | None = None
     how: str = ""
+    retest: str = ""
+    """The scenario that will show it."""
 
 
 def _empty() -> Any:
@@ -194,6 +202,11 @@ class Exercise:
     closing: bool = False
     engine_losses: int = 0
     actions: MappingProxyType[str, ActionItem] = field(default_factory=_empty)
+
+    @property
+    def through(self) -> bool:
+        """Every entry of the timeline is done or skipped."""
+        return all(entry.stage in ("done", "skipped") for entry in self.entries.values())
 
     @property
     def live_faults(self) -> tuple[FaultState, ...]:

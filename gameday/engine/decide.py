@@ -1,0 +1,299 @@
+"""What to do next, from how things stand. Pure: no I/O, no clock, no memory of its own.
+
+The conductor calls `decide` after every event and at every `wake`; each action starts with an event that `fold` sees, so
+that nothing is asked for twice. Safety (abort conditions, the guardian) does not wait for this function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gameday.exercise.milestones import HUMAN, reached
+from gameday.exercise.state import Exercise, FaultState
+from gameday.scenario.models import Entry, Scenario
+
+CONSOLE_GRACE = 5.0
+"""Seconds without a console after which an attended exercise with no live fault pauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSteadyState:
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimeline:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    entry: str
+    text: str
+    audience: tuple[str, ...]
+    due: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartFault:
+    entry: str
+    due: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    entry: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    entry: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseScript:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AbortAll:
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    verdict: str
+    exit_code: int
+    reason: str
+
+
+Action = CheckSteadyState | StartTimeline | Deliver | StartFault | Undo | Skip | PauseScript | AbortAll | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    actions: tuple[Action, ...] = ()
+    wake: float | None = None
+    """Clock at which to ask again even if nothing happens."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    actions: list[Action] = field(default_factory=list)
+    wakes: list[float] = field(default_factory=list)
+
+    def done(self) -> Decision:
+        return Decision(tuple(self.actions), min(self.wakes, default=None))
+
+
+def decide(x: Exercise, now: float) -> Decision:
+    """What the exercise `x` needs at clock `now` (seconds)."""
+    scenario = x.scenario
+    if scenario is None or x.phase in ("ended", "interrupted"):
+        return Decision()
+    draft = _Draft()
+    if x.phase == "aborting":
+        _after_the_faults(x, draft)
+        return draft.done()
+    if x.timeline_started is None:
+        _before_the_timeline(x, draft)
+        return draft.done()
+    if any(fault.stage == "leaked" for fault in x.faults.values()):
+        return Decision((AbortAll("a fault could not be undone", "engine"),))
+    over = x.timeline_started.clock + scenario.limits.duration
+    if now >= over:
+        return Decision(
+            (AbortAll(f"the exercise reached its limit of {scenario.limits.duration:g} s", "limits.duration"),)
+        )
+    draft.wakes.append(over)
+    _faults_past_their_time(x, now, draft)
+    if x.attended and _nobody_there(x, scenario, now, draft):
+        return draft.done()
+    if x.closing:
+        _close(x, draft)
+        return draft.done()
+    if x.paused is None:
+        _script(x, scenario, now, draft)
+    if not x.attended and x.through and not draft.actions:
+        _after_the_faults(x, draft)
+    return draft.done()
+
+
+def _before_the_timeline(x: Exercise, draft: _Draft) -> None:
+    if x.steady_before is None:
+        if x.steady_phase is None:
+            draft.actions.append(CheckSteadyState("before"))
+    elif x.steady_before:
+        draft.actions.append(StartTimeline())
+    else:
+        reason = "the steady state does not hold, so nothing was started"
+        draft.actions.append(Finish("refused", 5, reason))
+
+
+def _faults_past_their_time(x: Exercise, now: float, draft: _Draft) -> None:
+    for fault in x.live_faults:
+        if fault.stage == "undoing" or fault.one_shot:
+            continue
+        if fault.error:
+            draft.actions.append(Undo(fault.entry, fault.error))
+        elif fault.effective is not None and fault.duration is not None:
+            end = fault.effective.clock + fault.duration
+            if now >= end:
+                draft.actions.append(Undo(fault.entry, "its time is over"))
+            else:
+                draft.wakes.append(end)
+
+
+def _nobody_there(x: Exercise, scenario: Scenario, now: float, draft: _Draft) -> bool:
+    """The dead-man's switch of an attended exercise; True where it acted."""
+    if x.consoles > 0 or x.consoles_since is None:
+        return False
+    alone = x.consoles_since.clock
+    if x.live_faults:
+        end = alone + scenario.limits.unattended
+        if now >= end:
+            reason = f"no console for {scenario.limits.unattended:g} s while a fault was live"
+            draft.actions.append(AbortAll(reason, "limits.unattended"))
+            return True
+        draft.wakes.append(end)
+    elif x.paused is None and not x.closing:
+        end = alone + min(CONSOLE_GRACE, scenario.limits.unattended)
+        if now >= end:
+            draft.actions.append(PauseScript("no console is attached"))
+            return True
+        draft.wakes.append(end)
+    return False
+
+
+def _close(x: Exercise, draft: _Draft) -> None:
+    undo = [f for f in x.live_faults if f.stage != "undoing" and not f.one_shot]
+    known = {action.entry for action in draft.actions if isinstance(action, Undo)}
+    draft.actions += [Undo(fault.entry, "the exercise is being closed") for fault in undo if fault.entry not in known]
+    draft.actions += [
+        Skip(entry.entry, "closed before it was due")
+        for entry in x.entries.values()
+        if entry.stage in ("pending", "released")
+    ]
+    if not draft.actions:
+        _after_the_faults(x, draft)
+
+
+# --- the script ----------------------------------------------------------------------------------------------------
+
+
+def _script(x: Exercise, scenario: Scenario, now: float, draft: _Draft) -> None:
+    coming = False
+    for index, entry in enumerate(scenario.timeline):
+        name = scenario.entry_id(index)
+        stage = x.entries[name].stage if name in x.entries else "pending"
+        if stage == "released":
+            draft.actions.append(_start(name, entry, None))
+            continue
+        if stage != "pending":
+            continue
+        reason = _never(x, entry)
+        if reason is not None:
+            draft.actions.append(Skip(name, reason))
+            continue
+        due = due_clock(x, entry, now)
+        if due is None:
+            continue
+        if now >= due:
+            draft.actions.append(_start(name, entry, due))
+        else:
+            coming = True
+            draft.wakes.append(due)
+    if not x.attended and not coming and not draft.actions:
+        draft.actions += _stuck(x)
+
+
+def _stuck(x: Exercise) -> list[Action]:
+    """Unattended, and what is left waits for something that can no longer come."""
+    if x.live_faults or any(e.stage == "started" for e in x.entries.values()):
+        return []
+    return [Skip(e.entry, "what it waits for did not happen") for e in x.entries.values() if e.stage == "pending"]
+
+
+def _start(name: str, entry: Entry, due: float | None) -> Action:
+    if entry.fault is not None:
+        return StartFault(name, due)
+    return Deliver(name, entry.inject or "", tuple(entry.audience), due)
+
+
+def _never(x: Exercise, entry: Entry) -> str | None:
+    """Why the entry can no longer become due, or None."""
+    if not x.attended and entry.manual:
+        return "manual, and nobody attends"
+    after = entry.after
+    if after is None:
+        return None
+    if not x.attended and after.milestone in HUMAN:
+        return f"waits for people to reach {after.milestone!r}, and nobody attends"
+    if after.entry is not None and after.entry in x.entries and x.entries[after.entry].stage == "skipped":
+        return f"{after.entry!r}, which it waits for, was skipped"
+    if after.entry is not None and after.entry in x.faults and x.faults[after.entry].stage == "refused":
+        return f"{after.entry!r}, which it waits for, was refused"
+    return None
+
+
+def due_clock(x: Exercise, entry: Entry, now: float) -> float | None:
+    """Clock at which `entry` is due, pauses so far included; None while that can't be said."""
+    start = x.timeline_started
+    if start is None or entry.manual:
+        return None
+    if entry.at is not None:
+        return start.clock + entry.at + x.paused_seconds(start.clock, now)
+    after = entry.after
+    if after is None:
+        return None
+    if after.milestone is not None:
+        base = reached(x, after.milestone)
+    else:
+        waited = x.entries.get(after.entry or "")
+        base = waited.done if waited is not None and waited.stage == "done" else None
+    if base is None:
+        return None
+    return base.clock + after.delay + x.paused_seconds(max(base.clock, start.clock), now)
+
+
+# --- the end -------------------------------------------------------------------------------------------------------
+
+
+def _after_the_faults(x: Exercise, draft: _Draft) -> None:
+    if x.live_faults or any(fault.stage == "planned" for fault in x.faults.values()):
+        return
+    if x.steady_after is None and x.timeline_started is not None:
+        if x.steady_phase is None:
+            draft.actions.append(CheckSteadyState("after"))
+        return
+    draft.actions.append(verdict(x))
+
+
+def verdict(x: Exercise) -> Finish:
+    """What the exercise came to; the worst thing names it."""
+    leaked = [fault.entry for fault in x.faults.values() if fault.stage == "leaked" or fault.live]
+    if leaked:
+        return Finish("leaked", 4, f"not recovered: {', '.join(leaked)}")
+    if x.abort is not None:
+        return Finish("aborted", 3, x.abort.reason)
+    failed = _failures(x)
+    if failed:
+        return Finish("failed", 1, "; ".join(failed))
+    return Finish("completed", 0, "done as hoped")
+
+
+def _failures(x: Exercise) -> list[str]:
+    found = [_fault_failure(fault) for fault in x.faults.values() if fault.error and fault.stage != "leaked"]
+    if x.steady_after is False:
+        found.append("the steady state did not hold again afterwards")
+    for state in x.expectations:
+        if state.state in ("late", "missed"):
+            found.append(f"expectation {state.index + 1} was {state.state}: {state.detail}".rstrip(": "))
+    return found
+
+
+def _fault_failure(fault: FaultState) -> str:
+    return f"fault {fault.entry!r} {'was refused' if fault.stage == 'refused' else 'failed'}: {fault.error}"

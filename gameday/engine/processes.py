@@ -1,0 +1,125 @@
+"""What the guardian needs of the operating system: parents, sessions, groups, start times. Linux first.
+
+A pid alone names nothing: it is used again. Wherever a process is remembered, its start time is remembered with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_LINUX = sys.platform == "linux"
+_PROC = Path("/proc")
+
+
+def boot_clock() -> float:
+    """Seconds on a clock that counts through suspend."""
+    if _LINUX:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def boot_id() -> str:
+    """Which boot this is; empty where the platform does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _prctl(option: int, value: int) -> None:
+    if not _LINUX:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def become_subreaper() -> None:
+    """Orphans below this process become its children, so that it can reap them. Linux only; elsewhere nothing."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel SIGKILL this process when its parent, `parent`, dies; exit if it is dead already."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def start_ticks(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None where there is none (or no /proc)."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return None
+    return int(stat[stat.rindex(b")") + 2 :].split()[19])
+
+
+def alive(pid: int, start: int | None) -> bool:
+    """Whether that very process runs (a zombie does not)."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        if _PROC.is_dir():
+            return False
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return fields[0] not in (b"Z", b"X") and (start is None or int(fields[19]) == start)
+
+
+def kill_group(group: int) -> None:
+    """SIGKILL a whole process group; one that is gone is fine."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def group_alive(group: int) -> bool:
+    """Whether the group has any member that is not a zombie of ours."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def marked(marker: str) -> list[int]:
+    """Processes that carry `marker` (`NAME=value`) in the environment they were started with."""
+    needle = b"\0" + marker.encode() + b"\0"
+    found = []
+    for folder in _PROC.glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            # Gone meanwhile, or not ours to read: not one of ours then.
+            continue
+        if needle in b"\0" + environment:
+            found.append(int(folder.name))
+    return found
+
+
+def kill_marked(marker: str) -> list[int]:
+    """SIGKILL every process that carries `marker`, but not this one; their pids."""
+    killed = []
+    for pid in marked(marker):
+        if pid == os.getpid():
+            continue
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        killed.append(pid)
+    return killed

@@ -1,0 +1,262 @@
+"""Worker processes: one activity each, forked by the guardian, in a session of their own, killable at any moment.
+
+A worker runs a dotted name and knows nothing of chaos tools. Two kinds:
+
+- a **gated** worker waits for one byte before it does anything, so that everybody who may have to kill it knows its pid
+  first; a closed gate (the guardian died) means: never start. The kernel kills it when the guardian dies.
+- an **undo** worker is forked when its fault is armed and waits on a pipe. `g` means undo now, and so does the pipe's
+  end: if the guardian is gone, every armed fault is undone at once by its own worker. Only `x` sends it away.
+
+Workers report in JSON lines on a pipe: `{"what": ..., "boot": CLOCK_BOOTTIME, ...}`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gameday.engine.ports import Call, Json
+from gameday.engine.processes import boot_clock, die_with, group_alive, kill_group, kill_marked, start_ticks
+
+MARK = "GAMEDAY_FAULT"
+"""Environment variable that names `exercise/entry` in everything a worker starts."""
+LARGEST = 1_000_000
+"""A result of more bytes than this is cut down to a note."""
+_POLL = 0.1
+
+
+@dataclass(slots=True)
+class Worker:
+    """The guardian's side of a worker."""
+
+    pid: int
+    start: int | None
+    results: int
+    """Read end of its report pipe."""
+    control: int
+    """Write end of its gate or command pipe; -1 when closed."""
+
+    def tell(self, message: bytes) -> None:
+        """Write to the worker; one that is dead is noticed by the guardian's reaping, not here."""
+        if self.control >= 0:
+            try:
+                os.write(self.control, message)
+            except BrokenPipeError:
+                return
+
+    def release(self) -> None:
+        if self.control >= 0:
+            os.close(self.control)
+            self.control = -1
+
+
+def function(name: str) -> Callable[..., Json]:
+    """The function that `package.module:name` names. Raises ImportError or AttributeError."""
+    module, _, attribute = name.partition(":")
+    found: Callable[..., Json] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def fork(body: Callable[[int, int], None], mark: str) -> Worker:
+    """Fork a worker that runs `body(control, results)` and nothing else, with no other descriptor of ours open."""
+    control_read, control_write = os.pipe()
+    results_read, results_write = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            _become_worker(control_read, results_write, mark)
+            body(control_read, results_write)
+            code = 0
+        except BaseException as error:
+            # The last line of defence of a process that ends right here: say it and go.
+            os.write(2, f"worker of {parent}: {type(error).__name__}: {error}\n".encode())
+        finally:
+            os._exit(code)
+    os.close(control_read)
+    os.close(results_write)
+    os.set_blocking(results_read, False)
+    return Worker(pid, start_ticks(pid), results_read, control_write)
+
+
+def _become_worker(control: int, results: int, mark: str) -> None:
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    low, high = sorted((control, results))
+    os.closerange(3, low)
+    os.closerange(low + 1, high)
+    os.closerange(high + 1, os.sysconf("SC_OPEN_MAX") if high < 4096 else high + 4096)
+    os.environ[MARK] = mark
+
+
+def report(results: int, what: str, **fields: Json) -> None:
+    """One line to the guardian. A guardian that is gone is no reason to stop an undo."""
+    message = {"what": what, "boot": boot_clock(), "wall": time.time(), **fields}
+    try:
+        line = json.dumps(message)
+    except (TypeError, ValueError):
+        line = json.dumps({**message, "output": repr(fields.get("output"))[:10_000]})
+    if len(line) > LARGEST:
+        line = json.dumps({**message, "output": f"(an output of {len(line)} bytes was left out)"})
+    data = line.encode() + b"\n"
+    try:
+        while data:
+            data = data[os.write(results, data) :]
+    except BrokenPipeError:
+        return
+
+
+def words(error: BaseException) -> str:
+    """An exception as one bounded line."""
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}"[:2000]
+
+
+# --- gated workers -------------------------------------------------------------------------------------------------
+
+
+def fork_gated(call: Call, mark: str, *, poll: float | None = None) -> Worker:
+    """A worker that runs `call` once its gate opens; with `poll` (seconds) again and again until it holds."""
+    parent = os.getpid()
+
+    def body(control: int, results: int) -> None:
+        die_with(parent)
+        if os.read(control, 1) != b"g":
+            return
+        try:
+            run = function(call.name)
+            output = run(**call.args) if poll is None else poll_until(run, call.args, poll)
+        except Exception as error:
+            report(results, "failed", error=words(error))
+        except SystemExit as error:
+            report(results, "failed", error=f"the activity tried to exit: {error.code}")
+        else:
+            report(results, "done", output=output)
+
+    return fork(body, mark)
+
+
+def poll_until(run: Callable[..., Json], args: dict[str, Json], window: float) -> dict[str, Json]:
+    """Ask until it holds or `window` seconds are over; the last `{"holds", "evidence"}`."""
+    deadline = time.monotonic() + window
+    while True:
+        try:
+            got = run(**args)
+            answer = {"holds": bool(got["holds"]), "evidence": str(got.get("evidence", ""))}
+        except Exception as error:
+            answer = {"holds": False, "evidence": words(error)}
+        if answer["holds"] or time.monotonic() >= deadline:
+            return answer
+        time.sleep(_POLL)
+
+
+# --- undo workers --------------------------------------------------------------------------------------------------
+
+
+def fork_undo(undo: Call | None, recovered: Call | None, mark: str) -> Worker:
+    """A worker that holds one armed undo: prepared, waiting, and on its own when the guardian dies."""
+
+    def body(control: int, results: int) -> None:
+        # Only the guardian, or its end, moves this one: a Ctrl-C or a lost terminal must not take the undo away.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        run = _prepare(undo)
+        holds = function(recovered.name) if recovered is not None else None
+        report(results, "ready")
+        order, groups = wait_for_order(control)
+        if order == "stay":
+            return
+        alone = order == "alone"
+        if alone:
+            for group in groups:
+                kill_group(group)
+        _attempt(results, undo, run, recovered, holds)
+        if alone and groups:
+            # The injection may have been alive when the undo went out: make sure that it is dead, then undo again.
+            _wait_dead(groups, mark)
+            _attempt(results, undo, run, recovered, holds)
+
+    return fork(body, mark)
+
+
+def _prepare(undo: Call | None) -> Callable[..., Json] | None:
+    if undo is None:
+        return None
+    run = function(undo.name)
+    module, _, name = undo.name.partition(":")
+    prepare = getattr(importlib.import_module(module), f"prepare_{name}", None)
+    if prepare is not None:
+        prepare(**undo.args)
+    return run
+
+
+def wait_for_order(control: int) -> tuple[str, list[int]]:
+    """Read the command pipe: `k<group>` lines name what to kill, `g` go, `x` stay away; the end means: alone, go."""
+    groups: list[int] = []
+    buffer = b""
+    while True:
+        chunk = os.read(control, 4096)
+        if not chunk:
+            return "alone", groups
+        buffer += chunk
+        while b"\n" in buffer:
+            line, buffer = buffer.split(b"\n", 1)
+            if line[:1] == b"k":
+                groups.append(int(line[1:]))
+            elif line == b"g":
+                return "go", groups
+            elif line == b"x":
+                return "stay", groups
+
+
+def _attempt(
+    results: int,
+    undo: Call | None,
+    run: Callable[..., Json] | None,
+    recovered: Call | None,
+    holds: Callable[..., Json] | None,
+) -> None:
+    if undo is not None and run is not None:
+        report(results, "sent")
+        try:
+            run(**undo.args)
+        except Exception as error:
+            report(results, "failed", error=words(error))
+            return
+        report(results, "undone")
+    if recovered is None or holds is None:
+        report(results, "recovered", evidence="the undo returned; nothing was declared to verify it with")
+        return
+    answer = poll_until(holds, recovered.args, recovered.timeout)
+    if answer["holds"]:
+        report(results, "recovered", evidence=answer["evidence"])
+    else:
+        report(results, "failed", error=f"not recovered: {answer['evidence']}")
+
+
+def _wait_dead(groups: list[int], mark: str, limit: float = 5.0) -> None:
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline and any(group_alive(group) for group in groups):
+        time.sleep(0.005)
+    kill_marked(f"{MARK}={mark}")
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """One report line of a worker; a line that a dying worker left half-written reads as a failure."""
+    try:
+        message: dict[str, Any] = json.loads(line)
+        return message
+    except ValueError:
+        return {"what": "failed", "error": "the worker died while it was reporting", "boot": boot_clock()}
