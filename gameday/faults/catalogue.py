@@ -1,0 +1,19 @@
+"""All faults that there are, by name. To add one: its file, and one line here.
+
+Importing this loads declarations only; what a fault needs in order to run is loaded where it runs.
+"""
+
+from __future__ import annotations
+
+from gameday.faults import latency
+from gameday.faults.declaration import FaultDeclaration
+
+_DECLARATIONS = (latency.DECLARATION,)
+
+PRELOAD = ("gameday.faults.catalogue", "gameday.faults.planning", "gameday.faults.wire")
+"""Modules that the parent of workers imports, so that a worker needn't."""
+
+
+def catalogue() -> dict[str, FaultDeclaration]:
+    """The declarations by the name that stands in a scenario, e.g. `latency`."""
+    return {declaration.name: declaration for declaration in _DECLARATIONS}

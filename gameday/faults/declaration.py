@@ -1,0 +1,61 @@
+"""What a fault says of itself, as data: the checks of scenarios, the previews and the documentation are made from it.
+
+Declarations stand at the top of each fault's own file and are read by every command, so those files import nothing
+heavy at their top. Nothing here runs a fault.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gameday.engine.ports import Backend, Json
+from gameday.scenario.catalogue import FaultSpec
+
+Service = Annotated[str, Field(min_length=1, description="Name of a service that the target publishes.")]
+
+
+class Parameters(BaseModel):
+    """What stands under `with:`. Frozen, closed to unknown keys; durations are float seconds once they are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultDeclaration(FaultSpec):
+    """A portable fault: what a scenario may say of it, and how each kind of target does it."""
+
+    description: str = ""
+    """A paragraph for the catalogue in the documentation."""
+    example: str = ""
+    """A timeline entry, as YAML."""
+    backends: Mapping[str, Backend] = field(default_factory=dict)
+    """Kind of target (`sandbox`, `toxiproxy`, …) -> how it is done there."""
+
+
+def published_service(target: Mapping[str, Json], service: str) -> str:
+    """`service`, if the target (`TargetInfo` as JSON) publishes it.
+
+    Raises:
+        ValueError: it does not; the message names those that it has, the nearest first.
+    """
+    known = list(target.get("services", ()))
+    if service in known:
+        return service
+    raise ValueError(f"target {target['name']} publishes no service {service!r}: {nearest(service, known)}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What to write instead of `word`: the nearest of the `known`, or all of them."""
+    words = list(known)
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean {near[0]}?" if near else f"there is {', '.join(words) or 'none'}"
+
+
+def own_name(context: Mapping[str, Json]) -> str:
+    """The name by which things that a fault puts into a target are known as its own: `gameday-<exercise>-<entry>`."""
+    return f"gameday-{context['exercise']}-{context['fault']}"

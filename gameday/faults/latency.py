@@ -1,0 +1,146 @@
+"""Latency: what goes to a service, or comes from it, takes longer. Done with a `latency` toxic of the fault's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gameday.engine.ports import Backend, Call, Json, Plan
+from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service
+from gameday.faults.toxiproxy import (
+    PERMISSIONS,
+    add_toxic,
+    curl,
+    front_door,
+    load_client,
+    planned_proxy,
+    read_proxy,
+    remove_toxic,
+    toxic_recovered,
+    toxic_url,
+    verdict,
+)
+from gameday.scenario.duration import Duration, format_duration
+
+_STREAMS = {"request": "upstream", "response": "downstream"}
+_LONGEST_WAIT = 0.8
+_MOST_TRIES = 20
+
+
+class LatencyParameters(Parameters):
+    service: Service
+    delay: Annotated[Duration, Field(ge=0.001, description="How much longer everything takes.")]
+    jitter: Annotated[Duration, Field(description="The delay varies by up to this much, either way.")] = 0.0
+    share: Annotated[
+        float, Field(gt=0, le=1, strict=True, description="Share of the connections that are slow, 0 to 1.")
+    ] = 1.0
+    direction: Annotated[
+        Literal["request", "response"], Field(description="Whether requests arrive late, or the answers to them.")
+    ] = "response"
+
+
+_BACKEND = Backend(
+    plan="gameday.faults.latency:plan",
+    touches="the service's proxy: one latency toxic of the fault's own name",
+    undone_by="removing that toxic",
+    effective_when="the toxic is there and a request through the proxy takes as much longer",
+    recovered_when="the toxic is gone and a request through the proxy is answered without the delay",
+    permissions=PERMISSIONS,
+)
+
+DECLARATION = FaultDeclaration(
+    name="latency",
+    summary="A service answers late",
+    parameters=LatencyParameters,
+    one_shot=False,
+    description=(
+        "Every connection to the service, or a share of them, is delayed by a fixed time with jitter. The service "
+        "itself is healthy: whoever looks only at its own numbers will not see it."
+    ),
+    example="""\
+at: 30s
+fault: latency
+with: {service: checkout, delay: 800ms, jitter: 100ms}
+for: 3m
+""",
+    backends={"sandbox": _BACKEND, "toxiproxy": _BACKEND},
+)
+
+
+def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
+    """See `gameday.engine.ports.Backend.plan`."""
+    asked = LatencyParameters.model_validate(params)
+    service = published_service(target, asked.service)
+    api, _ = planned_proxy(target, service)
+    toxic = {
+        "name": own_name(context),
+        "type": "latency",
+        "stream": _STREAMS[asked.direction],
+        "toxicity": asked.share,
+        "attributes": {"latency": round(asked.delay * 1000), "jitter": round(asked.jitter * 1000)},
+    }
+    place: dict[str, Json] = {"api": api, "proxy": service}
+    named = {**place, "toxic": toxic["name"]}
+    door = front_door(target, service)
+    # What is surely late, whatever the jitter.
+    slow = max(0.0, asked.delay - asked.jitter) * 0.9
+    jitter = f" ± {format_duration(asked.jitter)}" if asked.jitter else ""
+    share = f", {asked.share:.0%} of connections" if asked.share < 1 else ""
+    return Plan(
+        summary=f"latency {format_duration(asked.delay)}{jitter} on {service}{share}",
+        targets=(f"proxy {service}",),
+        objects=(f"proxy:{service}",),
+        inject=Call("gameday.faults.latency:inject", {**place, "toxic": toxic}),
+        undo=Call("gameday.faults.latency:undo", named),
+        effective=Call(
+            "gameday.faults.latency:effective", {**named, "door": door, "slow": slow, "tries": tries(asked.share)}
+        ),
+        recovered=Call("gameday.faults.latency:recovered", {**named, "door": door, "slow": slow}),
+        commands=(curl("DELETE", toxic_url(api, service, str(toxic["name"]))),),
+    ).to_json()
+
+
+def tries(share: float) -> int:
+    """How many connections it takes to meet one of a `share` almost surely (99 %), at most 20."""
+    return 1 if share >= 1 else min(_MOST_TRIES, math.ceil(math.log(0.01) / math.log(1 - share)))
+
+
+def inject(api: str, proxy: str, toxic: Mapping[str, Json]) -> None:
+    add_toxic(api, proxy, toxic)
+
+
+def prepare_undo(api: str, proxy: str, toxic: str) -> None:
+    load_client()
+
+
+def undo(api: str, proxy: str, toxic: str) -> None:
+    remove_toxic(api, proxy, toxic)
+
+
+def effective(api: str, proxy: str, toxic: str, door: str | None, slow: float, tries: int) -> dict[str, Json]:
+    """Whether the toxic is in place, and at least one of `tries` requests at once took `slow` seconds."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from gameday.faults.wire import GLANCE, Unanswered, knock
+
+    try:
+        state = read_proxy(api, proxy, GLANCE)
+    except (Unanswered, RuntimeError) as error:
+        return verdict(False, str(error))
+    if state is None or toxic not in state.toxics:
+        return verdict(False, f"toxic {toxic} isn't on proxy {proxy}")
+    if door is None:
+        return verdict(True, f"toxic {toxic} is on proxy {proxy}; no HTTP address is known by which to feel it")
+    patience = max(0.01, min(slow, _LONGEST_WAIT))
+    with ThreadPoolExecutor(tries) as pool:
+        met = list(pool.map(knock, [door] * tries, [patience] * tries))
+    slowest = max(met, key=lambda each: each.took)
+    late = slowest.outcome in ("answered", "silent") and slowest.took >= patience * 0.95
+    return verdict(late, f"toxic {toxic} is on proxy {proxy}; of {tries} request(s) the slowest was {slowest.words()}")
+
+
+def recovered(api: str, proxy: str, toxic: str, door: str | None, slow: float) -> dict[str, Json]:
+    return toxic_recovered(api, proxy, toxic, door, slow or None)
