@@ -1,7 +1,7 @@
 """What to do next, from how things stand. Pure: no I/O, no clock, no memory of its own.
 
-The conductor calls `decide` after every event and at every `wake`; each action starts with an event that `fold` sees, so
-that nothing is asked for twice. Safety (abort conditions, the guardian) does not wait for this function.
+The conductor calls `decide` after every event and at every `wake`; each action starts with an event that `fold` sees,
+so that nothing is asked for twice. Safety (abort conditions, the guardian) does not wait for this function.
 """
 
 from __future__ import annotations

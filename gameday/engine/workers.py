@@ -25,7 +25,9 @@ from gameday.engine.ports import Call, Json
 from gameday.engine.processes import boot_clock, die_with, group_alive, kill_group, kill_marked, start_ticks
 
 MARK = "GAMEDAY_FAULT"
-"""Environment variable that names `exercise/entry` in everything a worker starts."""
+"""Environment variable that names `exercise/entry` in everything an injection starts."""
+UNDO_MARK = "GAMEDAY_UNDO"
+"""The same for an undo: what an undo starts (a daemon, say) must not be killed with the injection."""
 LARGEST = 1_000_000
 """A result of more bytes than this is cut down to a note."""
 _POLL = 0.1
@@ -63,7 +65,7 @@ def function(name: str) -> Callable[..., Json]:
     return found
 
 
-def fork(body: Callable[[int, int], None], mark: str) -> Worker:
+def fork(body: Callable[[int, int], None], mark: tuple[str, str]) -> Worker:
     """Fork a worker that runs `body(control, results)` and nothing else, with no other descriptor of ours open."""
     control_read, control_write = os.pipe()
     results_read, results_write = os.pipe()
@@ -86,7 +88,7 @@ def fork(body: Callable[[int, int], None], mark: str) -> Worker:
     return Worker(pid, start_ticks(pid), results_read, control_write)
 
 
-def _become_worker(control: int, results: int, mark: str) -> None:
+def _become_worker(control: int, results: int, mark: tuple[str, str]) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
@@ -98,7 +100,7 @@ def _become_worker(control: int, results: int, mark: str) -> None:
     os.closerange(3, low)
     os.closerange(low + 1, high)
     os.closerange(high + 1, os.sysconf("SC_OPEN_MAX") if high < 4096 else high + 4096)
-    os.environ[MARK] = mark
+    os.environ[mark[0]] = mark[1]
 
 
 def report(results: int, what: str, **fields: Json) -> None:
@@ -145,7 +147,7 @@ def fork_gated(call: Call, mark: str, *, poll: float | None = None) -> Worker:
         else:
             report(results, "done", output=output)
 
-    return fork(body, mark)
+    return fork(body, (MARK, mark))
 
 
 def poll_until(run: Callable[..., Json], args: dict[str, Json], window: float) -> dict[str, Json]:
@@ -188,7 +190,7 @@ def fork_undo(undo: Call | None, recovered: Call | None, mark: str) -> Worker:
             _wait_dead(groups, mark)
             _attempt(results, undo, run, recovered, holds)
 
-    return fork(body, mark)
+    return fork(body, (UNDO_MARK, mark))
 
 
 def _prepare(undo: Call | None) -> Callable[..., Json] | None:

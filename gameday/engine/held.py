@@ -1,0 +1,184 @@
+"""The faults a guardian holds, and how each is taken away. The undo path: few lines, no I/O but to workers.
+
+A fault is **recovered** only by an undo that was sent after its injection was dead, and that was then verified. An undo
+that went out earlier (for speed: it is sent at once) counts as done only when a second one has followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gameday.engine.ports import Call
+from gameday.engine.processes import group_alive, kill_group, kill_marked
+from gameday.engine.workers import MARK, Worker, fork_undo
+
+Tell = Callable[[str, dict[str, Any]], None]
+"""How facts leave: `tell("recovered", {"entry": ..., ...})`."""
+
+SETTLED = ("recovered", "leaked")
+
+
+@dataclass(slots=True)
+class Held:
+    """One armed fault."""
+
+    entry: str
+    order: int
+    mark: str
+    undo: Call | None
+    recovered: Call | None
+    objects: frozenset[str]
+    recovery: float
+    """Seconds from the first undo until the fault counts as leaked."""
+    commands: list[str] = field(default_factory=list)
+    worker: Worker | None = None
+    inject: Worker | None = None
+    """Its injection; None again once the whole group is known to be gone, since then its number may be used again."""
+    stage: str = "armed"
+    """armed, injecting, waiting (its undo waits for a newer fault), undoing, recovered, leaked."""
+    attempt: int = 0
+    clean: bool = False
+    """No injection was alive when the present attempt was sent."""
+    give_up: float = 0.0
+    attempt_until: float = 0.0
+    retry_at: float | None = None
+    error: str = ""
+    times: dict[str, float] = field(default_factory=dict)
+    """Wall time of each thing that happened, for whoever writes it down later."""
+
+    @property
+    def settled(self) -> bool:
+        return self.stage in SETTLED
+
+    def injection_alive(self) -> bool:
+        if self.inject is not None and not group_alive(self.inject.pid):
+            self.inject.release()
+            self.inject = None
+        return self.inject is not None
+
+    def kill_injection(self) -> None:
+        if self.injection_alive() and self.inject is not None:
+            kill_group(self.inject.pid)
+
+    def kill_escaped(self) -> bool:
+        """Kill what the injection started in sessions of its own; whether there was any."""
+        return bool(kill_marked(f"{MARK}={self.mark}"))
+
+
+class Undoing:
+    """Takes held faults away. The guardian owns the loop; it calls in with what its workers reported."""
+
+    def __init__(self, tell: Tell, clock: Callable[[], float]) -> None:
+        self.held: dict[str, Held] = {}
+        self._tell = tell
+        self._clock = clock
+
+    def undo(self, entries: list[str], reason: str) -> None:
+        """Kill what still injects, and send every undo that need not wait for a newer fault on the same object."""
+        wanted = [self.held[entry] for entry in entries if entry in self.held]
+        wanted = [held for held in wanted if held.stage in ("armed", "injecting")]
+        for held in wanted:
+            held.stage = "waiting"
+            held.kill_injection()
+        for held in sorted(wanted, key=lambda one: -one.order):
+            held.give_up = self._clock() + held.recovery
+            self._tell("undoing", {"entry": held.entry, "reason": reason})
+        self.send_waiting()
+
+    def send_waiting(self) -> None:
+        """Send the undos whose turn it is: at once, or when every newer fault on the same object has settled."""
+        for held in self.held.values():
+            if held.stage == "waiting" and not self._newer_unsettled(held):
+                held.stage = "undoing"
+                self._send(held)
+
+    def _newer_unsettled(self, held: Held) -> bool:
+        return any(
+            other.order > held.order and not other.settled and other.objects & held.objects
+            for other in self.held.values()
+        )
+
+    def _send(self, held: Held) -> None:
+        held.attempt += 1
+        held.retry_at = None
+        held.clean = not held.injection_alive()
+        patience = (held.undo.timeout if held.undo else 0.0) + (held.recovered.timeout if held.recovered else 0.0)
+        held.attempt_until = self._clock() + patience + 1.0
+        if held.worker is None:
+            held.worker = fork_undo(held.undo, held.recovered, held.mark)
+            self._tell("forked", {"entry": held.entry})
+        held.worker.tell(b"g\n")
+
+    def reported(self, held: Held, message: dict[str, Any]) -> None:
+        """What the fault's undo worker said."""
+        what = message["what"]
+        if what == "sent":
+            held.times.setdefault("sent", message["wall"])
+            self._tell("undo_sent", {"entry": held.entry, "attempt": held.attempt, "at": message["wall"]})
+        elif what == "failed":
+            self.failed(held, str(message.get("error", "")))
+        elif what == "recovered":
+            self._recovered(held, str(message.get("evidence", "")))
+
+    def _recovered(self, held: Held, evidence: str) -> None:
+        escaped = held.kill_escaped()
+        if (escaped or not held.clean) and held.undo is not None:
+            self.failed(held, "the injection was still alive when the undo went out; undoing once more", at_once=True)
+            return
+        held.stage = "recovered"
+        self._tell("recovered", {"entry": held.entry, "evidence": evidence})
+        self.send_waiting()
+
+    def failed(self, held: Held, error: str, *, at_once: bool = False) -> None:
+        """One attempt did not do it: another, until the recovery limit; then the fault is leaked, loudly."""
+        if held.stage != "undoing" or held.retry_at is not None:
+            return
+        held.error = error
+        self._tell("undo_failed", {"entry": held.entry, "attempt": held.attempt, "error": error})
+        now = self._clock()
+        if now >= held.give_up:
+            held.stage = "leaked"
+            self._tell("leaked", {"entry": held.entry, "error": error, "commands": held.commands})
+            self.send_waiting()
+            return
+        pause = 0.02 if at_once else min(0.2 * 2 ** min(held.attempt - 1, 4), 2.0)
+        held.retry_at = min(now + pause, held.give_up)
+
+    def tick(self, now: float) -> float | None:
+        """Do what is due; when to come back (boot clock), or None where nothing is pending."""
+        due: list[float] = []
+        for held in self.held.values():
+            if held.stage != "undoing":
+                continue
+            if held.retry_at is not None:
+                if now >= held.retry_at:
+                    self._retry(held)
+                else:
+                    due.append(held.retry_at)
+            elif now >= held.attempt_until:
+                if held.worker is not None:
+                    kill_group(held.worker.pid)
+                self.failed(held, "the undo did not come back in time")
+                due.append(now)
+            if held.stage == "undoing" and held.retry_at is None:
+                due.append(held.attempt_until)
+        return min(due, default=None)
+
+    def _retry(self, held: Held) -> None:
+        held.kill_injection()
+        if held.worker is not None:
+            self._tell("replaced", {"entry": held.entry})
+            kill_group(held.worker.pid)
+            held.worker.release()
+            held.worker = None
+        self._send(held)
+
+    @property
+    def settled(self) -> bool:
+        return all(held.settled for held in self.held.values())
+
+    @property
+    def unsettled(self) -> list[str]:
+        return [held.entry for held in self.held.values() if not held.settled]
