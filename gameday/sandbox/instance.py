@@ -1,0 +1,108 @@
+"""One supervised process: how it is started, and what is known of it. What to do about it is `fleet`'s to decide."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import gameday
+from gameday.sandbox.child import VARIABLE, Settings
+from gameday.sandbox.logbook import log_path
+from gameday.sandbox.processes import start_ticks
+from gameday.sandbox.shop import PARTS
+
+_FIRST_WAIT = 0.2
+_LONGEST_WAIT = 5.0
+# After so many seconds of health a crash counts as the first one again.
+_FORGIVEN_AFTER = 10.0
+
+
+class State(StrEnum):
+    """What an instance is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FROZEN = "frozen"
+    BACKING_OFF = "backing-off"
+
+
+@dataclass(eq=False)
+class Instance:
+    """One instance of a part. `ready_since` is on the event loop's clock."""
+
+    name: str
+    service: str
+    version: str
+    own_port: int
+    pid: int = 0
+    start: int = 0
+    state: State = State.BACKING_OFF
+    restarts: int = 0
+    failures: int = 0
+    ready_since: float | None = None
+    ready_pipe: int = -1
+    leaving: bool = False
+    outdated: bool = False
+    pushed: int = 0
+    waiting: Any = field(default=None, repr=False)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves, as far as the supervisor can see."""
+        return self.state is State.RUNNING and not self.leaving
+
+    def view(self) -> dict[str, Any]:
+        """As the control API shows it."""
+        return {
+            "name": self.name,
+            "service": self.service,
+            "pid": self.pid,
+            "start": self.start,
+            "port": self.own_port,
+            "state": str(self.state),
+            "restarts": self.restarts,
+            "version": self.version,
+        }
+
+    def next_wait(self, now: float) -> float:
+        """Note that the process is gone; how long to wait before the next start, in seconds."""
+        if self.ready_since is not None and now - self.ready_since >= _FORGIVEN_AFTER:
+            self.failures = 0
+        wait = min(_FIRST_WAIT * 2.0**self.failures, _LONGEST_WAIT)
+        self.failures += 1
+        self.ready_since = None
+        return wait
+
+
+def spawn(instance: Instance, settings: Settings) -> None:
+    """Start the process of an instance. The descriptors named in the settings must be inheritable; others stay here."""
+    log = log_path(settings.folder(), instance.name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    instance.pid = start_python(f"gameday.sandbox.{PARTS[instance.service].module}", {VARIABLE: settings.dump()}, log)
+    instance.start = start_ticks(instance.pid)
+    instance.state = State.STARTING
+
+
+def start_python(module: str, variables: dict[str, str], log: Path, *, own_session: bool = False) -> int:
+    """Start a module of this package as a process whose output goes to `log`; returns the pid.
+
+    Third-party packages and the caller's folder are kept out of its way: it imports the standard library and this
+    package only, so it starts fast and no file that happens to lie around can shadow a module.
+    """
+    root = str(Path(gameday.__file__).parent.parent)
+    inherited = os.environ.get("PYTHONPATH")
+    path = root + os.pathsep + inherited if inherited else root
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-S", "-P", "-m", module],
+        {**os.environ, **variables, "PYTHONPATH": path},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=own_session and sys.platform == "linux",
+    )

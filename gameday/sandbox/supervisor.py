@@ -1,0 +1,176 @@
+"""The sandbox's first process: starts all the others, keeps them running, and takes them along when it goes.
+
+It runs in a session of its own, detached from whoever started it, until it is told to go down. If it is killed, the
+kernel kills its children. `sandbox.json` in the state directory says where everything is, once everything answers.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from gameday.sandbox.api import Api
+from gameday.sandbox.call import Unanswered, call
+from gameday.sandbox.child import Settings
+from gameday.sandbox.fleet import Fleet
+from gameday.sandbox.instance import Instance
+from gameday.sandbox.ledger import Ledger, put_aside
+from gameday.sandbox.processes import adopt_orphans, start_ticks
+from gameday.sandbox.shop import DEFAULT_RATE, PARTS, SERVICE_NAMES
+from gameday.sandbox.shopstate import ShopState
+from gameday.sandbox.web import Server
+
+LOCKED = 75
+
+
+class Supervisor:
+    """Wires the fleet, the shop's state and the control API together."""
+
+    def __init__(self, state_dir: Path, lifeline: int) -> None:
+        self._state_dir = state_dir
+        self._ledger = Ledger(state_dir, "supervisor")
+        self._populated = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        settings = Settings(
+            state_dir=str(state_dir),
+            name="",
+            service="",
+            version="",
+            port=0,
+            own_port=0,
+            supervisor=os.getpid(),
+            lifeline=lifeline,
+            ready=-1,
+            rate=float(os.environ.get("GAMEDAY_SANDBOX_RATE", DEFAULT_RATE)),
+        )
+        self._fleet = Fleet(self._ledger, settings, self._became_ready)
+        self._urls = {name: self._url(f"proxy of {name}") for name in SERVICE_NAMES}
+        self._urls |= {
+            "proxy": self._url("proxy itself"),
+            "load": self._url("load itself"),
+            "alertmanager": self._url("alerts itself"),
+            "supervisor": self._url("supervisor"),
+        }
+        settings.urls.update(self._urls)
+        self._shop = ShopState(self._fleet.instances)
+        self._fleet.share_state(self._shop.for_service)
+        self._who = {"pid": os.getpid(), "start": start_ticks(os.getpid())}
+        self._api = Api(self._fleet, self._shop, self._ledger, self._who)
+
+    def _url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._fleet.port_of(name)}"
+
+    def _became_ready(self, instance: Instance) -> None:
+        if instance.service == "proxy":
+            self._begin(self._populate(instance))
+        else:
+            self._shop.tell(instance)
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _populate(self, instance: Instance) -> None:
+        """Give the proxy its proxies: it starts empty, each time."""
+        pid = instance.pid
+        proxies = [
+            {
+                "name": name,
+                "listen": f"127.0.0.1:{self._fleet.port_of(f'proxy of {name}')}",
+                "upstream": f"127.0.0.1:{self._fleet.port_of(name)}",
+                "enabled": True,
+            }
+            for name in SERVICE_NAMES
+        ]
+        while instance.pid == pid:
+            try:
+                found = await call("POST", self._urls["proxy"] + "/populate", proxies)
+            except Unanswered:
+                await asyncio.sleep(0.05)
+                continue
+            if found.status != 201:
+                sys.stderr.write(f"the proxy refused its proxies: {found.body.decode()}\n")
+            self._populated.set()
+            return
+
+    async def run(self) -> None:
+        """Bring everything up, then keep it up until told otherwise."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._api.going_down.set)
+        loop.add_signal_handler(signal.SIGCHLD, self._fleet.reap)
+        self._ledger.write("sandbox-starting", **self._who)
+        await Server(self._api.routes()).listen(self._fleet.port_of("supervisor"))
+        up = asyncio.create_task(self._come_up())
+        await self._api.going_down.wait()
+        up.cancel()
+        await self._go_down()
+
+    async def _come_up(self) -> None:
+        for part in PARTS.values():
+            if part.name != "load":
+                self._fleet.add(part)
+        await self._populated.wait()
+        await self._all_ready()
+        # Shoppers come when the shop is open: the first seconds of metrics are of a healthy shop.
+        self._fleet.add(PARTS["load"])
+        await self._all_ready()
+        names = ("proxy", *SERVICE_NAMES, "load", "alertmanager")
+        info = {
+            **self._who,
+            "control": self._urls["supervisor"],
+            **{name: self._urls[name] for name in names},
+            "metrics": self._urls["load"] + "/metrics",
+        }
+        path = self._state_dir / "sandbox.json"
+        written = path.with_suffix(".new")
+        written.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        written.replace(path)
+        self._ledger.write("sandbox-up")
+
+    async def _all_ready(self) -> None:
+        while not all(group.ready >= group.desired for group in self._fleet.groups.values()):
+            await asyncio.sleep(0.005)
+
+    async def _go_down(self) -> None:
+        self._fleet.kill_all()
+        while any(instance.pid for instance in self._fleet.instances()):
+            await asyncio.sleep(0.005)
+        self._ledger.write("sandbox-down")
+        (self._state_dir / "sandbox.json").unlink(missing_ok=True)
+        self._api.is_down.set()
+        # Long enough for the answer to whoever asked; it is only a few bytes.
+        await asyncio.sleep(0.02)
+
+
+def main() -> int:
+    """Run in the state directory that the environment names; exits with LOCKED if another one runs there."""
+    state_dir = Path(os.environ["GAMEDAY_SANDBOX"])
+    lock = os.open(state_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.stderr.write(f"another sandbox runs in {state_dir}\n")
+        return LOCKED
+    if sys.platform != "linux":
+        os.setsid()
+    os.chdir("/")
+    put_aside(state_dir)
+    adopt_orphans()
+    lifeline, _held_open = os.pipe()
+    os.set_inheritable(lifeline, True)
+    asyncio.run(_run(state_dir, lifeline))
+    return 0
+
+
+async def _run(state_dir: Path, lifeline: int) -> None:
+    await Supervisor(state_dir, lifeline).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
