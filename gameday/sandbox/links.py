@@ -1,7 +1,7 @@
 """Carries the bytes of one proxied connection, and lets the toxics of its proxy be felt.
 
-A connection has two pipes, one each way. What a pipe has received waits in a queue; a toxic that comes, changes or goes
-wakes the pipe, so toxics apply to live connections as well. Knows nothing of the proxy's API.
+A connection has two pipes, one each way. What a pipe has received waits in a queue until it is due; a toxic that comes,
+changes or goes has the pipe look again, so toxics apply to live connections as well. Knows nothing of the proxy's API.
 """
 
 import asyncio
@@ -11,13 +11,15 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from gameday.sandbox.toxics import Toxic
 
-_CHUNK = 65_536
 _MOST_QUEUED = 64
-# How long a connection is kept after its client said that it sends no more, seconds.
+# How long a connection is kept after its client said that it sends no more, seconds. Toxiproxy drops it at once; the grace
+# lets a reply still come. Without an end, connections to an upstream that never answers would pile up.
 _ABANDONED_AFTER = 2.0
+_NEVER = float("inf")
 
 
 @dataclass
@@ -29,79 +31,104 @@ class _Chunk:
     luck: float = field(default_factory=lambda: random.uniform(-1, 1))
 
 
+class _Side(asyncio.Protocol):
+    """One end of the connection; what it receives goes into its pipe."""
+
+    def __init__(self, link: "Link") -> None:
+        self._link = link
+        self.transport: asyncio.Transport | None = None
+        self.outgoing: Pipe | None = None
+        self.incoming: Pipe | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._link.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.outgoing is not None:
+            self.outgoing.receive(data)
+
+    def eof_received(self) -> bool:
+        if self.outgoing is not None:
+            self.outgoing.receive(b"")
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._link.end()
+
+    def pause_writing(self) -> None:
+        if self.incoming is not None:
+            self.incoming.blocked = True
+
+    def resume_writing(self) -> None:
+        if self.incoming is not None:
+            self.incoming.blocked = False
+            self.incoming.flush()
+
+
 class Pipe:
     """One direction of a connection."""
 
-    def __init__(
-        self,
-        link: "Link",
-        stream: str,
-        source: asyncio.StreamReader,
-        sink: asyncio.StreamWriter,
-        toxics: Callable[[], list[Toxic]],
-    ) -> None:
+    def __init__(self, link: "Link", stream: str, source: asyncio.Transport, sink: asyncio.Transport) -> None:
+        self._loop = asyncio.get_running_loop()
         self._link = link
         self._stream = stream
         self._source = source
         self._sink = sink
-        self._toxics = toxics
         self._queue: deque[_Chunk] = deque()
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._started = asyncio.get_running_loop().time()
+        self._started = self._loop.time()
         self._rolls: dict[Toxic, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self.blocked = False
+        self.done = False
 
-    def wake(self) -> None:
-        """Look at the toxics again."""
-        self._wake.set()
-        self._room.set()
+    def receive(self, data: bytes) -> None:
+        """Take in what came; no data is the end of the stream."""
+        self._queue.append(_Chunk(data, self._loop.time()))
+        if len(self._queue) == _MOST_QUEUED:
+            self._source.pause_reading()
+        if not data and self._stream == "upstream":
+            self._link.client_left()
+        self.flush()
 
-    async def receive(self) -> None:
-        """Queue what comes in, until its end."""
-        loop = asyncio.get_running_loop()
-        while True:
-            data = await self._source.read(_CHUNK)
-            self._queue.append(_Chunk(data, loop.time()))
-            self._wake.set()
-            if not data:
-                return
-            while len(self._queue) >= _MOST_QUEUED and not self._link.ended:
-                self._room.clear()
-                await self._room.wait()
+    def flush(self) -> None:
+        """Pass on what is due, and come back when more is. A toxic may close or reset the whole connection."""
+        self.cancel()
+        again = self._pass_on()
+        if again not in (None, _NEVER):
+            self._timer = self._loop.call_at(cast(float, again), self.flush)
 
-    async def deliver(self) -> None:
-        """Pass on what is due, until the end of the stream. A toxic may close or reset the whole connection."""
-        loop = asyncio.get_running_loop()
+    def cancel(self) -> None:
+        """Don't come back by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pass_on(self) -> float | None:
+        """When to come back on the loop's clock: None for not before something changes."""
         while not self._link.ended:
-            self._wake.clear()
-            now = loop.time()
-            until = self._held_until(now)
-            if until is None and self._queue:
-                chunk = self._queue[0]
-                until = chunk.received + sum(self._delay(toxic, chunk) for toxic in self._active("latency"))
-                if until <= now:
-                    self._queue.popleft()
-                    self._room.set()
-                    if not chunk.data:
-                        if self._sink.can_write_eof():
-                            self._sink.write_eof()
-                        return
-                    self._sink.write(chunk.data)
-                    await self._sink.drain()
-                    continue
-            await self._sleep(until)
-
-    async def _sleep(self, until: float | None) -> None:
-        """Wait until woken, or until that time of the loop's clock."""
-        try:
-            async with asyncio.timeout_at(None if until == float("inf") else until):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            now = self._loop.time()
+            held = self._held_until(now)
+            if held is not None or not self._queue or self.blocked:
+                return held
+            chunk = self._queue[0]
+            due = chunk.received + sum(self._delay(toxic, chunk) for toxic in self._active("latency"))
+            if due > now:
+                return due
+            self._queue.popleft()
+            if len(self._queue) == _MOST_QUEUED - 1:
+                self._source.resume_reading()
+            if chunk.data:
+                self._sink.write(chunk.data)
+            else:
+                self._sink.write_eof()
+                self.done = True
+                self._link.pipe_done()
+        return None
 
     def _active(self, *kinds: str) -> list[Toxic]:
         """The toxics of this direction that this connection was dealt."""
-        toxics = [toxic for toxic in self._toxics() if toxic.stream == self._stream and toxic.type in kinds]
+        toxics = [toxic for toxic in self._link.toxics() if toxic.stream == self._stream and toxic.type in kinds]
         return [toxic for toxic in toxics if self._rolls.setdefault(toxic, random.random()) < toxic.toxicity]
 
     def _delay(self, toxic: Toxic, chunk: _Chunk) -> float:
@@ -113,7 +140,7 @@ class Pipe:
         for toxic in self._active("timeout", "reset_peer"):
             patience = toxic.seconds("timeout")
             if toxic.type == "timeout":
-                ends = max(self._started, toxic.since) + patience if patience > 0 else float("inf")
+                ends = max(self._started, toxic.since) + patience if patience > 0 else _NEVER
             elif self._queue:
                 ends = max(self._queue[0].received, toxic.since) + patience
             else:
@@ -127,53 +154,77 @@ class Pipe:
 class Link:
     """One proxied connection: a client's, and ours to the upstream."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writers = [writer]
+    def __init__(self, upstream: tuple[str, int], toxics: Callable[[], list[Toxic]], links: "set[Link]") -> None:
+        """`links` are the live ones of the proxy; a link enters and leaves by itself."""
+        self._upstream = upstream
+        self._links = links
         self._pipes: list[Pipe] = []
+        self._connecting: asyncio.Task[None] | None = None
+        self._abandoning: asyncio.TimerHandle | None = None
+        self.toxics = toxics
+        self.client = _Side(self)
+        self.server = _Side(self)
         self.ended = False
+        links.add(self)
 
-    async def carry(self, host: str, port: int, toxics: Callable[[], list[Toxic]]) -> None:
-        """Connect to the upstream and carry bytes both ways until both ends are done or the link is ended.
-
-        An upstream that can't be reached closes the client's connection, as Toxiproxy does.
-        """
-        try:
-            reader, writer = await asyncio.open_connection(host, port)
-            self._writers.append(writer)
-            if self.ended:
-                return
-            up = Pipe(self, "upstream", self._reader, writer, toxics)
-            down = Pipe(self, "downstream", reader, self._writers[0], toxics)
+    def connected(self, side: _Side) -> None:
+        """One end is there. The client's comes first; it isn't read from before the other one is there."""
+        assert side.transport is not None
+        if self.ended:
+            side.transport.abort()
+        elif side is self.client:
+            side.transport.pause_reading()
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        elif self.client.transport is not None:
+            up = Pipe(self, "upstream", self.client.transport, side.transport)
+            down = Pipe(self, "downstream", side.transport, self.client.transport)
+            self.client.outgoing = self.server.incoming = up
+            self.server.outgoing = self.client.incoming = down
             self._pipes = [up, down]
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._receive_from_client(up))
-                tasks.create_task(down.receive())
-                tasks.create_task(up.deliver())
-                tasks.create_task(down.deliver())
-        except* OSError:
-            pass  # One end broke off; both are closed below, which is how the other one learns of it.
-        finally:
-            for writer in self._writers:
-                writer.close()
+            self.client.transport.resume_reading()
+            self.wake()
 
-    async def _receive_from_client(self, up: Pipe) -> None:
-        await up.receive()
-        # Toxiproxy drops a connection as soon as its client says no more; the grace lets a reply still come. Without an
-        # end, connections to an upstream that never answers would pile up.
-        asyncio.get_running_loop().call_later(_ABANDONED_AFTER, self.end)
+    async def _connect(self) -> None:
+        host, port = self._upstream
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: self.server, host, port)
+        except OSError:
+            # An upstream that can't be reached closes the client's connection, as Toxiproxy does.
+            self.end()
 
     def wake(self) -> None:
         """Look at the toxics again."""
         for pipe in self._pipes:
-            pipe.wake()
+            pipe.flush()
+
+    def client_left(self) -> None:
+        """The client sends no more."""
+        self._abandoning = asyncio.get_running_loop().call_later(_ABANDONED_AFTER, self.end)
+
+    def pipe_done(self) -> None:
+        """One direction is through; when both are, what was written still goes out and the connection closes."""
+        if all(pipe.done for pipe in self._pipes):
+            self.end()
 
     def end(self, *, reset: bool = False) -> None:
-        """Close both sides at once; with `reset` they see a connection reset."""
+        """Close both sides at once; with `reset` they see a connection reset. What is queued is lost, what is written
+        isn't."""
+        if self.ended:
+            return
         self.ended = True
-        for writer in self._writers:
-            connection = writer.get_extra_info("socket")
-            if reset and not writer.transport.is_closing():
+        self._links.discard(self)
+        if self._abandoning is not None:
+            self._abandoning.cancel()
+        if self._connecting is not None and self.server.transport is None:
+            self._connecting.cancel()
+        for pipe in self._pipes:
+            pipe.cancel()
+        for side in (self.client, self.server):
+            if side.transport is None:
+                continue
+            connection = side.transport.get_extra_info("socket")
+            if reset and not side.transport.is_closing():
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
-        self.wake()
+                side.transport.abort()
+            else:
+                side.transport.close()

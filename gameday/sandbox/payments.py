@@ -1,4 +1,4 @@
-"""Charges for an order. Its version v2 is a little slower than v1, to no harm: something to suspect and to roll back."""
+"""Charges for an order. Its version v2 is a little slower than v1, to no harm: something to suspect and roll back."""
 
 import asyncio
 from typing import Any

@@ -46,7 +46,10 @@ class Proxy:
         except OSError as error:
             raise Problem(500, f"listen on {self.listen}: {error.strerror}") from error
         self.listen = f"127.0.0.1:{listener.getsockname()[1]}"
-        self._server = await asyncio.start_server(self._accept, sock=listener)
+        self._server = await asyncio.get_running_loop().create_server(self._accept, sock=listener)
+
+    def _accept(self) -> asyncio.Protocol:
+        return Link(split_address(self.upstream), lambda: self.toxics, self._links).client
 
     def disable(self) -> None:
         """Stop listening, and close every live connection."""
@@ -55,18 +58,6 @@ class Proxy:
             self._server = None
         for link in tuple(self._links):
             link.end()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.enabled:
-            writer.close()
-            return
-        host, port = split_address(self.upstream)
-        link = Link(reader, writer)
-        self._links.add(link)
-        try:
-            await link.carry(host, port, lambda: self.toxics)
-        finally:
-            self._links.discard(link)
 
     def toxic(self, name: str) -> Toxic:
         """The toxic of that name. Raises Problem 404."""
