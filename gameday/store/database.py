@@ -1,0 +1,247 @@
+"""Connections: how one is made, how a transaction begins, and that every error leaves in our words.
+
+SQLite: WAL, `synchronous=FULL`, writes by BEGIN IMMEDIATE (a transaction that starts by reading and then wants to
+write would fail at once instead of waiting). PostgreSQL: row locks, the same wait, commits on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from gameday.store import schema, tables
+from gameday.store.address import Address
+from gameday.store.errors import BadAddress, StoreError, StoreGone, StoreMissing, StoreReadOnly
+from gameday.store.trouble import told
+
+SETTING_UP = 5.0
+"""Seconds to wait for another process that sets the same store up."""
+CONNECTING = 5
+"""Seconds to wait for a PostgreSQL server."""
+
+
+class Database:
+    """A pool of connections to one store; may be used from several threads."""
+
+    def __init__(self, address: Address, *, create: bool, busy: float, steps: Sequence[schema.Step] = schema.STEPS):
+        """Open it, setting it up or bringing it up to date where needed.
+
+        `busy`: seconds to wait for a lock.
+        """
+        self.address = address
+        self._busy = busy
+        self._pid = os.getpid()
+        self._inherited: list[Any] = []
+        self._immutable = False
+        self._file: tuple[int, int] | None = None
+        self._watching: Connection | None = None
+        self._watch_lock = threading.Lock()
+        if address.path is not None:
+            self._find_file(address.path, create and not address.read_only)
+        self.engine = self._make_engine(max(busy, SETTING_UP))
+        try:
+            with told(address, "open the journal"):
+                self._set_up(steps)
+        finally:
+            self.engine.dispose()
+        self.engine = self._make_engine(busy)
+        self._begin_writing = self.engine.execution_options(gameday_write=True)
+        is_sqlite = address.kind == "sqlite"
+        self._begin_reading = self.engine if is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[Connection]:
+        """A connection whose every statement sees what is committed when it runs."""
+        with told(self.address, doing):
+            self._after_fork()
+            with self._begin_reading.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def writing(self, doing: str) -> Iterator[Connection]:
+        """One transaction; on disk when the block is left without an error, undone when with one."""
+        with told(self.address, doing):
+            self._after_fork()
+            with self._begin_writing.begin() as connection:
+                yield connection
+            self._still_there()
+
+    def version(self) -> int:
+        """A number that differs from the last one if anything was committed meanwhile; costs microseconds on SQLite."""
+        with told(self.address, "look for news"), self._watch_lock:
+            self._after_fork()
+            if self.address.kind == "postgresql":
+                with self._begin_reading.connect() as connection:
+                    return hash(tuple(connection.execute(text(_POSTGRESQL_VERSION)).one()))
+            # The pragma counts what *other* connections commit, so it needs one that never writes.
+            if self._watching is None:
+                self._watching = self._begin_reading.connect()
+            return int(self._watching.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def close(self) -> None:
+        with told(self.address, "close the journal"), self._watch_lock:
+            self._after_fork()
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None
+            self.engine.dispose()
+
+    def _find_file(self, path: Path, create: bool) -> None:
+        with told(self.address, "open the journal"):
+            if path.is_dir():
+                raise BadAddress(f"store {path} is a folder: name a file in it")
+            if path.exists():
+                return
+            if not create:
+                raise StoreMissing(f"there is no store at {path}: nothing was recorded there yet")
+            # Journals hold what went wrong in somebody's company.
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+    def _make_engine(self, busy: float) -> Engine:
+        if self.address.kind == "postgresql":
+            return self._postgresql(busy)
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: self._connect_sqlite(busy),
+            poolclass=QueuePool,
+            pool_timeout=busy,
+        )
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            # Reads need no transaction: each is one statement.
+            if connection.get_execution_options().get("gameday_write"):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        return engine
+
+    def _connect_sqlite(self, busy: float) -> sqlite3.Connection:
+        path = self.address.path
+        assert path is not None
+        # `rw`, not `rwc`: a file that vanished must be an error, not a fresh empty journal.
+        options = "mode=ro&immutable=1" if self._immutable else f"mode={'ro' if self.address.read_only else 'rw'}"
+        raw = sqlite3.connect(
+            f"file:{quote(str(path))}?{options}",
+            uri=True,
+            timeout=busy,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            raw.execute("PRAGMA synchronous=FULL")
+            raw.execute("PRAGMA foreign_keys=ON")
+            found = path.stat()
+            self._file = self._file or (found.st_dev, found.st_ino)
+            if self._file != (found.st_dev, found.st_ino):
+                raise self._replaced()
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _postgresql(self, busy: float) -> Engine:
+        try:
+            engine = create_engine(
+                self.address.url,
+                connect_args={
+                    "connect_timeout": CONNECTING,
+                    "application_name": "gameday",
+                    "tcp_user_timeout": CONNECTING * 1000,
+                },
+                # A server that was restarted is noticed before a transaction, not in the middle of it.
+                pool_pre_ping=True,
+                pool_timeout=max(busy, 1.0),
+            )
+        except ImportError:
+            raise BadAddress(
+                f"store {self.address.shown} needs the PostgreSQL driver: pip install 'gameday-sre[postgresql]'"
+            ) from None
+        except (SQLAlchemyError, ValueError) as error:
+            raise BadAddress(f"store {self.address.shown} can't be read as a URL: {error}") from None
+
+        @event.listens_for(engine, "connect")
+        def set_waits(raw: Any, _record: object) -> None:
+            raw.execute(f"SET lock_timeout = {max(1, round(busy * 1000))}")
+            raw.execute("SET synchronous_commit = on")
+            raw.commit()
+
+        return engine
+
+    def _set_up(self, steps: Sequence[schema.Step]) -> None:
+        try:
+            up_to_date = self._up_to_date(steps)
+        except StoreError:
+            raise
+        except (SQLAlchemyError, sqlite3.Error):
+            # A WAL database in a folder that can't be written can be read only as one that never changes.
+            if not self._frozen():
+                raise
+            self._immutable = True
+            self.engine.dispose()
+            up_to_date = self._up_to_date(steps)
+        if up_to_date:
+            return
+        if self.address.read_only or self._immutable:
+            raise StoreReadOnly(
+                f"{self.address.shown} is empty or of an older gameday and was opened to read only: "
+                "open it once where it can be written"
+            )
+        if self.address.kind == "sqlite":
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        with self.engine.execution_options(gameday_write=True).begin() as connection:
+            schema.bring_up(connection, self.address, steps)
+
+    def _up_to_date(self, steps: Sequence[schema.Step]) -> bool:
+        with self.engine.connect() as connection:
+            return schema.check(schema.number_of(connection), self.address, steps)
+
+    def _frozen(self) -> bool:
+        path = self.address.path
+        if path is None or not path.exists() or not os.access(path, os.R_OK):
+            return False
+        wal = path.with_name(path.name + "-wal")
+        return not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
+
+    def _still_there(self) -> None:
+        """SQLite goes on writing happily into a file that was deleted; a fact in there is lost."""
+        path = self.address.path
+        if path is None:
+            return
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._file:
+            raise self._replaced()
+
+    def _replaced(self) -> StoreGone:
+        return StoreGone(f"{self.address.shown} was removed or replaced while in use: put it back, or open it anew")
+
+    def _after_fork(self) -> None:
+        """In a forked child: make new connections and leave the parent's alone; closing one here would harm it."""
+        if self._pid == os.getpid():
+            return
+        self._inherited += [self.engine.pool, self._watching]
+        self._watching = None
+        self.engine.dispose(close=False)
+        self._pid = os.getpid()
+
+
+_POSTGRESQL_VERSION = f"""
+SELECT (SELECT count(*) FROM {tables.exercises.name}), (SELECT sum(last_seq) FROM {tables.exercises.name}),
+       (SELECT sum(epoch) FROM {tables.exercises.name}), (SELECT max(renewed_at) FROM {tables.exercises.name}),
+       (SELECT max(id) FROM {tables.inbox.name}), (SELECT count(taken_at) FROM {tables.inbox.name}),
+       (SELECT count(answer) FROM {tables.inbox.name})
+"""

@@ -1,0 +1,66 @@
+"""The schema's number, checked at every opening, and the steps that bring an older store up to it.
+
+A step and the number's change are one transaction: a store is never between two schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, delete, insert, inspect, select, text
+
+from gameday.store import tables
+from gameday.store.address import Address
+from gameday.store.errors import BadAddress, StoreCorrupt, StoreTooNew
+
+Step = Callable[[Connection], None]
+
+STEPS: tuple[Step, ...] = ()
+"""`STEPS[0]` leads from schema 1 to 2, and so on; a released one is never edited. The last leads to `tables.py`."""
+
+_ADVISORY = 0x67616D65646179
+"""Key of the lock under which PostgreSQL is set up: \"gameday\" in ASCII."""
+
+
+def number_of(connection: Connection) -> int:
+    """The store's schema number; 0 where nothing is set up yet."""
+    if not inspect(connection).has_table(tables.schema.name):
+        return 0
+    found = connection.execute(select(tables.schema.c.number)).scalars().all()
+    if len(found) != 1:
+        raise StoreCorrupt(f"the store's schema number is missing or double ({len(found)} rows in gameday_schema)")
+    return int(found[0])
+
+
+def check(found: int, address: Address, steps: Sequence[Step] = STEPS) -> bool:
+    """Whether the store is up to date; False where `bring_up` has to run.
+
+    Raises:
+        StoreTooNew: a newer gameday made it.
+    """
+    newest = 1 + len(steps)
+    if found > newest:
+        raise StoreTooNew(
+            f"{address.shown} has schema {found}, this gameday knows up to {newest}: upgrade gameday "
+            "(`pip install -U gameday-sre`), or name another store with --store"
+        )
+    return found == newest
+
+
+def bring_up(connection: Connection, address: Address, steps: Sequence[Step] = STEPS) -> None:
+    """Set the tables up, or run the steps that are missing; the caller commits."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY})
+    # Looked at again under the lock: another process may have been quicker.
+    found = number_of(connection)
+    if check(found, address, steps):
+        return
+    if found == 0:
+        if connection.dialect.name == "sqlite" and inspect(connection).get_table_names():
+            raise BadAddress(f"{address.shown} is another program's database: name another file with --store")
+        tables.metadata.create_all(connection)
+    else:
+        for step in steps[found - 1 :]:
+            step(connection)
+        connection.execute(delete(tables.schema))
+    connection.execute(insert(tables.schema), {"number": 1 + len(steps)})
