@@ -5,10 +5,16 @@ Importing this loads declarations only; what a fault needs in order to run is lo
 
 from __future__ import annotations
 
-from gameday.faults import latency
+from gameday.faults import dependency_outage, error_rate, latency, pod_freeze, pod_kill
 from gameday.faults.declaration import FaultDeclaration
 
-_DECLARATIONS = (latency.DECLARATION,)
+_DECLARATIONS = (
+    pod_kill.DECLARATION,
+    pod_freeze.DECLARATION,
+    latency.DECLARATION,
+    dependency_outage.DECLARATION,
+    error_rate.DECLARATION,
+)
 
 PRELOAD = ("gameday.faults.catalogue", "gameday.faults.planning", "gameday.faults.wire")
 """Modules that the parent of workers imports, so that a worker needn't."""

@@ -56,6 +56,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"there is {', '.join(words) or 'none'}"
 
 
+def verdict(holds: bool, evidence: str) -> dict[str, Json]:
+    """What the functions return that verify whether a fault is effective, or recovered."""
+    return {"holds": holds, "evidence": evidence}
+
+
 def own_name(context: Mapping[str, Json]) -> str:
     """The name by which things that a fault puts into a target are known as its own: `gameday-<exercise>-<entry>`."""
     return f"gameday-{context['exercise']}-{context['fault']}"

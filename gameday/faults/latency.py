@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gameday.engine.ports import Backend, Call, Json, Plan
-from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service
+from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
+from gameday.faults.presence import Home, home
 from gameday.faults.toxiproxy import (
     PERMISSIONS,
     add_toxic,
@@ -21,7 +22,6 @@ from gameday.faults.toxiproxy import (
     remove_toxic,
     toxic_recovered,
     toxic_url,
-    verdict,
 )
 from gameday.scenario.duration import Duration, format_duration
 
@@ -84,6 +84,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     }
     place: dict[str, Json] = {"api": api, "proxy": service}
     named = {**place, "toxic": toxic["name"]}
+    whose = {**named, "home": home(target)}
     door = front_door(target, service)
     # What is surely late, whatever the jitter.
     slow = max(0.0, asked.delay - asked.jitter) * 0.9
@@ -94,11 +95,11 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         targets=(f"proxy {service}",),
         objects=(f"proxy:{service}",),
         inject=Call("gameday.faults.latency:inject", {**place, "toxic": toxic}),
-        undo=Call("gameday.faults.latency:undo", named),
+        undo=Call("gameday.faults.latency:undo", whose, timeout=5.0),
         effective=Call(
             "gameday.faults.latency:effective", {**named, "door": door, "slow": slow, "tries": tries(asked.share)}
         ),
-        recovered=Call("gameday.faults.latency:recovered", {**named, "door": door, "slow": slow}),
+        recovered=Call("gameday.faults.latency:recovered", {**whose, "door": door, "slow": slow}),
         commands=(curl("DELETE", toxic_url(api, service, str(toxic["name"]))),),
     ).to_json()
 
@@ -112,12 +113,12 @@ def inject(api: str, proxy: str, toxic: Mapping[str, Json]) -> None:
     add_toxic(api, proxy, toxic)
 
 
-def prepare_undo(api: str, proxy: str, toxic: str) -> None:
+def prepare_undo(api: str, proxy: str, toxic: str, home: Home | None) -> None:
     load_client()
 
 
-def undo(api: str, proxy: str, toxic: str) -> None:
-    remove_toxic(api, proxy, toxic)
+def undo(api: str, proxy: str, toxic: str, home: Home | None) -> None:
+    remove_toxic(api, proxy, toxic, home)
 
 
 def effective(api: str, proxy: str, toxic: str, door: str | None, slow: float, tries: int) -> dict[str, Json]:
@@ -142,5 +143,5 @@ def effective(api: str, proxy: str, toxic: str, door: str | None, slow: float, t
     return verdict(late, f"toxic {toxic} is on proxy {proxy}; of {tries} request(s) the slowest was {slowest.words()}")
 
 
-def recovered(api: str, proxy: str, toxic: str, door: str | None, slow: float) -> dict[str, Json]:
-    return toxic_recovered(api, proxy, toxic, door, slow or None)
+def recovered(api: str, proxy: str, toxic: str, home: Home | None, door: str | None, slow: float) -> dict[str, Json]:
+    return toxic_recovered(api, proxy, toxic, door, home, slow or None)

@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from gameday.engine.ports import Json
 from gameday.errors import TargetError
+from gameday.faults.declaration import verdict
+from gameday.faults.presence import GONE, Home, is_gone
 
 PERMISSIONS = ("requests to the proxy's HTTP API",)
 
@@ -93,11 +95,18 @@ def add_toxic(api: str, proxy: str, toxic: Mapping[str, Json]) -> None:
     demand("POST", f"{proxy_url(api, proxy)}/toxics", dict(toxic))
 
 
-def remove_toxic(api: str, proxy: str, toxic: str) -> None:
-    """Take a toxic off a proxy; that it, or the proxy, isn't there is fine. Raises if it couldn't be done."""
-    from gameday.faults.wire import demand
+def remove_toxic(api: str, proxy: str, toxic: str, home: Home | None) -> None:
+    """Take a toxic off a proxy; that it, the proxy or the whole sandbox isn't there any more is fine.
 
-    demand("DELETE", toxic_url(api, proxy, toxic), also=404)
+    Raises if it couldn't be done.
+    """
+    from gameday.faults.wire import Unanswered, demand
+
+    try:
+        demand("DELETE", toxic_url(api, proxy, toxic), also=404)
+    except Unanswered:
+        if not is_gone(home):
+            raise
 
 
 def enable(api: str, proxy: str, enabled: bool) -> int:
@@ -112,7 +121,9 @@ def load_client() -> None:
     import gameday.faults.wire  # noqa: F401
 
 
-def toxic_recovered(api: str, proxy: str, toxic: str, door: str | None, slow: float | None = None) -> dict[str, Json]:
+def toxic_recovered(
+    api: str, proxy: str, toxic: str, door: str | None, home: Home | None, slow: float | None = None
+) -> dict[str, Json]:
     """Whether a toxic is gone and the service can be reached through its proxy again.
 
     `slow`: an answer that takes this many seconds or longer is not yet recovery. A disturbance that is somebody
@@ -123,7 +134,7 @@ def toxic_recovered(api: str, proxy: str, toxic: str, door: str | None, slow: fl
     try:
         state = read_proxy(api, proxy, GLANCE)
     except (Unanswered, RuntimeError) as error:
-        return verdict(False, str(error))
+        return verdict(True, GONE) if is_gone(home) else verdict(False, str(error))
     if state is None:
         return verdict(True, f"proxy {proxy} doesn't exist any more")
     if toxic in state.toxics:
@@ -150,11 +161,6 @@ def passes(proxy: str, state: ProxyState, door: str | None, found: str, slow: fl
     if direct.outcome != "answered":
         return verdict(True, f"{found}; {proxy} doesn't answer behind its proxy either ({direct.words()})")
     return verdict(False, f"{found}, yet through the proxy {proxy} is {through.words()}")
-
-
-def verdict(holds: bool, evidence: str) -> dict[str, Json]:
-    """What the functions that verify return."""
-    return {"holds": holds, "evidence": evidence}
 
 
 def curl(method: str, url: str, data: Json = None) -> str:

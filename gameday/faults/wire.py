@@ -1,8 +1,8 @@
 """One HTTP request to a target's own machinery, or through a service's front door, and what came of it in words.
 
 Built on `http.client`: an undo is a single small request, and a client with connection pool and TLS context takes
-longer to make (about 20 ms) than the request takes. It ignores proxy variables of the environment, follows no redirect, keeps
-no connection, and reads a bounded amount for a bounded time.
+longer to make (about 20 ms) than the request takes. It ignores proxy variables of the environment, follows no
+redirect, keeps no connection, and reads a bounded amount for a bounded time.
 """
 
 from __future__ import annotations

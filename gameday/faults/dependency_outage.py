@@ -1,0 +1,190 @@
+"""Dependency outage: a service can't be reached any more; connections are refused, or vanish in a black hole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gameday.engine.ports import Backend, Call, Json, Plan
+from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
+from gameday.faults.presence import GONE, Home, home, is_gone
+from gameday.faults.toxiproxy import (
+    PERMISSIONS,
+    add_toxic,
+    curl,
+    enable,
+    front_door,
+    load_client,
+    passes,
+    planned_proxy,
+    proxy_url,
+    read_proxy,
+    remove_toxic,
+    toxic_recovered,
+    toxic_url,
+)
+
+_HANGS_AFTER = 0.4
+"""Seconds without an answer that show a black hole."""
+
+
+class DependencyOutageParameters(Parameters):
+    service: Service
+    mode: Annotated[
+        Literal["refused", "blackhole"],
+        Field(description="Connections are refused at once, or accepted and never answered."),
+    ] = "refused"
+
+
+_BACKEND = Backend(
+    plan="gameday.faults.dependency_outage:plan",
+    touches="the service's proxy: whether it is enabled, or one timeout toxic of the fault's own name",
+    undone_by="enabling the proxy, or removing that toxic",
+    effective_when="a request through the proxy is refused, or hangs",
+    recovered_when="the proxy is enabled, or the toxic is gone, and a request through the proxy is answered",
+    permissions=PERMISSIONS,
+)
+
+DECLARATION = FaultDeclaration(
+    name="dependency-outage",
+    summary="A service can't be reached",
+    parameters=DependencyOutageParameters,
+    one_shot=False,
+    description=(
+        "Nobody can reach the service, which itself is healthy. `refused` fails at once, as a stopped process or a "
+        "closed port does; `blackhole` accepts and never answers, as a firewall or a hung provider does, and finds "
+        "every caller without a timeout."
+    ),
+    example="""\
+at: 30s
+fault: dependency-outage
+with: {service: payments, mode: blackhole}
+for: 5m
+""",
+    backends={"sandbox": _BACKEND, "toxiproxy": _BACKEND},
+)
+
+
+def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
+    """See `gameday.engine.ports.Backend.plan`. A proxy that is disabled already is refused: nothing would change."""
+    asked = DependencyOutageParameters.model_validate(params)
+    service = published_service(target, asked.service)
+    api, state = planned_proxy(target, service)
+    by_hand = curl("POST", proxy_url(api, service), {"enabled": True})
+    if not state.enabled:
+        raise ValueError(
+            f"dependency-outage on {service}: its proxy is disabled already, so nothing would change; "
+            f"enable it first: {by_hand}"
+        )
+    place: dict[str, Json] = {"api": api, "proxy": service}
+    name = own_name(context)
+    if asked.mode == "refused":
+        inject, undo, commands = "disable", "undo_disable", (by_hand,)
+        args = dict(place)
+    else:
+        inject, undo, commands = "swallow", "undo_swallow", (curl("DELETE", toxic_url(api, service, name)),)
+        args = {**place, "toxic": name}
+    whose = {**args, "home": home(target)}
+    door = {"door": front_door(target, service)}
+    room = "gameday.faults.dependency_outage"
+    return Plan(
+        summary=f"outage of {service} ({asked.mode})",
+        targets=(f"proxy {service}",),
+        objects=(f"proxy:{service}",),
+        inject=Call(f"{room}:{inject}", args),
+        undo=Call(f"{room}:{undo}", whose, timeout=5.0),
+        effective=Call(f"{room}:{'refuses' if asked.mode == 'refused' else 'swallows'}", {**args, **door}),
+        recovered=Call(
+            f"{room}:{'recovered_refused' if asked.mode == 'refused' else 'recovered_swallowed'}", {**whose, **door}
+        ),
+        commands=commands,
+    ).to_json()
+
+
+# --- refused ---------------------------------------------------------------------------------------------------------
+
+
+def disable(api: str, proxy: str) -> None:
+    if enable(api, proxy, False) == 404:
+        raise RuntimeError(f"there is no proxy {proxy} any more")
+
+
+def prepare_undo_disable(api: str, proxy: str, home: Home | None) -> None:
+    load_client()
+
+
+def undo_disable(api: str, proxy: str, home: Home | None) -> None:
+    """The plan saw to it that the proxy was enabled before; a proxy that doesn't exist any more needs nothing."""
+    from gameday.faults.wire import Unanswered
+
+    try:
+        enable(api, proxy, True)
+    except Unanswered:
+        if not is_gone(home):
+            raise
+
+
+def refuses(api: str, proxy: str, door: str | None) -> dict[str, Json]:
+    from gameday.faults.wire import GLANCE, Unanswered, knock
+
+    try:
+        state = read_proxy(api, proxy, GLANCE)
+    except (Unanswered, RuntimeError) as error:
+        return verdict(False, str(error))
+    if state is None or state.enabled:
+        return verdict(False, f"proxy {proxy} is {'not there' if state is None else 'enabled'}")
+    if door is None:
+        return verdict(True, f"proxy {proxy} is disabled; no HTTP address is known by which to ask through it")
+    met = knock(door, GLANCE)
+    return verdict(met.outcome == "refused", f"proxy {proxy} is disabled; through it {proxy} is {met.words()}")
+
+
+def recovered_refused(api: str, proxy: str, home: Home | None, door: str | None) -> dict[str, Json]:
+    from gameday.faults.wire import GLANCE, Unanswered
+
+    try:
+        state = read_proxy(api, proxy, GLANCE)
+    except (Unanswered, RuntimeError) as error:
+        return verdict(True, GONE) if is_gone(home) else verdict(False, str(error))
+    if state is None:
+        return verdict(True, f"proxy {proxy} doesn't exist any more")
+    if not state.enabled:
+        return verdict(False, f"proxy {proxy} is still disabled")
+    return passes(proxy, state, door, f"proxy {proxy} is enabled")
+
+
+# --- black hole ------------------------------------------------------------------------------------------------------
+
+
+def swallow(api: str, proxy: str, toxic: str) -> None:
+    # A timeout of 0 keeps connections open for ever and lets nothing through.
+    add_toxic(api, proxy, {"name": toxic, "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}})
+
+
+def prepare_undo_swallow(api: str, proxy: str, toxic: str, home: Home | None) -> None:
+    load_client()
+
+
+def undo_swallow(api: str, proxy: str, toxic: str, home: Home | None) -> None:
+    remove_toxic(api, proxy, toxic, home)
+
+
+def swallows(api: str, proxy: str, toxic: str, door: str | None) -> dict[str, Json]:
+    from gameday.faults.wire import GLANCE, Unanswered, knock
+
+    try:
+        state = read_proxy(api, proxy, GLANCE)
+    except (Unanswered, RuntimeError) as error:
+        return verdict(False, str(error))
+    if state is None or toxic not in state.toxics:
+        return verdict(False, f"toxic {toxic} isn't on proxy {proxy}")
+    if door is None:
+        return verdict(True, f"toxic {toxic} is on proxy {proxy}; no HTTP address is known by which to feel it")
+    met = knock(door, _HANGS_AFTER)
+    return verdict(met.outcome == "silent", f"toxic {toxic} is on proxy {proxy}; through it {proxy} is {met.words()}")
+
+
+def recovered_swallowed(api: str, proxy: str, toxic: str, home: Home | None, door: str | None) -> dict[str, Json]:
+    return toxic_recovered(api, proxy, toxic, door, home)
