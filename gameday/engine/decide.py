@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gameday.exercise.milestones import HUMAN, reached
 from gameday.exercise.state import Exercise, FaultState
+from gameday.exercise.timings import landmarks
 from gameday.scenario.models import Entry, Scenario
 
+HUMAN = frozenset({"acknowledged", "diagnosed", "mitigated", "resolved"})
+"""Milestones that only a person can reach."""
 CONSOLE_GRACE = 5.0
 """Seconds without a console after which an attended exercise with no live fault pauses."""
 
@@ -69,6 +71,8 @@ class Finish:
     exit_code: int
     reason: str
 
+
+REFUSED = Finish("refused", 5, "the steady state does not hold, so nothing was started")
 
 Action = CheckSteadyState | StartTimeline | Deliver | StartFault | Undo | Skip | PauseScript | AbortAll | Finish
 
@@ -129,16 +133,18 @@ def _before_the_timeline(x: Exercise, draft: _Draft) -> None:
     elif x.steady_before:
         draft.actions.append(StartTimeline())
     else:
-        reason = "the steady state does not hold, so nothing was started"
-        draft.actions.append(Finish("refused", 5, reason))
+        draft.actions.append(REFUSED)
 
 
 def _faults_past_their_time(x: Exercise, now: float, draft: _Draft) -> None:
     for fault in x.live_faults:
-        if fault.stage == "undoing" or fault.one_shot:
+        if fault.stage == "undoing":
             continue
         if fault.error:
             draft.actions.append(Undo(fault.entry, fault.error))
+        elif fault.one_shot:
+            if fault.effective is not None:
+                draft.actions.append(Undo(fault.entry, "it passes by itself: waiting until the target is whole again"))
         elif fault.effective is not None and fault.duration is not None:
             end = fault.effective.clock + fault.duration
             if now >= end:
@@ -169,7 +175,7 @@ def _nobody_there(x: Exercise, scenario: Scenario, now: float, draft: _Draft) ->
 
 
 def _close(x: Exercise, draft: _Draft) -> None:
-    undo = [f for f in x.live_faults if f.stage != "undoing" and not f.one_shot]
+    undo = [fault for fault in x.live_faults if fault.stage != "undoing"]
     known = {action.entry for action in draft.actions if isinstance(action, Undo)}
     draft.actions += [Undo(fault.entry, "the exercise is being closed") for fault in undo if fault.entry not in known]
     draft.actions += [
@@ -250,7 +256,8 @@ def due_clock(x: Exercise, entry: Entry, now: float) -> float | None:
     if after is None:
         return None
     if after.milestone is not None:
-        base = reached(x, after.milestone)
+        mark = landmarks(x).get(after.milestone)
+        base = mark.at if mark is not None else None
     else:
         waited = x.entries.get(after.entry or "")
         base = waited.done if waited is not None and waited.stage == "done" else None

@@ -1,0 +1,251 @@
+"""The conductor: runs one exercise. Asks `decide`, acts, turns what comes back into events.
+
+It does no I/O of its own beyond the ports it is given. The abort is `abort()`: the first line sends, the rest records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from gameday.engine import asking
+from gameday.engine import decide as do
+from gameday.engine.fault_life import FaultLife
+from gameday.engine.inbox import Inbox, InboxPort
+from gameday.engine.journal import Journal, WriteRefused, WriterReplaced
+from gameday.engine.link import Link
+from gameday.engine.ports import Prober
+from gameday.engine.processes import boot_clock
+from gameday.engine.watching import ConditionWatch
+from gameday.exercise import events as ev
+from gameday.exercise.expectations import judge_expectations
+from gameday.exercise.state import Exercise
+
+SUSPENDED = 2.0
+"""A jump of CLOCK_BOOTTIME against CLOCK_MONOTONIC of more seconds than this means that the machine slept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All that the conductor needs from outside."""
+
+    prober: Prober
+    inbox: InboxPort
+    alerts: Callable[[], Awaitable[asking.Alerts]] | None = None
+    """What Alertmanager says now; None where the target has none."""
+    rescue: Callable[[], Awaitable[Link]] | None = None
+    """Starts another guardian when the first one died."""
+
+
+class Conductor:
+    def __init__(self, journal: Journal, link: Link, ports: Ports, *, heartbeat: float) -> None:
+        self.journal = journal
+        self.link = link
+        self.ports = ports
+        self._beat_every = heartbeat / 4
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._faults = FaultLife(self)
+        self._inbox = Inbox(self)
+        self._exit: int | None = None
+
+    @property
+    def exercise(self) -> Exercise:
+        return self.journal.exercise
+
+    def append(self, event: ev.Event, **envelope: Any) -> int:
+        """Record an event and have the loop look again; its sequence number."""
+        seq = self.journal.append(event, **envelope).seq
+        self._changed.set()
+        return seq
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the loop. Should it raise, the exercise is aborted: nothing fails in silence."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.abort(f"internal error: {type(error).__name__}: {error}", by="engine")
+
+    # --- the abort -------------------------------------------------------------------------------------------------
+
+    def abort(self, reason: str, *, by: str, condition: str | None = None, seen: float | None = None) -> None:
+        """Undo everything, then write down why. `seen`: clock at which the breach was in hand."""
+        self.link.undo_all(reason)
+        if self.exercise.abort is None and self.exercise.phase != "ended":
+            self.append(ev.AbortBegan(reason, by, condition, seen))
+
+    # --- the loop --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Until the exercise has ended; its exit code."""
+        self._beat()
+        self.link.ready()
+        self.start(self._watch_suspend())
+        self.start(self._inbox.follow())
+        await self._faults.undo_orphans()
+        if self.exercise.timeline_started is not None:
+            self._watch_target()
+        while self._exit is None:
+            self._changed.clear()
+            decision = do.decide(self.exercise, self.journal.now())
+            for action in decision.actions:
+                self._perform(action)
+            if self._exit is None and not decision.actions:
+                await self._wait(decision.wake)
+        return await self._farewell(self._exit)
+
+    async def _wait(self, wake: float | None) -> None:
+        patience = 60.0 if wake is None else max(0.0, wake - self.journal.now())
+        try:
+            await asyncio.wait_for(self._changed.wait(), patience)
+        except TimeoutError:
+            return
+
+    def _beat(self) -> None:
+        self.link.beat()
+        if self._exit is None:
+            asyncio.get_running_loop().call_later(self._beat_every, self._beat)
+
+    async def _farewell(self, code: int) -> int:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        whole = await self.journal.close()
+        await self.ports.prober.close()
+        code = code if whole or code == 4 else max(code, 1)
+        self.link.bye(code)
+        return code
+
+    def _perform(self, action: do.Action) -> None:
+        match action:
+            case do.CheckSteadyState():
+                self.append(ev.SteadyStateBegan(action.phase))  # type: ignore[arg-type]
+                self.start(self._check_steady_state(action.phase))
+            case do.StartTimeline():
+                self.append(ev.TimelineStarted())
+                self._watch_target()
+            case do.Deliver():
+                self.append(ev.InjectDelivered(action.entry, action.text, list(action.audience), action.due))
+            case do.StartFault():
+                self._faults.begin(action.entry, action.due)
+            case do.Undo():
+                self._faults.undo(action.entry, action.reason)
+            case do.Skip():
+                self.append(ev.EntrySkipped(action.entry, action.reason))
+            case do.PauseScript():
+                self.append(ev.Paused(action.reason))
+            case do.AbortAll():
+                self.abort(action.reason, by=action.by)
+            case do.Finish():
+                self._finish()
+
+    def _finish(self) -> None:
+        """Judge what is still open, then say what the exercise came to."""
+        for state in judge_expectations(self.exercise, self.journal.now()):
+            known = self.exercise.expectations[state.index]
+            if known.state == "pending":
+                self._judge_at_the_end(state.index, state.state, state.detail, state.took)
+        last = do.verdict(self.exercise) if self.exercise.steady_before is not False else do.REFUSED
+        self.append(ev.ExerciseEnded(last.verdict, last.exit_code, last.reason))  # type: ignore[arg-type]
+        self._exit = last.exit_code
+
+    def _judge_at_the_end(self, index: int, state: str, detail: str, took: float | None) -> None:
+        scenario = self.exercise.scenario
+        assert scenario is not None
+        expectation = scenario.expect[index]
+        machine = expectation.alert is not None or expectation.check is not None
+        if state == "pending":
+            started = bool(self.exercise.timeline_started) and self.exercise.abort is None
+            what = f"{expectation.alert} did not fire" if expectation.alert else "it did not come to hold"
+            state, detail = ("missed", what) if machine and started else ("not_observed", "it was over before")
+        self.append(ev.ExpectationJudged(index, state, detail, took))  # type: ignore[arg-type]
+
+    # --- what is watched -------------------------------------------------------------------------------------------
+
+    def _watch_target(self) -> None:
+        scenario = self.exercise.scenario
+        assert scenario is not None
+        for condition in scenario.abort_when:
+            watch = ConditionWatch(condition, self.ports.prober, self.journal.now, self.append)
+            self.start(self._watch(watch))
+        if self.ports.alerts is not None:
+            self.start(asking.watch_alerts(self, self.ports.alerts))
+        for index, expectation in enumerate(scenario.expect):
+            if expectation.check is not None:
+                self.start(asking.watch_expected_check(self, index, expectation))
+
+    async def _watch(self, watch: ConditionWatch) -> None:
+        breach = await watch.until_tripped()
+        self.abort(breach.reason, by=watch.name, condition=watch.name, seen=breach.seen)
+
+    async def _check_steady_state(self, phase: str) -> None:
+        held = await asking.check_steady_state(self, phase)
+        self.append(ev.SteadyStateJudged(phase, held))  # type: ignore[arg-type]
+
+    async def _watch_suspend(self) -> None:
+        """Notice a lid that was closed: faults past their time are due at once, since the clock counted on."""
+        offset = boot_clock() - time.monotonic()
+        while True:
+            before = self.journal.now()
+            await asyncio.sleep(0.25)
+            jumped = boot_clock() - time.monotonic() - offset
+            if jumped > SUSPENDED:
+                offset += jumped
+                self.append(ev.ClockJumped(round(jumped, 1)))
+                self._after_sleep(before)
+
+    def _after_sleep(self, before: float) -> None:
+        reason = "the machine was suspended"
+        if not self.exercise.attended:
+            self.abort(reason, by="engine")
+        elif self.exercise.paused is None and self.exercise.timeline_started is not None:
+            # From before the sleep on, so that what would have been due meanwhile does not burst now.
+            self.append(ev.Paused(reason), clock=before)
+
+    # --- what the guardian and the store say -----------------------------------------------------------------------
+
+    def guardian_said(self, fact: dict[str, Any]) -> None:
+        if "abort" in fact:
+            by = str(fact.get("by", "")) or "a person"
+            if self.exercise.abort is None and self.exercise.phase != "ended":
+                self.append(ev.AbortBegan(str(fact["abort"]), by), source="guardian", actor=by)
+        elif "consoles" in fact:
+            self.append(ev.ConsolesChanged(int(fact["consoles"])), source="guardian")
+        elif "poke" in fact:
+            self._inbox.look.set()
+        elif "fact" in fact:
+            self._faults.guardian_said(fact)
+
+    def guardian_lost(self) -> None:
+        """The undo workers undo on their own; a new guardian makes sure of it and verifies."""
+        if self._exit is None:
+            self.append(ev.GuardianLost("the guardian died"))
+            self.start(self._rescue())
+
+    async def _rescue(self) -> None:
+        if self.ports.rescue is not None:
+            self.link = await self.ports.rescue()
+            await self._faults.hold_again()
+        self.abort("the guardian died", by="engine")
+
+    def journal_trouble(self, trouble: WriteRefused) -> None:
+        """The journal can't be written any more: a fault that nobody can write about must not stand."""
+        reason = f"the journal can't be written: {trouble}"
+        self.abort(reason, by="engine")
+        if isinstance(trouble, WriterReplaced):
+            self._exit = 4
+            self._changed.set()
+
+    def stopped_by(self, name: str) -> None:
+        """SIGINT, SIGTERM or SIGHUP reached the engine."""
+        if self.exercise.live_faults or not self.exercise.attended:
+            self.abort(f"the engine received {name}", by=name)
+        elif not self.exercise.closing:
+            self.append(ev.CloseRequested(), actor=name)

@@ -1,0 +1,163 @@
+"""A fault's life on the engine's side: planned → armed → injecting → effective → undoing → recovered, or leaked.
+
+The order in `_live` is the promise: durable in the journal, then held by the guardian, and only then touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gameday.engine.ports import Call, Plan
+from gameday.exercise import events as ev
+from gameday.scenario.models import Entry
+
+if TYPE_CHECKING:
+    from gameday.engine.conductor import Conductor
+
+PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
+EFFECTIVE_WINDOW = 15.0
+"""Seconds a fault is given to take hold."""
+
+
+class FaultLife:
+    def __init__(self, conductor: Conductor) -> None:
+        self._c = conductor
+
+    def begin(self, entry: str, due: float | None) -> None:
+        scripted = self._entry(entry)
+        assert scripted.fault is not None
+        self._c.append(ev.FaultPlanned(entry, scripted.fault, due))
+        self._c.start(self._live(entry, scripted))
+
+    async def _live(self, entry: str, scripted: Entry) -> None:
+        plan, error = await self._plan(entry, scripted)
+        if plan is None:
+            self._c.append(ev.FaultRefused(entry, error))
+            return
+        if self._c.exercise.phase == "aborting":
+            self._c.append(ev.FaultRefused(entry, "the exercise was aborted before it was armed"))
+            return
+        assert scripted.fault is not None
+        one_shot = plan.undo is None
+        armed = self._c.append(ev.FaultArmed(entry, scripted.fault, plan.to_json(), one_shot, scripted.for_))
+        if not await self._c.journal.durable(armed):
+            self._never_touched(entry, "the journal could not be written, so nothing was touched")
+            return
+        held = await self._c.link.arm(entry, plan, recovery=self._recovery)
+        if not held.ok:
+            self._never_touched(entry, f"its undo could not be armed, so nothing was touched: {held.error}")
+            return
+        if self._c.exercise.phase == "aborting":
+            # Armed after the abort went out: the guardian refuses to inject, and takes it away like any other.
+            self._c.link.undo([entry], "the exercise is being aborted")
+            return
+        injected = await self._c.link.inject(entry, plan.inject)
+        if self._past(entry):
+            return
+        if not injected.ok:
+            self._c.append(ev.FaultFailed(entry, injected.error))
+            return
+        self._c.append(ev.FaultInjected(entry, injected.output))
+        await self._verify_effective(entry, scripted, plan)
+
+    def _past(self, entry: str) -> bool:
+        """Its undo has begun meanwhile, so what the injection came to is of no interest any more."""
+        return self._c.exercise.faults[entry].stage not in ("armed", "injecting")
+
+    def _never_touched(self, entry: str, error: str) -> None:
+        self._c.append(ev.FaultFailed(entry, error))
+        self._c.append(ev.FaultRecovered(entry, "nothing was injected"))
+        self._c.link.settled(entry)
+
+    async def _plan(self, entry: str, scripted: Entry) -> tuple[Plan | None, str]:
+        x = self._c.exercise
+        assert x.scenario is not None
+        params: dict[str, Any] = dict(scripted.with_)
+        if scripted.activity is not None:
+            keys = {"activity", "undo", "effective", "recovered"}
+            params |= scripted.model_dump(mode="json", include=keys, exclude_unset=True)
+            params["one_shot"] = bool(scripted.one_shot)
+        context = {
+            "exercise": x.id,
+            "fault": entry,
+            "seed": x.seed,
+            "duration": scripted.for_,
+            "pods": x.scenario.limits.pods,
+            "percent": x.scenario.limits.percent,
+        }
+        args = {"fault": scripted.fault, "target": x.target, "params": params, "context": context}
+        reply = await self._c.link.run(Call(PLANNING.name, args, PLANNING.timeout))
+        if not reply.ok:
+            return None, reply.error
+        return Plan.from_json(reply.output), ""
+
+    async def _verify_effective(self, entry: str, scripted: Entry, plan: Plan) -> None:
+        evidence = "the injection returned; nothing was declared to verify it with"
+        if plan.effective is not None:
+            reply = await self._c.link.run(plan.effective, poll=EFFECTIVE_WINDOW)
+            if self._past(entry):
+                return
+            if not reply.ok or not reply.output["holds"]:
+                why = reply.output["evidence"] if reply.ok else reply.error
+                self._c.append(ev.FaultFailed(entry, f"not effective: {why}"))
+                return
+            evidence = reply.output["evidence"]
+        if not self._past(entry):
+            self._c.append(ev.FaultEffective(entry, evidence))
+
+    def undo(self, entry: str, reason: str) -> None:
+        self._c.link.undo([entry], reason)
+        self._c.append(ev.FaultUndoing(entry, reason))
+
+    # --- after somebody died ---------------------------------------------------------------------------------------
+
+    async def undo_orphans(self) -> None:
+        """A resumed exercise: what the journal still calls live is undone before anything else."""
+        orphans = [fault.entry for fault in self._c.exercise.unrecovered]
+        if orphans:
+            await self.hold_again()
+            for entry in orphans:
+                self.undo(entry, "left behind by an engine that died")
+
+    async def hold_again(self) -> None:
+        """Give every unrecovered fault to the (new) guardian, from what stands in the journal."""
+        for fault in self._c.exercise.unrecovered:
+            if fault.plan is not None:
+                await self._c.link.arm(fault.entry, Plan.from_json(fault.plan), recovery=self._recovery, orphan=True)
+
+    def guardian_said(self, fact: dict[str, Any]) -> None:
+        """A fact of the guardian's as events, with the guardian's own times."""
+        entry = fact["entry"]
+        state = self._c.exercise.faults.get(entry)
+        wall = float(fact["wall"])
+        clock = self._c.journal.clock_of(float(fact["boot"]))
+        envelope: dict[str, Any] = {"source": "guardian", "wall": wall, "clock": clock}
+        match fact["fact"]:
+            case "injecting":
+                self._c.append(ev.FaultInjecting(entry, fact["pid"]), **envelope)
+            case "undoing" if state is not None and state.stage != "undoing":
+                self._c.append(ev.FaultUndoing(entry, fact["reason"]), **envelope)
+            case "undo_sent":
+                behind = wall - float(fact["at"])
+                sent = {"source": "guardian", "wall": float(fact["at"]), "clock": clock - behind}
+                self._c.append(ev.UndoSent(entry, fact["attempt"]), **sent)
+            case "undo_failed":
+                self._c.append(ev.UndoFailed(entry, fact["attempt"], fact["error"]), **envelope)
+            case "recovered":
+                self._c.append(ev.FaultRecovered(entry, fact["evidence"]), **envelope)
+                self._c.link.settled(entry)
+            case "leaked":
+                self._c.append(ev.FaultLeaked(entry, fact["error"], fact["commands"]), **envelope)
+
+    @property
+    def _recovery(self) -> float:
+        scenario = self._c.exercise.scenario
+        return scenario.limits.recovery if scenario is not None else 60.0
+
+    def _entry(self, name: str) -> Entry:
+        scenario = self._c.exercise.scenario
+        assert scenario is not None
+        for index, entry in enumerate(scenario.timeline):
+            if scenario.entry_id(index) == name:
+                return entry
+        raise LookupError(f"the scenario has no entry {name!r}")

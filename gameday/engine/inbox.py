@@ -1,0 +1,145 @@
+"""What people ask for, as events. The engine is the only writer; a request that can't be met is answered with why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gameday.engine import requests as rq
+from gameday.exercise import events as ev
+
+if TYPE_CHECKING:
+    from gameday.engine.conductor import Conductor
+
+EVERY = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A row of the inbox."""
+
+    row: int
+    request: dict[str, Any]
+    source: str
+    actor: str
+    wall: float
+    """When it was asked, unix seconds."""
+
+
+class InboxPort(Protocol):
+    """Blocking calls, made from a thread."""
+
+    def take(self) -> Sequence[Asked]: ...
+
+    def answer(self, row: int, answer: dict[str, Any]) -> None: ...
+
+
+class Refusal(Exception):
+    """A request that makes no sense as things stand; the text goes back to whoever asked."""
+
+
+class Inbox:
+    def __init__(self, conductor: Conductor) -> None:
+        self._c = conductor
+        self.look = asyncio.Event()
+
+    async def follow(self) -> None:
+        while True:
+            for asked in await asyncio.to_thread(self._c.ports.inbox.take):
+                answer = self.meet(asked)
+                await asyncio.to_thread(self._c.ports.inbox.answer, asked.row, answer)
+            self.look.clear()
+            try:
+                await asyncio.wait_for(self.look.wait(), EVERY)
+            except TimeoutError:
+                continue
+
+    def meet(self, asked: Asked) -> dict[str, Any]:
+        """Turn one request into events; `{"ok": true, "seq": …}` or `{"ok": false, "error": …}`."""
+        try:
+            request = rq.from_json(asked.request)
+            event, ago = self._event(request)
+        except (Refusal, ValueError) as error:
+            return {"ok": False, "error": str(error)}
+        if isinstance(request, rq.Abort):
+            self._c.abort(request.reason or "a person aborted", by=asked.actor or asked.source)
+            return {"ok": True}
+        assert event is not None
+        wall = asked.wall - ago
+        now = self._c.journal.now()
+        clock = min(now, now - (self._c.journal.wall() - wall))
+        seq = self._c.append(event, source=asked.source, actor=asked.actor, wall=wall, clock=clock)
+        if isinstance(request, rq.UndoNow):
+            self._c.link.undo([request.entry], event.reason if isinstance(event, ev.FaultUndoing) else "")
+        return {"ok": True, "seq": seq}
+
+    def _event(self, request: rq.Request) -> tuple[ev.Event | None, float]:
+        x = self._c.exercise
+        match request:
+            case rq.Abort():
+                return None, 0.0
+            case rq.Mark():
+                if not request.milestone.strip():
+                    raise Refusal("a milestone needs a name")
+                stamp = ev.MilestoneReached(request.milestone, request.partial, request.note, request.detection)
+                return stamp, max(0.0, request.ago)
+            case rq.Withdraw():
+                if request.stamp not in {stamp.seq for stamp in x.stamps}:
+                    raise Refusal(f"there is no stamp {request.stamp} to take back")
+                return ev.MilestoneWithdrawn(request.stamp, request.reason), 0.0
+            case rq.TakeNote():
+                return ev.NoteTaken(request.text, request.category, request.audience), max(0.0, request.ago)
+            case rq.Classify():
+                if request.note not in {note.seq for note in x.notes}:
+                    raise Refusal(f"there is no note {request.note}")
+                return ev.NoteClassified(request.note, request.category), 0.0
+            case rq.Improvise():
+                return ev.InjectDelivered(f"improvised-{x.last_seq + 1}", request.text, list(request.audience)), 0.0
+            case rq.TakeRole():
+                return ev.RoleTaken(request.role, request.who), 0.0
+            case _:
+                return self._script(request), 0.0
+
+    def _script(self, request: rq.Request) -> ev.Event:
+        x = self._c.exercise
+        match request:
+            case rq.Release() | rq.Skip():
+                state = x.entries.get(request.entry)
+                if state is None:
+                    raise Refusal(f"the scenario has no entry {request.entry!r}: it has {', '.join(x.entries)}")
+                if state.stage != "pending":
+                    raise Refusal(f"{request.entry!r} is {state.stage} already")
+                if isinstance(request, rq.Release):
+                    return ev.EntryReleased(request.entry)
+                return ev.EntrySkipped(request.entry, request.reason or "skipped by the facilitator")
+            case rq.Hint():
+                return self._hint(request.entry)
+            case rq.UndoNow():
+                fault = x.faults.get(request.entry)
+                if fault is None or fault.stage not in ("armed", "injecting", "effective"):
+                    raise Refusal(f"no live fault {request.entry!r} to undo")
+                return ev.FaultUndoing(request.entry, "the facilitator took it away")
+            case rq.Pause():
+                if x.paused is not None:
+                    raise Refusal("it is paused already")
+                return ev.Paused(request.reason or "the facilitator paused")
+            case rq.Continue():
+                if x.paused is None:
+                    raise Refusal("it is not paused")
+                return ev.Continued()
+            case rq.Close():
+                if not x.attended:
+                    raise Refusal("an unattended exercise ends by itself; abort it to stop it now")
+                return ev.CloseRequested()
+            case _:
+                raise Refusal(f"{type(request).__name__} can't be asked for here")
+
+    def _hint(self, entry: str) -> ev.Event:
+        scenario = self._c.exercise.scenario
+        assert scenario is not None
+        for index, scripted in enumerate(scenario.timeline):
+            if scenario.entry_id(index) == entry and (scripted.hint or scripted.notes):
+                return ev.HintGiven(entry, scripted.hint or scripted.notes or "")
+        raise Refusal(f"the scenario has no hint for {entry!r}")
