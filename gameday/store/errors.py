@@ -23,6 +23,7 @@ Messages say what happened, where (never with a password), and what to do.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ __all__ = [
     "StoreReadOnly",
     "StoreTooNew",
     "StoreUnavailable",
+    "refused_by_system",
 ]
 
 
@@ -139,3 +141,13 @@ class Ambiguous(UsageError):
         shown = ", ".join(matches[:5]) + (" …" if len(matches) > 5 else "")
         super().__init__(f"{wanted!r} fits {len(matches)} exercises: {shown}; give more of the id")
         self.matches = tuple(matches)
+
+
+def refused_by_system(at: str, error: OSError) -> StoreUnavailable:
+    """The error for an `OSError`; `at` begins the message: what could not be done, and where."""
+    why = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StoreFull(f"{at}: the disk is full ({why}); free some space")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StoreReadOnly(f"{at}: it can't be written ({why}); check the permissions")
+    return StoreGone(f"{at}: {why}")

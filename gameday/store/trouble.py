@@ -18,6 +18,7 @@ from gameday.store.errors import (
     StoreFull,
     StoreGone,
     StoreReadOnly,
+    refused_by_system,
 )
 
 SMALLEST = 64 * 1024
@@ -45,7 +46,7 @@ def _translated(address: Address, doing: str, error: BaseException) -> StoreErro
     if isinstance(state, str) or type(error).__module__.startswith("psycopg"):
         return _postgresql(at, error, state or "")
     if isinstance(error, OSError):
-        return _system(at, error)
+        return refused_by_system(at, error)
     return StoreError(f"{at}: {_line(error)}")
 
 
@@ -108,17 +109,6 @@ def _postgresql(at: str, error: BaseException, state: str) -> StoreError:
     if not state or state.startswith(("08", "57P", "58", "28", "3D")):
         return StoreGone(f"{at}: the server can't be reached or refuses us ({why}); check that it runs, and the URL")
     return StoreError(f"{at}: {why}")
-
-
-def _system(at: str, error: OSError) -> StoreError:
-    import errno
-
-    why = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return StoreFull(f"{at}: the disk is full ({why}); free some space")
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return StoreReadOnly(f"{at}: it can't be written ({why}); check the permissions")
-    return StoreGone(f"{at}: {why}")
 
 
 def _line(error: BaseException) -> str:

@@ -1,0 +1,284 @@
+"""`gameday list` and `gameday show`: what the journals say, for people and as JSON. Reads only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gameday.cli.options import open_existing, store_option, warn_unrecovered
+
+if TYPE_CHECKING:
+    from gameday.exercise.record import Record
+    from gameday.exercise.state import Exercise, FaultState, Moment
+    from gameday.store.summaries import Summary
+
+
+@click.command(name="list", short_help="List exercises.")
+@click.option("--json", "as_json", is_flag=True, help="An array of objects on stdout.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most the N newest.")
+@store_option
+def list_(as_json: bool, limit: int | None, store: str | None) -> None:
+    """List exercises, the newest first."""
+    found = open_existing(store)
+    summaries: list[Summary] = []
+    if found is not None:
+        with found:
+            warn_unrecovered(found)
+            summaries = found.exercises(limit)
+    if as_json:
+        _print_json([_summary_json(summary) for summary in summaries])
+    elif summaries:
+        header = ("ID", "STATUS", "SCENARIO", "TARGET", "STARTED (UTC)", "TOOK", "TITLE")
+        _print_table([header, *(_row(summary) for summary in summaries)])
+    elif found is not None:
+        click.echo("No exercises yet: start one with `gameday run SCENARIO`, or try `gameday demo`.", err=True)
+
+
+@click.command(short_help="Show one exercise.")
+@click.argument("exercise", metavar="[ID]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One object on stdout.")
+@click.option("--events", is_flag=True, help="Every record of the journal too.")
+@store_option
+def show(exercise: str | None, as_json: bool, events: bool, store: str | None) -> None:
+    """Show one exercise. ID may be the beginning of one; without it, the latest."""
+    from gameday.exercise.fold import fold
+    from gameday.store import open_store
+
+    with open_store(store, create=False) as found:
+        warn_unrecovered(found)
+        summary = found.summary(found.resolve(exercise))
+        records = found.records(summary.id)
+    state = fold(records)
+    if as_json:
+        _print_json(_exercise_json(summary, state, records if events else None))
+    else:
+        _print_exercise(summary, state, records if events else ())
+
+
+# --- JSON: public, see docs/cli.md -----------------------------------------------------------------------------------
+
+
+def _summary_json(summary: Summary) -> dict[str, Any]:
+    return {
+        "id": summary.id,
+        "scenario": summary.scenario,
+        "title": summary.title,
+        "status": summary.status,
+        "target": summary.target,
+        "environment": summary.environment,
+        "attended": summary.attended,
+        "started_at": _iso(summary.started_at),
+        "ended_at": _iso(summary.ended_at),
+        "verdict": summary.verdict,
+        "exit_code": summary.exit_code,
+        "unrecovered": summary.unrecovered,
+        "engine_alive": summary.engine_alive,
+    }
+
+
+def _exercise_json(summary: Summary, state: Exercise, records: Sequence[Record] | None) -> dict[str, Any]:
+    from gameday.exercise.record import to_json
+
+    shown = {
+        **_summary_json(summary),
+        "phase": state.phase,
+        "verdict": state.verdict,
+        "reason": state.reason,
+        "engine": {
+            "pid": state.engine_pid,
+            "guardian": state.guardian_pid,
+            "host": state.host,
+            "alive": summary.engine_alive,
+        },
+        "faults": [_fault_json(fault) for fault in state.faults.values()],
+        "milestones": [
+            {
+                "seq": stamp.seq,
+                "milestone": stamp.milestone,
+                "at": _iso(stamp.at.wall),
+                "clock": stamp.at.clock,
+                "recorded_at": _iso(stamp.recorded),
+                "partial": stamp.partial,
+                "source": stamp.source,
+                "actor": stamp.actor,
+                "note": stamp.note,
+                "detection": stamp.detection,
+            }
+            for stamp in state.stamps
+        ],
+        "abort": None,
+        "last_seq": summary.last_seq,
+    }
+    if state.abort is not None:
+        shown["abort"] = {
+            "at": _iso(state.abort.at.wall),
+            "clock": state.abort.at.clock,
+            "seen_clock": state.abort.seen,
+            "reason": state.abort.reason,
+            "by": state.abort.by,
+            "condition": state.abort.condition,
+        }
+    if records is not None:
+        shown["events"] = [to_json(record) for record in records]
+    return shown
+
+
+def _fault_json(fault: FaultState) -> dict[str, Any]:
+    return {
+        "name": fault.name,
+        "entry": fault.entry,
+        "state": fault.stage,
+        "summary": fault.summary,
+        "targets": list(fault.targets),
+        "objects": list(fault.objects),
+        "one_shot": fault.one_shot,
+        "duration": fault.duration,
+        "armed_at": _at(fault.armed),
+        "effective_at": _at(fault.effective),
+        "undo_sent_at": _at(fault.undo_sent),
+        "ended_at": _at(fault.ended),
+        "undo_attempts": fault.attempts,
+        "undo_reason": fault.undo_reason,
+        "evidence": fault.evidence,
+        "error": fault.error,
+        "commands": list(fault.commands),
+    }
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=repr)
+    sys.stdout.write("\n")
+
+
+# --- tables for people ------------------------------------------------------------------------------------------------
+
+
+def _row(summary: Summary) -> tuple[str, ...]:
+    return (
+        summary.id,
+        _status(summary),
+        summary.scenario,
+        f"{summary.target} ({summary.environment})" if summary.environment else summary.target,
+        _utc(summary.started_at),
+        "" if summary.ended_at is None else _span(summary.ended_at - summary.started_at),
+        summary.title,
+    )
+
+
+def _status(summary: Summary) -> str:
+    text = summary.status
+    if text in ("running", "paused") and not summary.engine_alive:
+        text += ", engine gone"
+    return f"{text}, {summary.unrecovered} not recovered" if summary.unrecovered else text
+
+
+def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]) -> None:
+    lines = [
+        ("exercise", summary.id),
+        ("scenario", f"{summary.scenario}: {summary.title}"),
+        ("target", f"{summary.target} ({summary.environment})" if summary.environment else summary.target),
+        ("status", f"{_status(summary)} (phase: {state.phase})"),
+        ("started", f"{_utc(summary.started_at)} UTC"),
+    ]
+    if summary.ended_at is not None:
+        lines.append(("ended", f"{_utc(summary.ended_at)} UTC, after {_span(summary.ended_at - summary.started_at)}"))
+        lines.append(("verdict", f"{summary.verdict} (exit {summary.exit_code}): {state.reason}"))
+    if state.engine_pid is not None:
+        alive = "running" if summary.engine_alive else "not running"
+        lines.append(("engine", f"process {state.engine_pid} on {state.host}, {alive}"))
+    if state.abort is not None:
+        lines.append(("aborted", f"{_clock(state.abort.at)} by {state.abort.by}: {state.abort.reason}"))
+    _print_table(lines)
+    if state.faults:
+        click.echo()
+        rows = [
+            (
+                fault.entry,
+                fault.name,
+                fault.stage,
+                _clock(fault.effective),
+                _clock(fault.ended),
+                ", ".join(fault.targets),
+                fault.error,
+            )
+            for fault in state.faults.values()
+        ]
+        _print_table([("ENTRY", "FAULT", "STATE", "EFFECTIVE", "ENDED", "TARGETS", "ERROR"), *rows])
+    for fault in state.unrecovered:
+        for command in fault.commands:
+            click.echo(f"to undo {fault.entry} by hand:  {_printable(command)}")
+    if state.stamps:
+        click.echo()
+        stamps = [
+            (
+                _clock(stamp.at),
+                stamp.milestone + (" (partly)" if stamp.partial else ""),
+                stamp.source,
+                stamp.actor,
+                stamp.note,
+            )
+            for stamp in state.stamps
+        ]
+        _print_table([("CLOCK", "MILESTONE", "FROM", "BY", "NOTE"), *stamps])
+    if records:
+        from gameday.exercise.record import body_of
+
+        click.echo()
+        rows_of_events = [
+            (str(record.seq), f"{record.clock:.3f}", record.source, record.kind, _short(body_of(record.event)))
+            for record in records
+        ]
+        _print_table([("SEQ", "CLOCK", "FROM", "EVENT", ""), *rows_of_events])
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell; empty columns are left out, the last one is not padded."""
+    cells = [[_printable(cell) for cell in row] for row in rows]
+    body = cells[1:] or cells
+    keep = [column for column in range(len(cells[0])) if any(row[column] for row in body)]
+    widths = {column: max(len(row[column]) for row in cells) for column in keep}
+    for row in cells:
+        click.echo("  ".join(row[column].ljust(widths[column]) for column in keep).rstrip())
+
+
+def _printable(text: str) -> str:
+    """What a scenario or a person wrote must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def _short(body: dict[str, Any]) -> str:
+    text = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False, default=repr)}" for name, value in body.items())
+    return text if len(text) <= 160 else text[:159] + "…"
+
+
+def _iso(wall: float | None) -> str | None:
+    from datetime import UTC, datetime
+
+    if wall is None:
+        return None
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _at(moment: Moment | None) -> str | None:
+    return None if moment is None else _iso(moment.wall)
+
+
+def _utc(wall: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _clock(moment: Moment | None) -> str:
+    return "" if moment is None else f"+{_span(moment.clock)}"
+
+
+def _span(seconds: float) -> str:
+    """`4:07`, `1:02:33`."""
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
