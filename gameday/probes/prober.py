@@ -1,0 +1,168 @@
+"""Asking real probes: one `LiveProber` for an exercise, on the engine's loop.
+
+It resolves measures and published names, reveals secrets, bounds the whole ask by the probe's timeout, and turns
+whatever happens into an `Answer`. It judges nothing and remembers nothing.
+
+Kinds of "no value": `unreachable` nothing (complete) came in time; `no_data` an answer without this number; `nan`;
+`many` several series; `error` something that can't be read, or a question that can't be asked (an unknown name, a
+missing secret).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gameday.engine.ports import Answer, Json, TargetInfo
+from gameday.probes import http, metrics, process, prometheus, tcp
+from gameday.probes.alertmanager import AlertsAnswer
+from gameday.probes.alertmanager import alerts as ask_alertmanager
+from gameday.probes.answers import NoAnswer, answer_of, excerpt, seconds
+from gameday.probes.names import fill, nearest, unknown
+from gameday.probes.secrets import Secrets
+from gameday.scenario.models import PROBES
+
+if TYPE_CHECKING:
+    import httpx
+
+RunCall = Callable[[str, dict[str, Json], float], Awaitable[Json]]
+"""`run_call(name, args, timeout)` runs a dotted name in a killable process; raises where that failed."""
+
+ACTIVITY = "gameday.faults.activity:probe"
+"""The function that runs a Chaos Toolkit probe; takes `activity` and returns its output."""
+
+_KINDS: dict[str, tuple[Callable[[Mapping[str, Any], Any], Awaitable[Answer]], float, bool]] = {
+    # kind: (how to ask, seconds unless said, speaks HTTP)
+    "http": (http.ask, 5.0, True),
+    "prometheus": (prometheus.ask, 5.0, True),
+    "metrics": (metrics.ask, 5.0, True),
+    "tcp": (tcp.ask, 2.0, False),
+    "process": (process.ask, 10.0, False),
+}
+_GRACE = 0.1
+"""Seconds that cleaning up after a timeout may take before the ask is cut off from outside."""
+
+
+class LiveProber:
+    """Asks probes of one target. Call `close` at the end; all from one event loop."""
+
+    def __init__(
+        self,
+        target: TargetInfo,
+        *,
+        run_call: RunCall | None = None,
+        activity_call: str = ACTIVITY,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._target = target
+        self._run_call = run_call
+        self._activity_call = activity_call
+        self._environ = environ
+        self._opening: asyncio.Future[httpx.AsyncClient] | None = None
+
+    async def open(self) -> None:
+        """Make the HTTP client now, so that the first ask doesn't wait for it (0.2 s with the import)."""
+        await self._client()
+
+    async def ask(self, probe: Mapping[str, Json]) -> Answer:
+        """Ask `probe` (a `Probing` in JSON) and return within its own timeout, whatever comes back."""
+        started = time.monotonic()
+        secrets = Secrets(self._environ)
+        try:
+            answer = await self._ask(probe, secrets)
+        except NoAnswer as none:
+            answer = Answer(none.kind, detail=none.detail, status=none.status)
+        except TimeoutError:
+            answer = Answer("unreachable", detail="no answer in time")
+        except Exception as error:  # noqa: BLE001 - the promise of this room: an answer or no answer, never a crash
+            answer = Answer("error", detail=excerpt(f"{type(error).__name__}: {error}"))
+        return replace(secrets.hide(answer), took=answer.took or time.monotonic() - started)
+
+    async def alerts(self, names: set[str], timeout: float = 5.0) -> AlertsAnswer:
+        """The firing alerts among `names`, from the Alertmanager that the target publishes under `alertmanager`."""
+        url = self._target.names.get("alertmanager")
+        if not url:
+            return AlertsAnswer("error", detail=f"target {self._target.name} publishes no address named alertmanager")
+        try:
+            return await ask_alertmanager(await self._client(), url, timeout, names)
+        except Exception as error:  # noqa: BLE001 - as above
+            return AlertsAnswer("error", detail=excerpt(f"{type(error).__name__}: {error}"))
+
+    async def close(self) -> None:
+        """Close the client. Nothing may be asked any more."""
+        if self._opening is not None and not self._opening.cancelled():
+            (client,) = await asyncio.gather(self._opening, return_exceptions=True)
+            if not isinstance(client, BaseException):
+                await client.aclose()
+
+    async def _ask(self, probe: Mapping[str, Json], secrets: Secrets) -> Answer:
+        kind, question = self._question(probe)
+        if kind == "activity":
+            return await self._activity(question)
+        ask, usual, over_http = _KINDS[kind]
+        client = await self._client() if over_http else None
+        # From here on the clock runs; making the client is our own affair.
+        within = seconds(question.get("timeout"), usual)
+        deadline = time.monotonic() + within
+        async with asyncio.timeout(within + _GRACE):
+            question = await self._revealed(question, secrets)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise NoAnswer("unreachable", "the secrets could not be read in time")
+            started = time.monotonic()
+            answer = await ask({**question, "timeout": left}, client)
+            return replace(answer, took=time.monotonic() - started)
+
+    def _question(self, probe: Mapping[str, Json]) -> tuple[str, dict[str, Json]]:
+        """The kind that is asked and its question, with measures and names resolved."""
+        named = probe.get("measure")
+        if named is not None:
+            measures = self._target.measures
+            if named not in measures:
+                raise NoAnswer(
+                    "error", f"target {self._target.name} has no measure {named!r}{nearest(str(named), measures)}"
+                )
+            probe = measures[named]
+        kinds = [kind for kind in PROBES if probe.get(kind) is not None and kind != "measure"]
+        if len(kinds) != 1:
+            raise NoAnswer("error", f"a probe asks exactly one thing, this one {len(kinds)}")
+        question = fill(probe[kinds[0]], self._target.names)
+        if not isinstance(question, dict):
+            raise NoAnswer("error", f"a {kinds[0]} probe is written as keys and values")
+        for name in unknown(str(question.get("url", question.get("address", "")))):
+            known = self._target.names
+            raise NoAnswer("error", f"target {self._target.name} publishes no ${{{name}}}{nearest(name, known)}")
+        return kinds[0], question
+
+    async def _revealed(self, question: dict[str, Json], secrets: Secrets) -> dict[str, Json]:
+        """`question` with its references to secrets replaced by the secrets."""
+        revealed = dict(question)
+        for key in ("headers", "env"):
+            texts = question.get(key)
+            if isinstance(texts, Mapping) and texts:
+                from_disk = any(isinstance(text, Mapping) and text.get("file") for text in texts.values())
+                # A file may lie on a disk that hangs.
+                revealed[key] = (
+                    await asyncio.to_thread(secrets.reveal_all, texts) if from_disk else secrets.reveal_all(texts)
+                )
+        return revealed
+
+    async def _activity(self, activity: dict[str, Json]) -> Answer:
+        if self._run_call is None:
+            raise NoAnswer("error", "Chaos Toolkit probes can't be run here")
+        within = seconds(activity.get("timeout"), 10.0)
+        async with asyncio.timeout(within + 1.0):
+            output = await self._run_call(self._activity_call, {"activity": activity}, within)
+        # What Chaos Toolkit's http and process providers return carries the status code, or the exit code.
+        status = output.get("status") if isinstance(output, Mapping) else None
+        return answer_of(output, status=status if type(status) is int else None)
+
+    async def _client(self) -> httpx.AsyncClient:
+        if self._opening is None:
+            from gameday.probes.fetching import make_client
+
+            self._opening = asyncio.ensure_future(asyncio.to_thread(make_client))
+        return await asyncio.shield(self._opening)
