@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from gameday import __version__
 from gameday.probes.answers import NoAnswer, excerpt, system_reason
+from gameday.probes.lookup import addresses
 
 if TYPE_CHECKING:
     import httpx
@@ -104,32 +105,75 @@ async def fetch(
     """
     import httpx
 
-    started = time.monotonic()
-    status: int | None = None
+    sent = _Sent(time.monotonic())
     try:
         async with asyncio.timeout(within):
             # Merged here: with `params`, httpx drops the query that stands in the address itself.
             address = httpx.URL(url)
             address = address.copy_merge_params(dict(params)) if params else address
-            async with client.stream(method, address, headers=headers, content=content, data=form) as response:
-                status = response.status_code
-                body, whole = await _read(response) if with_body else (b"", True)
-                kind = response.headers.get("content-type", "")
-                return Reply(status, body, whole, kind, time.monotonic() - started)
+            return await _exchange(client, method, address, dict(headers or {}), content, form, within, with_body, sent)
     except TimeoutError:
-        came = "no reply" if status is None else f"status {status} came, but not the whole reply"
-        raise NoAnswer("unreachable", f"{came} within {within:.3g} s", status) from None
+        came = "no reply" if sent.status is None else f"status {sent.status} came, but not the whole reply"
+        raise NoAnswer("unreachable", f"{came} within {within:.3g} s", sent.status) from None
     except httpx.RemoteProtocolError as error:
-        silent = status is None and "without sending a response" in str(error)
+        silent = sent.status is None and "without sending a response" in str(error)
         what = "the connection was closed without a reply" if silent else f"not legal HTTP: {excerpt(str(error))}"
-        raise NoAnswer("unreachable" if silent else "error", what, status) from None
+        raise NoAnswer("unreachable" if silent else "error", what, sent.status) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise NoAnswer("error", f"the address can't be used: {excerpt(str(error))}") from None
     except (httpx.LocalProtocolError, UnicodeError, TypeError, ValueError):
         # The library's own message would quote the header, and a header may hold a secret.
         raise NoAnswer("error", "the request can't be sent: its address, a header or its body is not legal") from None
     except (httpx.TransportError, OSError) as error:
-        raise NoAnswer("unreachable", _reason(error), status) from None
+        raise NoAnswer("unreachable", _reason(error), sent.status) from None
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A question under way: what is known of it when it breaks off."""
+
+    at: float
+    status: int | None = None
+
+
+async def _exchange(
+    client: httpx.AsyncClient,
+    method: str,
+    url: httpx.URL,
+    headers: dict[str, str],
+    content: bytes | None,
+    form: Mapping[str, str] | None,
+    within: float,
+    with_body: bool,
+    sent: _Sent,
+) -> Reply:
+    """Ask at each of the host's addresses until one takes the connection."""
+    import httpx
+
+    name = url.raw_host.decode("ascii")
+    found = await addresses(name) if name else [name]
+    for number, address in enumerate(found, 1):
+        last = number == len(found)
+        request = client.build_request(method, url, headers=headers, content=content, data=form)
+        if address != name:
+            # `build_request` has set the Host header from the name; the certificate is held against it, too.
+            request.url = url.copy_with(host=address)
+            request.extensions["sni_hostname"] = name
+        request.extensions["timeout"] = {"connect": None if last else within / len(found)}
+        try:
+            response = await client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if last:
+                raise
+            continue
+        sent.status = response.status_code
+        try:
+            body, whole = await _read(response) if with_body else (b"", True)
+        finally:
+            await response.aclose()
+        kind = response.headers.get("content-type", "")
+        return Reply(sent.status, body, whole, kind, time.monotonic() - sent.at)
+    raise NoAnswer("unreachable", f"the name {name} has no address")
 
 
 async def _read(response: httpx.Response) -> tuple[bytes, bool]:

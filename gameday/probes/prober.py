@@ -21,9 +21,11 @@ from gameday.probes import http, metrics, process, prometheus, tcp
 from gameday.probes.alertmanager import AlertsAnswer
 from gameday.probes.alertmanager import alerts as ask_alertmanager
 from gameday.probes.answers import NoAnswer, answer_of, excerpt, seconds
-from gameday.probes.names import fill, nearest, unknown
+from gameday.probes.judge import explain, holds
 from gameday.probes.secrets import Secrets
 from gameday.scenario.models import PROBES
+from gameday.scenario.names import resolve_names
+from gameday.scenario.problems import ScenarioErrors, nearest_or_all
 
 if TYPE_CHECKING:
     import httpx
@@ -42,6 +44,7 @@ _KINDS: dict[str, tuple[Callable[[Mapping[str, Any], Any], Awaitable[Answer]], f
     "tcp": (tcp.ask, 2.0, False),
     "process": (process.ask, 10.0, False),
 }
+_USUAL_ADDRESS = {"prometheus": {"url": "${prometheus}"}, "metrics": {"url": "${metrics}"}}
 _GRACE = 0.1
 """Seconds that cleaning up after a timeout may take before the ask is cut off from outside."""
 
@@ -81,6 +84,14 @@ class LiveProber:
             answer = Answer("error", detail=excerpt(f"{type(error).__name__}: {error}"))
         return replace(secrets.hide(answer), took=answer.took or time.monotonic() - started)
 
+    def holds(self, tolerance: Mapping[str, Json], answer: Mapping[str, Json]) -> bool:
+        """Whether an answer is as the tolerance says (`judge.holds`)."""
+        return holds(tolerance, answer)
+
+    def explain(self, tolerance: Mapping[str, Json]) -> str:
+        """The tolerance in words (`judge.explain`)."""
+        return explain(tolerance)
+
     async def alerts(self, names: set[str], timeout: float = 5.0) -> AlertsAnswer:
         """The firing alerts among `names`, from the Alertmanager that the target publishes under `alertmanager`."""
         url = self._target.names.get("alertmanager")
@@ -117,25 +128,35 @@ class LiveProber:
             return replace(answer, took=time.monotonic() - started)
 
     def _question(self, probe: Mapping[str, Json]) -> tuple[str, dict[str, Json]]:
-        """The kind that is asked and its question, with measures and names resolved."""
+        """The kind that is asked and its question, with a measure resolved and the published names filled in.
+
+        Of a scenario's own probe only the address is looked at: its names have been filled in, and what still looks
+        like one in a query or a pattern is meant as it stands.
+        """
+        target = self._target
         named = probe.get("measure")
         if named is not None:
-            measures = self._target.measures
-            if named not in measures:
-                raise NoAnswer(
-                    "error", f"target {self._target.name} has no measure {named!r}{nearest(str(named), measures)}"
-                )
-            probe = measures[named]
+            if named not in target.measures:
+                known = nearest_or_all(str(named), sorted(target.measures)) or "it publishes none"
+                raise NoAnswer("error", f"target {target.name} has no measure {named!r}; {known}")
+            probe = self._filled(target.measures[named])
         kinds = [kind for kind in PROBES if probe.get(kind) is not None and kind != "measure"]
         if len(kinds) != 1:
             raise NoAnswer("error", f"a probe asks exactly one thing, this one {len(kinds)}")
-        question = fill(probe[kinds[0]], self._target.names)
-        if not isinstance(question, dict):
+        question = probe[kinds[0]]
+        if not isinstance(question, Mapping):
             raise NoAnswer("error", f"a {kinds[0]} probe is written as keys and values")
-        for name in unknown(str(question.get("url", question.get("address", "")))):
-            known = self._target.names
-            raise NoAnswer("error", f"target {self._target.name} publishes no ${{{name}}}{nearest(name, known)}")
-        return kinds[0], question
+        question = {**_USUAL_ADDRESS.get(kinds[0], {}), **question}
+        addressed = {key: question[key] for key in ("url", "address") if key in question}
+        return kinds[0], {**question, **self._filled(addressed)}
+
+    def _filled(self, part: Mapping[str, Json]) -> dict[str, Json]:
+        try:
+            filled: dict[str, Json] = resolve_names(dict(part), self._target.names)
+        except ScenarioErrors as error:
+            problem = error.problems[0]
+            raise NoAnswer("error", f"{problem.message}; {problem.hint}") from None
+        return filled
 
     async def _revealed(self, question: dict[str, Json], secrets: Secrets) -> dict[str, Json]:
         """`question` with its references to secrets replaced by the secrets."""

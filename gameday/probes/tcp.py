@@ -9,6 +9,7 @@ from typing import Any
 
 from gameday.engine.ports import Answer
 from gameday.probes.answers import NoAnswer, answer_of, excerpt, seconds, system_reason
+from gameday.probes.lookup import addresses
 
 
 async def ask(probe: Mapping[str, Any], client: object = None) -> Answer:
@@ -19,18 +20,23 @@ async def ask(probe: Mapping[str, Any], client: object = None) -> Answer:
     """
     host, port = parse_address(str(probe.get("address", "")))
     within = seconds(probe.get("timeout"), 2.0)
+    reason = f"{host} has no address"
     try:
         async with asyncio.timeout(within):
-            _, writer = await asyncio.open_connection(host, port, limit=1024)
+            for address in await addresses(host):
+                try:
+                    _, writer = await asyncio.open_connection(address, port, limit=1024)
+                except OSError as error:
+                    reason = system_reason(error)
+                    continue
+                # Abortive: nothing was said, and no half-closed connection is left for the other side to look after.
+                writer.transport.abort()
+                return answer_of(True)
     except TimeoutError:
         return answer_of(False, detail=f"no connection within {within:.3g} s")
     except (socket.gaierror, UnicodeError) as error:
         raise NoAnswer("unreachable", f"the name {host} leads nowhere: {excerpt(str(error))}") from None
-    except OSError as error:
-        return answer_of(False, detail=system_reason(error))
-    # Abortive: nothing was said, and no half-closed connection is left for the other side to look after.
-    writer.transport.abort()
-    return answer_of(True)
+    return answer_of(False, detail=reason)
 
 
 def parse_address(address: str) -> tuple[str, int]:
