@@ -101,6 +101,27 @@ class Conductor:
                 await self._wait(decision.wake)
         return await self._farewell(self._exit)
 
+    async def recover(self) -> int:
+        """Only undo what the journal calls live, and verify it; 0, or 4 where something leaked.
+
+        An unattended exercise ends with it; an attended one is left as interrupted, to be gone on with or closed.
+        """
+        self._beat()
+        self.link.ready()
+        await self._faults.undo_orphans()
+        while self.exercise.live_faults:
+            self._changed.clear()
+            await self._wait(None)
+        leaked = bool(self.exercise.unrecovered)
+        if self.exercise.phase != "ended" and (leaked or not self.exercise.attended):
+            if self.exercise.abort is None:
+                self.append(ev.AbortBegan("the engine died", "recover"))
+            self._finish()
+        elif self.exercise.phase != "ended":
+            self.append(ev.EngineLost("recovered; waits to be gone on with or closed"), source="recover")
+        self._exit = 4 if leaked else 0
+        return await self._farewell(self._exit)
+
     async def _wait(self, wake: float | None) -> None:
         patience = 60.0 if wake is None else max(0.0, wake - self.journal.now())
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 
-class ControlError(Exception):
+class ControlError(OSError):
     """The guardian can't be reached."""
 
 
@@ -42,8 +42,10 @@ class Control:
         return self._ask({"do": "attach", "who": who, "owner": owner})
 
     def abort(self, reason: str, by: str) -> dict[str, Any]:
-        """Undo everything now. Answers with the entries whose undo was under way when the guardian replied."""
-        return self._ask({"do": "abort", "reason": reason, "by": by})
+        """Undo everything now; `undoing` in the answer: the entries whose undo was sent. On a connection of its own,
+        so that it waits for nothing that another thread has asked on this one."""
+        with Control(self.path) as line:
+            return line._ask({"do": "abort", "reason": reason, "by": by})
 
     def faults(self) -> dict[str, str]:
         """Entry -> stage, as the guardian holds them."""

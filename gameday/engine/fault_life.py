@@ -34,7 +34,7 @@ class FaultLife:
         if plan is None:
             self._c.append(ev.FaultRefused(entry, error))
             return
-        if self._c.exercise.phase == "aborting":
+        if self._aborting():
             self._c.append(ev.FaultRefused(entry, "the exercise was aborted before it was armed"))
             return
         assert scripted.fault is not None
@@ -47,7 +47,7 @@ class FaultLife:
         if not held.ok:
             self._never_touched(entry, f"its undo could not be armed, so nothing was touched: {held.error}")
             return
-        if self._c.exercise.phase == "aborting":
+        if self._aborting():
             # Armed after the abort went out: the guardian refuses to inject, and takes it away like any other.
             self._c.link.undo([entry], "the exercise is being aborted")
             return
@@ -59,6 +59,9 @@ class FaultLife:
             return
         self._c.append(ev.FaultInjected(entry, injected.output))
         await self._verify_effective(entry, scripted, plan)
+
+    def _aborting(self) -> bool:
+        return self._c.exercise.phase == "aborting"
 
     def _past(self, entry: str) -> bool:
         """Its undo has begun meanwhile, so what the injection came to is of no interest any more."""

@@ -21,8 +21,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +285,8 @@ class Guardian:
                 self._say({"ready": True})
             case "bye":
                 self.goodbye = int(message["exit_code"])
+                if message.get("error"):
+                    self._say({"failed": message["error"], "exit_code": self.goodbye})
             case other:
                 self._send({"problem": f"unknown message {other!r}"})
 
@@ -517,7 +518,9 @@ class Guardian:
             code = self.goodbye
         if self.engine_state == "lost" and self.config.clerk:
             self._clerk(leaked)
-        if self.config.after is not None:
+        # An attended exercise whose engine died can be resumed, and needs its target for that.
+        over = self.engine_state == "ended" or not self.config.payload.get("attended")
+        if self.config.after is not None and over:
             self._after(Call.from_json(self.config.after))
         self._say({"ended": code})
         return code
@@ -568,7 +571,12 @@ def _preload(names: list[str]) -> None:
             sys.stderr.write(f"guardian: {name} can't be imported, workers that need it will say so: {error}\n")
 
 
-def main(spawn: Callable[[list[str], int, dict[str, Any]], int] | None = None) -> int:
+def as_line(config: Config) -> bytes:
+    """The configuration as a guardian reads it from its stdin."""
+    return json.dumps(asdict(config)).encode() + b"\n"
+
+
+def main() -> int:
     """Run a guardian with the configuration on stdin; the exercise's exit code."""
     config = Config(**json.loads(sys.stdin.readline()))
     if config.engine:

@@ -1,0 +1,127 @@
+"""The clerk: writes into the journal what the guardian did while there was no engine. Started by the guardian, or by
+`gameday recover` for facts that nobody could write at the time.
+
+Reads facts as JSON on stdin, takes the journal under a new epoch, adds what it does not know yet. Where the store can't
+be written the facts are kept beside it, and said so.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from gameday.engine import decide as do
+from gameday.errors import GamedayError
+from gameday.exercise import events as ev
+from gameday.exercise.fold import apply, fold
+from gameday.exercise.record import Record
+from gameday.exercise.state import Exercise
+from gameday.store import Holder, open_store
+from gameday.store.errors import NoSuchExercise, StoreBusy
+from gameday.store.store import Store
+
+SUFFIX = ".aftermath.json"
+PATIENCE = 60.0
+"""Seconds a locked store is waited for."""
+
+
+def main() -> int:
+    facts = json.load(sys.stdin)
+    payload = facts["payload"]
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with open_store(payload["store"]) as store:
+                write_down(store, facts)
+            return 0
+        except NoSuchExercise:
+            # The engine died before it could begin the journal, so nothing was touched.
+            return 0
+        except StoreBusy as error:
+            if time.monotonic() < until:
+                continue
+            return _keep(facts, error)
+        except GamedayError as error:
+            return _keep(facts, error)
+
+
+def _keep(facts: dict[str, Any], error: GamedayError) -> int:
+    folder = Path(facts["payload"]["spill"])
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{facts['exercise']}{SUFFIX}"
+    path.write_text(json.dumps(facts))
+    sys.stderr.write(f"clerk: the journal can't be written ({error}); kept in {path} for `gameday recover`\n")
+    return 1
+
+
+def write_down(store: Store, facts: dict[str, Any]) -> Exercise:
+    """Add what `facts` say and the journal does not know; the exercise after that."""
+    exercise_id = facts["exercise"]
+    store.lease(exercise_id)  # raises NoSuchExercise
+    # The guardian has made sure that the engine is dead; its lease may still look alive for a moment.
+    epoch = store.take_lease(exercise_id, Holder.mine(), force=True)
+    records = store.records(exercise_id)
+    exercise = fold(records)
+    new: list[Record] = []
+
+    def add(event: ev.Event, wall: float | None = None) -> None:
+        nonlocal exercise
+        now = time.time()
+        happened = now if wall is None else wall
+        last = records[-1]
+        clock = last.clock + max(0.0, happened - last.wall)
+        record = Record(exercise.last_seq + 1, happened, clock, now, epoch, "guardian", "", event)
+        exercise = apply(exercise, record)
+        new.append(record)
+
+    if exercise.phase != "ended":
+        _missing(exercise, facts, add)
+        add(ev.EngineLost(facts["reason"]))
+        if not exercise.attended:
+            _end(exercise, facts, add)
+    unrecovered = len(exercise.unrecovered)
+    status = exercise.verdict if exercise.phase == "ended" else exercise.phase
+    if new:
+        store.append(exercise_id, epoch, new, status=status, unrecovered=unrecovered)
+    store.release_lease(exercise_id, epoch)
+    return exercise
+
+
+def _missing(exercise: Exercise, facts: dict[str, Any], add: Any) -> None:
+    """Events for those facts that the engine did not live to journal."""
+    seen = dict(exercise.faults)
+    for fact in facts["facts"]:
+        entry = fact["entry"]
+        known = seen.get(entry)
+        if known is None or known.stage in ("recovered", "refused"):
+            continue
+        match fact["fact"]:
+            case "injecting" if known.injecting is None:
+                add(ev.FaultInjecting(entry, fact["pid"]), fact["wall"])
+            case "undoing" if known.stage != "undoing":
+                add(ev.FaultUndoing(entry, fact["reason"]), fact["wall"])
+            case "undo_sent" if known.attempts < fact["attempt"]:
+                add(ev.UndoSent(entry, fact["attempt"]), fact["at"])
+            case "undo_failed":
+                add(ev.UndoFailed(entry, fact["attempt"], fact["error"]), fact["wall"])
+            case "recovered":
+                add(ev.FaultRecovered(entry, fact["evidence"]), fact["wall"])
+            case "leaked" if known.stage != "leaked":
+                add(ev.FaultLeaked(entry, fact["error"], fact["commands"]), fact["wall"])
+
+
+def _end(exercise: Exercise, facts: dict[str, Any], add: Any) -> None:
+    if exercise.abort is None:
+        add(ev.AbortBegan(facts["reason"], "guardian"))
+    leaked = [fault.entry for fault in exercise.unrecovered]
+    last = do.Finish("aborted", 3, facts["reason"])
+    if leaked:
+        last = do.Finish("leaked", 4, f"not recovered: {', '.join(leaked)}")
+    add(ev.ExerciseEnded(last.verdict, last.exit_code, last.reason))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

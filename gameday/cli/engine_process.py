@@ -1,0 +1,172 @@
+"""The engine process: wires the store, the probes and the link to the guardian, then lets the conductor run.
+
+Started by the guardian with the number of its end of the link; what to run comes as JSON on stdin (`Payload`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from gameday.cli.engine_ports import StoreInbox, StoreJournal, alerts_of
+from gameday.engine.conductor import Conductor, Ports
+from gameday.engine.guardian import Config
+from gameday.engine.journal import Journal
+from gameday.engine.link import Link
+from gameday.engine.ports import Call, Json, TargetInfo
+from gameday.engine.processes import boot_clock, boot_id
+from gameday.errors import GamedayError
+from gameday.exercise import events as ev
+from gameday.exercise.fold import fold
+from gameday.exercise.record import Record
+from gameday.probes.prober import LiveProber
+from gameday.store import Holder, open_store
+from gameday.store.store import Store
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What an engine is to do."""
+
+    mode: Literal["new", "resume", "recover"]
+    exercise: str
+    store: str
+    spill: str
+    """Folder for records that the store would not take."""
+    heartbeat: float
+    attended: bool
+    target: dict[str, Json]
+    started: dict[str, Json] = field(default_factory=dict)
+    """With mode `new`: the fields of `ExerciseStarted`, but for the clock's zero."""
+    rescue: dict[str, Json] = field(default_factory=dict)
+    """Fields of the `Config` of a second guardian, should the first one die."""
+
+
+def main() -> int:
+    """Run the engine; the exercise's exit code."""
+    link = socket.socket(fileno=int(sys.argv[1]))
+    link.set_inheritable(False)
+    payload = Payload(**json.load(sys.stdin))
+    try:
+        return asyncio.run(_run(payload, link))
+    except GamedayError as error:
+        _give_up(link, int(error.exit_code), str(error))
+        return int(error.exit_code)
+
+
+def _give_up(link: socket.socket, code: int, error: str) -> None:
+    """Nothing was started: tell the guardian, and through it whoever waits."""
+    link.setblocking(True)
+    link.sendall(json.dumps({"do": "bye", "exit_code": code, "error": error}).encode() + b"\n")
+
+
+async def _run(payload: Payload, sock: socket.socket) -> int:
+    store = open_store(payload.store)
+    epoch, records, boot = _take_up(store, payload)
+    exercise = fold(records)
+    conductor: Conductor | None = None
+
+    def on_trouble(trouble: Any) -> None:
+        if conductor is not None:
+            conductor.journal_trouble(trouble)
+
+    port = StoreJournal(store, payload.exercise, epoch, Path(payload.spill))
+    journal = Journal(port, exercise, epoch=epoch, boot=boot, on_trouble=on_trouble)
+    target = TargetInfo.from_json(payload.target)
+
+    async def run_call(name: str, args: dict[str, Json], timeout: float) -> Json:
+        assert conductor is not None
+        reply = await conductor.link.run(Call(name, args, timeout))
+        if not reply.ok:
+            raise RuntimeError(reply.error)
+        return reply.output
+
+    prober = LiveProber(target, run_call=run_call)
+    await prober.open()
+
+    def on_fact(fact: dict[str, Any]) -> None:
+        if conductor is not None:
+            conductor.guardian_said(fact)
+
+    def on_lost() -> None:
+        if conductor is not None:
+            conductor.guardian_lost()
+
+    def connect(end: socket.socket) -> Link:
+        return Link(end, on_fact=on_fact, on_lost=on_lost)
+
+    async def rescue() -> Link:
+        return connect(_second_guardian(payload))
+
+    alerts = functools.partial(alerts_of, prober) if "alertmanager" in target.names else None
+    ports = Ports(prober, StoreInbox(store, payload.exercise, epoch), alerts, rescue)
+    conductor = Conductor(journal, connect(sock), ports, heartbeat=payload.heartbeat)
+    for number in STOP_SIGNALS:
+        name = signal.Signals(number).name
+        asyncio.get_running_loop().add_signal_handler(number, functools.partial(conductor.stopped_by, name))
+    conductor.append(ev.EngineStarted(os.getpid(), os.getppid(), socket.gethostname(), payload.mode != "new"))
+    code = await (conductor.recover() if payload.mode == "recover" else conductor.run())
+    _release(store, payload.exercise, epoch)
+    store.close()
+    return code
+
+
+def _take_up(store: Store, payload: Payload) -> tuple[int, list[Record], float]:
+    """Begin the journal, or take over one that exists: epoch, records so far, CLOCK_BOOTTIME at clock zero."""
+    holder = Holder.mine()
+    if payload.mode == "new":
+        boot, wall = boot_clock(), time.time()
+        started = ev.ExerciseStarted(**payload.started, boot=boot, boot_id=boot_id())
+        first = Record(1, wall, 0.0, wall, 1, "engine", "", started)
+        return store.create(first, holder), [first], boot
+    epoch = store.take_lease(payload.exercise, holder)
+    records = store.records(payload.exercise)
+    first = records[0]
+    assert isinstance(first.event, ev.ExerciseStarted)
+    if first.event.boot_id == boot_id():
+        return epoch, records, first.event.boot
+    # Another boot: its clock is gone, so the wall clock says how long ago zero was.
+    return epoch, records, boot_clock() - max(time.time() - first.wall, records[-1].clock)
+
+
+def _release(store: Store, exercise: str, epoch: int) -> None:
+    try:
+        store.release_lease(exercise, epoch)
+    except GamedayError as error:
+        # The lease of a process that has ended is free anyway.
+        sys.stderr.write(f"engine: {error}\n")
+
+
+def _second_guardian(payload: Payload) -> socket.socket:
+    ours, theirs = socket.socketpair()
+    config = Config(**{**payload.rescue, "engine": [], "link": theirs.fileno()})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gameday.engine.guardian"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,
+    )
+    theirs.close()
+    assert process.stdin is not None
+    from gameday.engine.guardian import as_line
+
+    process.stdin.write(as_line(config))
+    process.stdin.close()
+    return ours
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
