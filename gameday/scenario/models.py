@@ -8,21 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, StrictInt, Tag
 
 from gameday.scenario.duration import Duration
 
 Scalar = str | int | float | bool | None
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("expected a number, found true/false")
-    return value
-
-
-Threshold = Annotated[Number, BeforeValidator(_no_boolean)]
+Threshold = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A number; neither true/false nor text that looks like a number."""
 
 
 class Model(BaseModel):
@@ -38,7 +30,21 @@ class SecretRef(Model):
     file: str | None = Field(None, description="Path of a file whose content, stripped, is the secret.")
 
 
-Text = str | SecretRef
+def _text_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<text>"
+    return "<secret>" if isinstance(value, dict | SecretRef) else None
+
+
+Text = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[SecretRef, Tag("<secret>")],
+    Discriminator(
+        _text_kind,
+        custom_error_type="text_or_secret",
+        custom_error_message="expected text, or a secret: {env: NAME} or {file: PATH}",
+    ),
+]
+"""Text that may be a secret. One error where it is neither, not one for each of the two."""
 
 
 # --- probes and tolerances -----------------------------------------------------------------------------------------
@@ -112,6 +118,13 @@ class Probing(Model):
 PROBES = ("http", "prometheus", "metrics", "tcp", "process", "measure", "activity")
 
 
+def _status(value: Any) -> Any:
+    codes = value if isinstance(value, list) else [value]
+    if not codes or any(type(code) is not int or not 100 <= code <= 599 for code in codes):
+        raise ValueError("expected an HTTP status code, e.g. 200, or a list of them")
+    return value
+
+
 class Tolerance(Model):
     """What an answer must be. Where several are given, all must hold."""
 
@@ -120,7 +133,9 @@ class Tolerance(Model):
     below: Threshold | None = None
     between: tuple[Threshold, Threshold] | None = Field(None, description="Lowest and highest, both included.")
     matches: str | None = Field(None, description="Regular expression, searched anywhere in the answer as text.")
-    status: int | list[int] | None = Field(None, description="HTTP status code, or one of several.")
+    status: Annotated[int | list[int], BeforeValidator(_status)] | None = Field(
+        None, description="HTTP status code, or one of several."
+    )
 
 
 TOLERANCES = ("equals", "above", "below", "between", "matches", "status")
@@ -159,14 +174,16 @@ class Entry(Model):
     id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Name to refer to it by.")
     at: Duration | None = Field(None, description="Due this long after the exercise's start.")
     after: Annotated[After, BeforeValidator(_after_entry)] | None = None
-    manual: bool | None = Field(None, description="Released by the facilitator only.")
+    manual: StrictBool | None = Field(None, description="Released by the facilitator only.")
 
     fault: str | None = Field(None, description="A portable fault, e.g. latency; `activity` for a Chaos Toolkit one.")
     with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="The fault's parameters.")
     for_: Duration | None = Field(None, alias="for", description="How long the fault stays before it is undone.")
     activity: Activity | None = Field(None, description="With `fault: activity`: the Chaos Toolkit action to run.")
     undo: Activity | None = Field(None, description="With `fault: activity`: the action that takes it away.")
-    one_shot: bool | None = Field(None, description="With `fault: activity`: nothing to undo, it passes by itself.")
+    one_shot: StrictBool | None = Field(
+        None, description="With `fault: activity`: nothing to undo, it passes by itself."
+    )
     effective: Check | None = Field(None, description="What shows that the fault has taken hold.")
     recovered: Check | None = Field(None, description="What shows that the target is whole again.")
 
@@ -217,7 +234,7 @@ class AbortCondition(Probing, Tolerance):
     unless: Tolerance | None = Field(None, description="Trips when the answer is NOT this.")
     every: Annotated[Duration, Field(ge=0.05)] = 1.0
     for_: Duration | None = Field(None, alias="for", description="How long it must hold without a break.")
-    consecutive: int | None = Field(None, ge=1, description="How many answers in a row.")
+    consecutive: StrictInt | None = Field(None, ge=1, description="How many answers in a row.")
     no_data: Annotated[NoData, BeforeValidator(_no_data)] | None = Field(
         None, description="What counts where there is no number: trip, ok or hold; or one of them for each case."
     )
@@ -227,19 +244,27 @@ class Limits(Model):
     duration: Duration = Field(3600.0, description="The exercise is aborted after this long.")
     unattended: Duration = Field(60.0, description="A live fault without any console is undone after this long.")
     recovery: Duration = Field(60.0, description="How long an undo is retried before the fault counts as leaked.")
-    pods: int | None = Field(None, ge=1, description="No fault touches more instances than this.")
-    percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+    pods: StrictInt | None = Field(None, ge=1, description="No fault touches more instances than this.")
+    percent: Annotated[Threshold, Field(gt=0, le=100)] | None = Field(
         None, description="No fault touches a larger share of a workload."
     )
 
 
+def _scalar(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        raise ValueError("a parameter is one value: text, a number, true or false")
+    return value
+
+
 class Parameter(Model):
-    default: Scalar = None
+    """What can be given with `--set name=value`; without a default it must be."""
+
+    default: Annotated[Scalar, BeforeValidator(_scalar)] = None
     description: str | None = None
 
 
 def _parameter(value: Any) -> Any:
-    return value if isinstance(value, dict) else {"default": value}
+    return value if isinstance(value, dict | Parameter) else {"default": value}
 
 
 Category = Literal["infrastructure", "dependency", "cascading", "security", "communication"]

@@ -1,0 +1,200 @@
+"""From a path to a scenario that is right in all its parts, or to everything that is wrong with it and where.
+
+The order: read (never blocks), decode, parse with places, fill in parameters, validate shapes, check meaning. Problems
+of all steps are collected as far as the file can be understood; positions are looked up only for what is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gameday.scenario import checking, draft, wording
+from gameday.scenario.catalogue import Catalogue
+from gameday.scenario.models import Scenario
+from gameday.scenario.names import PLACEHOLDER, as_text, resolve_names, substitute, typed, unknown_parameters
+from gameday.scenario.parsing import Parsed, parse
+from gameday.scenario.problems import MOST_PROBLEMS, Finding, Problem, ScenarioErrors
+from gameday.scenario.problems import Path as Way
+from gameday.scenario.reading import decode, read
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A scenario that passed every check that needs no target."""
+
+    scenario: Scenario
+    document: dict[str, Json]
+    """The file as JSON with parameters filled in; names of the target still stand as `${name}`. The scenario is what
+    `Scenario.model_validate(document)` gives."""
+    sha256: str
+    """Of the file's bytes, hex."""
+    path: Path
+    text: str
+    parameters: dict[str, Json]
+    """What was filled in: given, or default."""
+
+    @property
+    def name(self) -> str:
+        """The file's stem, e.g. `payment-outage`."""
+        return self.path.stem
+
+    def locate(self, way: Way) -> tuple[str, int, int]:
+        """File, line and column (from 1) of the value at `way`, or of the nearest thing around it."""
+        place = parse(self.text, str(self.path)).place(way)
+        return str(self.path), place.line, place.column
+
+    def resolve(self, names: Mapping[str, str]) -> tuple[Scenario, dict[str, Json]]:
+        """The scenario and its document with the target's `names` filled in.
+
+        Raises:
+            ScenarioErrors: placeholders that the target does not publish, with line and nearest right word.
+        """
+        document = resolve_names(self.document, names, self.locate)
+        return Scenario.model_validate(document), document
+
+
+def load(
+    path: Path | str,
+    *,
+    catalogue: Catalogue,
+    parameters: Mapping[str, str] | None = None,
+    preset: str | None = None,
+) -> Loaded:
+    """The scenario in the file at `path`.
+
+    `parameters` are `--set` values as text; each becomes what it would be as an unquoted YAML scalar. `catalogue` names
+    the faults that there are, `preset` the severity levels in use (None: those of any preset).
+
+    Raises:
+        ScenarioErrors: with every problem of the file, in the order of its lines.
+    """
+    name = os.fspath(path)
+    content = read(name)
+    return load_text(
+        decode(content, name),
+        path=name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        catalogue=catalogue,
+        parameters=parameters,
+        preset=preset,
+    )
+
+
+def load_text(
+    text: str,
+    *,
+    path: str,
+    catalogue: Catalogue,
+    parameters: Mapping[str, str] | None = None,
+    preset: str | None = None,
+    sha256: str | None = None,
+) -> Loaded:
+    """Like `load`, for a text that was read already; `path` is what errors call it."""
+    given = dict(parameters or {})
+    parsed = parse(text, path)
+    if not parsed.whole or any(way[:1] == ("parameters",) for way in parsed.poisoned):
+        # Without an end, or without its parameters, the rest of the file can't be judged.
+        raise ScenarioErrors(_in_order(parsed.problems))
+    raw: dict[str, Json] = parsed.document
+    found = [*unknown_parameters(raw, given), *checking.unused_parameters(raw)]
+    values, missing = _values(raw, given)
+    if missing:
+        raise ScenarioErrors(_placed([*found, *missing], parsed, raw, path, values))
+    document = substitute(raw, values)
+    scenario = None
+    try:
+        scenario = Scenario.model_validate(document)
+        parts = draft.whole(scenario, document)
+    except ValidationError as error:
+        found += wording.findings(error, document, most=MOST_PROBLEMS + 1)
+        parts = draft.pieces(document)
+    found += checking.findings(parts, catalogue, preset)
+    if found or parsed.problems or scenario is None:
+        raise ScenarioErrors(_placed(found, parsed, raw, path, values))
+    digest = sha256 or hashlib.sha256(text.encode()).hexdigest()
+    return Loaded(scenario, document, digest, Path(path), text, values)
+
+
+def load_many(
+    paths: Iterable[Path | str],
+    *,
+    catalogue: Catalogue,
+    parameters: Mapping[str, str] | None = None,
+    preset: str | None = None,
+) -> list[Loaded | ScenarioErrors]:
+    """Each file as a scenario or as its problems, in the order of `paths`: one run names all errors of all files."""
+    results: list[Loaded | ScenarioErrors] = []
+    for path in paths:
+        try:
+            results.append(load(path, catalogue=catalogue, parameters=parameters, preset=preset))
+        except ScenarioErrors as errors:
+            results.append(errors)
+    return results
+
+
+def _values(raw: Mapping[str, Json], given: Mapping[str, str]) -> tuple[dict[str, Json], list[Finding]]:
+    """What each declared parameter is worth, and findings about those that are worth nothing."""
+    declared = raw.get("parameters")
+    if not isinstance(declared, dict):
+        return {}, []
+    values: dict[str, Json] = {}
+    missing = []
+    for name, declaration in declared.items():
+        default = declaration.get("default") if isinstance(declaration, dict) else declaration
+        if name in given:
+            values[name] = typed(given[name])
+        elif isinstance(default, list | dict):
+            values[name] = ""  # Reported by its shape.
+        elif default is None:
+            hint = f"give it with --set {name}=…, or write a default"
+            missing.append(Finding(("parameters", name), f"parameter {name!r} has no value", hint, at_key=True))
+        else:
+            values[name] = default
+    return values, missing
+
+
+def _placed(
+    found: Sequence[Finding], parsed: Parsed, raw: Json, path: str, values: Mapping[str, Json]
+) -> list[Problem]:
+    """Findings with their places, after what the parser found; what follows from a value it refused is left out."""
+    problems = list(parsed.problems)
+    poisoned = set(parsed.poisoned)
+    for finding in found:
+        way = finding.path
+        if any(way[:length] in poisoned for length in range(1, len(way) + 1)):
+            continue
+        place = parsed.place(way, key=finding.at_key)
+        message = finding.message + ("" if finding.at_key else _origin(raw, way, values))
+        problems.append(Problem(path, place.line, place.column, message, finding.hint))
+    return _in_order(problems)
+
+
+def _origin(raw: Json, way: Way, values: Mapping[str, Json]) -> str:
+    """` (from ${outage}, which is 5)` where the value at `way` was filled in."""
+    for step in way:
+        try:
+            raw = raw[step]
+        except (LookupError, TypeError):
+            return ""
+    names = [name for escape, name in PLACEHOLDER.findall(raw) if not escape] if isinstance(raw, str) else []
+    filled = [f"${{{name}}}, which is {as_text(values[name])[:60]}" for name in names if name in values]
+    return f" (from {', '.join(filled)})" if filled else ""
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Each problem once, by line and column; past a sensible number only their count."""
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line or 0, problem.column or 0))
+    if len(ordered) > MOST_PROBLEMS:
+        last = ordered[MOST_PROBLEMS - 1]
+        rest = f"and more problems after this one ({MOST_PROBLEMS} are listed)"
+        ordered = [*ordered[:MOST_PROBLEMS], Problem(last.path, last.line, last.column, rest, "repair these first")]
+    return ordered
