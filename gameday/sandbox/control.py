@@ -213,7 +213,7 @@ def down(state_dir: Path | None = None, *, wait: float = 10.0) -> bool:
     sandbox = find(folder)
     if sandbox is not None:
         try:
-            _ask(sandbox, "POST", "/down", {}, timeout=min(3.0, wait))
+            _ask(sandbox, "POST", "/down", {}, timeout=min(3.0, wait / 2))
         except SandboxError:
             _kill(sandbox.pid, sandbox.start)
         while is_alive(sandbox.pid, sandbox.start):

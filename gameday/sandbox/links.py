@@ -16,8 +16,8 @@ from typing import cast
 from gameday.sandbox.toxics import Toxic
 
 _MOST_QUEUED = 64
-# How long a connection is kept after its client said that it sends no more, seconds. Toxiproxy drops it at once; the grace
-# lets a reply still come. Without an end, connections to an upstream that never answers would pile up.
+# How long a connection is kept after its client said that it sends no more, seconds. Toxiproxy drops it at once; the
+# grace lets a reply still come. Without an end, connections to an upstream that never answers would pile up.
 _ABANDONED_AFTER = 2.0
 _NEVER = float("inf")
 
@@ -95,8 +95,8 @@ class Pipe:
         """Pass on what is due, and come back when more is. A toxic may close or reset the whole connection."""
         self.cancel()
         again = self._pass_on()
-        if again not in (None, _NEVER):
-            self._timer = self._loop.call_at(cast(float, again), self.flush)
+        if again is not None and again != _NEVER:
+            self._timer = self._loop.call_at(again, self.flush)
 
     def cancel(self) -> None:
         """Don't come back by itself."""
@@ -120,10 +120,14 @@ class Pipe:
                 self._source.resume_reading()
             if chunk.data:
                 self._sink.write(chunk.data)
-            else:
+                continue
+            try:
                 self._sink.write_eof()
-                self.done = True
-                self._link.pipe_done()
+            except OSError:
+                self._link.end()  # That end broke off already, which its transport is only about to learn.
+                return None
+            self.done = True
+            self._link.pipe_done()
         return None
 
     def _active(self, *kinds: str) -> list[Toxic]:

@@ -241,8 +241,8 @@ class Api:
         if any(known.name == toxic.name for known in proxy.toxics):
             raise Problem(409, "toxic already exists")
         proxy.toxics.append(toxic)
-        proxy.toxics_changed()
         self._write_toxic("toxic-added", proxy, toxic, request.received)
+        proxy.toxics_changed()
         return reply(toxic.view())
 
     async def _update_toxic(self, request: Request, name: str, toxic: str) -> Response:
@@ -253,8 +253,8 @@ class Api:
         known.toxicity = read_toxicity(body, known.toxicity)
         known.attributes = attributes
         known.since = asyncio.get_running_loop().time()
-        proxy.toxics_changed()
         self._write_toxic("toxic-updated", proxy, known, request.received)
+        proxy.toxics_changed()
         return reply(known.view())
 
     async def _delete_toxic(self, request: Request, name: str, toxic: str) -> Response:
@@ -264,8 +264,8 @@ class Api:
 
     def _take_off(self, proxy: Proxy, toxic: Toxic, received: float) -> None:
         proxy.toxics.remove(toxic)
-        proxy.toxics_changed()
         self._write_toxic("toxic-removed", proxy, toxic, received)
+        proxy.toxics_changed()
 
     def _write_toxic(self, what: str, proxy: Proxy, toxic: Toxic, received: float) -> None:
         view = toxic.view()

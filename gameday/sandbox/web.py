@@ -8,6 +8,8 @@ Host or Origin). No TLS, no chunked request bodies, no streaming.
 import asyncio
 import json
 import socket
+import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -101,6 +103,9 @@ class Routes:
             return await endpoint(request, **words)
         except Problem as problem:
             return self._error(problem)
+        except Exception as error:  # noqa: BLE001 - a mistake in one endpoint must not silence the process
+            sys.stderr.write(traceback.format_exc())
+            return self._error(Problem(500, f"{type(error).__name__}: {error}"))
 
     def _find(self, request: Request) -> tuple[Endpoint, dict[str, str]]:
         parts = request.path.split("/")

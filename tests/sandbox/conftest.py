@@ -1,0 +1,46 @@
+"""A sandbox per test worker for the tests that leave it whole, and a fresh one for those that don't."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gameday.sandbox import control
+
+from .shop import Shop
+
+
+@pytest.fixture(scope="session")
+def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One for all tests of this worker."""
+    folder = tmp_path_factory.mktemp("shop")
+    found, _ = control.up(folder)
+    try:
+        yield Shop(found)
+    finally:
+        control.down(folder)
+
+
+@pytest.fixture
+def shop(shared_shop: Shop) -> Iterator[Shop]:
+    """The shared one, whole before and after."""
+    shared_shop.make_whole()
+    yield shared_shop
+    shared_shop.make_whole()
+    assert shared_shop.standing() == []
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Iterator[Path]:
+    """A state directory in which whatever still runs afterwards is taken down."""
+    folder = tmp_path / "own"
+    yield folder
+    control.down(folder)
+
+
+@pytest.fixture
+def own_shop(state_dir: Path) -> Shop:
+    """A fresh one, to be killed in any part."""
+    found, started = control.up(state_dir)
+    assert started
+    return Shop(found)
