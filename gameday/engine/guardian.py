@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from gameday.engine.held import Held, Undoing
+from gameday.engine.peers import Peer, Peers
 from gameday.engine.ports import Call
 from gameday.engine.processes import become_subreaper, boot_clock, kill_group
 from gameday.engine.workers import Worker, fork_gated, fork_undo, parse
@@ -69,16 +70,6 @@ class Job:
     answered: bool = False
 
 
-@dataclass(slots=True)
-class Peer:
-    """A connection on the control socket."""
-
-    sock: socket.socket
-    buffer: bytes = b""
-    attached: str | None = None
-    owner: bool = False
-
-
 class Guardian:
     """The loop and what hangs on it."""
 
@@ -94,7 +85,7 @@ class Guardian:
         self.selector = selectors.DefaultSelector()
         self.undoing = Undoing(self._fact, boot_clock)
         self.jobs: dict[str, Job] = {}
-        self.peers: dict[int, Peer] = {}
+        self.peers: Peers | None = None
         self.facts: list[dict[str, Any]] = []
         self.refuse = False
         """Set by an abort: nothing is injected any more."""
@@ -147,30 +138,15 @@ class Guardian:
         self.link.setblocking(False)
         self.selector.register(wake_read, selectors.EVENT_READ, self._on_signal)
         self.selector.register(self.link, selectors.EVENT_READ, self._on_link)
-        listener = self._listen()
+        self.peers = Peers(self.selector, Path(self.config.socket), self._asked, self._peer_gone)
         try:
             while not self._over():
                 for key, _ in self.selector.select(self._patience()):
                     key.data(key.fileobj)
                 self._tick()
         finally:
-            listener.close()
-            with contextlib.suppress(FileNotFoundError):
-                Path(self.config.socket).unlink()
+            self.peers.close()
         return self._finish()
-
-    def _listen(self) -> socket.socket:
-        path = Path(self.config.socket)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen(16)
-        listener.setblocking(False)
-        self.selector.register(listener, selectors.EVENT_READ, self._on_connect)
-        return listener
 
     def _over(self) -> bool:
         return self.engine_state != "alive" and self.undoing.settled
@@ -429,47 +405,17 @@ class Guardian:
 
     # --- consoles and commands -------------------------------------------------------------------------------------
 
-    def _on_connect(self, listener: Any) -> None:
-        try:
-            sock, _ = listener.accept()
-        except BlockingIOError:
-            return
-        sock.setblocking(False)
-        peer = Peer(sock)
-        self.peers[sock.fileno()] = peer
-        self.selector.register(sock, selectors.EVENT_READ, lambda _: self._on_peer(peer))
-
-    def _on_peer(self, peer: Peer) -> None:
-        try:
-            chunk = peer.sock.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            chunk = b""
-        if not chunk or len(peer.buffer) > 65536:
-            self._peer_gone(peer)
-            return
-        peer.buffer += chunk
-        while b"\n" in peer.buffer:
-            line, peer.buffer = peer.buffer.split(b"\n", 1)
-            try:
-                message = json.loads(line)
-                answer = self._from_peer(peer, message) if isinstance(message, dict) else {"error": "not an object"}
-            except ValueError:
-                answer = {"error": "not JSON"}
-            self._reply(peer, answer)
-
-    def _from_peer(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
+    def _asked(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         match message.get("do"):
             case "abort":
                 by, reason = str(message.get("by", "")), str(message.get("reason", "")) or "a person aborted"
-                before = [held.entry for held in self.undoing.held.values() if not held.settled]
+                before = self.undoing.unsettled
                 self.undo_all(reason)
-                self._send({"abort": reason, "by": by, "person": True})
+                self._send({"abort": reason, "by": by})
                 return {"ok": True, "undoing": before}
             case "attach":
                 peer.attached, peer.owner = str(message.get("who", "")), bool(message.get("owner"))
-                self._consoles()
+                self._count_consoles(peer)
                 return {"ok": True, "exercise": self.config.exercise}
             case "faults":
                 return {"ok": True, "faults": {held.entry: held.stage for held in self.undoing.held.values()}}
@@ -479,28 +425,17 @@ class Guardian:
             case other:
                 return {"error": f"unknown request {other!r}"}
 
-    def _reply(self, peer: Peer, answer: dict[str, Any]) -> None:
-        try:
-            peer.sock.send(json.dumps(answer).encode() + b"\n")
-        except OSError:
-            self._peer_gone(peer)
-
     def _peer_gone(self, peer: Peer) -> None:
-        number = peer.sock.fileno()
-        if self.peers.pop(number, None) is None:
-            return
-        self.selector.unregister(peer.sock)
-        peer.sock.close()
-        if peer.owner and self.engine_state == "alive" and self.goodbye is None:
+        if not peer.owner:
+            self._count_consoles(peer)
+        elif self.engine_state == "alive" and self.goodbye is None:
             reason = "the command that started this unattended run is gone"
             self.undo_all(reason)
             self._send({"abort": reason, "by": "guardian"})
-        elif peer.attached is not None:
-            self._consoles()
 
-    def _consoles(self) -> None:
-        here = [peer for peer in self.peers.values() if peer.attached is not None and not peer.owner]
-        self._send({"consoles": len(here)})
+    def _count_consoles(self, peer: Peer) -> None:
+        if peer.attached is not None and not peer.owner and self.peers is not None:
+            self._send({"consoles": self.peers.consoles})
 
     # --- the end ---------------------------------------------------------------------------------------------------
 

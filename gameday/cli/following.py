@@ -1,0 +1,91 @@
+"""Following an exercise without the console: one line per event on stderr, until it is over."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import click
+
+from gameday.cli.launching import Running
+from gameday.console import plain
+from gameday.engine.control import ControlError
+from gameday.engine.processes import alive
+from gameday.errors import Exit, StoreError
+from gameday.exercise.state import Exercise
+from gameday.store import open_store
+from gameday.store.store import Store
+
+EVERY = 0.2
+AFTERMATH = 120.0
+"""Seconds that the journal is given to end after the guardian was killed."""
+
+
+def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
+    """Print what happens until the guardian is done; the exercise's exit code, 4 where nobody can say."""
+    try:
+        control = running.control()
+        control.attach(who, owner=not attended)
+    except ControlError as error:
+        # Over already, or its guardian was killed: the journal tells which.
+        click.echo(f"gameday: {error}", err=True)
+        control = None
+    result: list[int | None] = []
+    waiting = threading.Thread(target=lambda: result.append(running.wait()), daemon=True)
+    waiting.start()
+    follower = Follower(running.store, running.exercise)
+    while waiting.is_alive():
+        follower.look()
+        waiting.join(EVERY)
+    if result and result[0] is None:
+        _after_the_guardian(follower)
+    follower.look()
+    if control is not None:
+        control.close()
+    follower.close()
+    if result and result[0] is not None:
+        return result[0]
+    known = follower.exercise.exit_code
+    return Exit.NOT_RECOVERED if known is None else known
+
+
+def _after_the_guardian(follower: Follower) -> None:
+    """The guardian was killed: the engine undoes and ends. Wait for it as long as it lives."""
+    until = time.monotonic() + AFTERMATH
+    while time.monotonic() < until and follower.exercise.phase != "ended":
+        pid = follower.exercise.engine_pid
+        if pid is None or not alive(pid, None):
+            return
+        time.sleep(EVERY)
+        follower.look()
+
+
+class Follower:
+    """Reads the journal on, and prints."""
+
+    def __init__(self, url: str, exercise: str) -> None:
+        self.exercise = Exercise()
+        self._id = exercise
+        self._url = url
+        self._store: Store | None = None
+        self._version: int | None = None
+
+    def look(self) -> None:
+        try:
+            if self._store is None:
+                self._store = open_store(self._url, create=False)
+            version = self._store.data_version()
+            if version == self._version:
+                return
+            records = self._store.records(self._id, after=self.exercise.last_seq)
+            self._version = version
+        except StoreError:
+            # Locked, say. What is missed now is read at the next look; the exercise doesn't depend on it.
+            return
+        self.exercise, told = plain.follow(self.exercise, records)
+        for line in told:
+            click.echo(line, err=True)
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()

@@ -1,0 +1,139 @@
+"""Starting an exercise: a guardian of its own session, and through it the engine. Shared by run, demo and recover."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from gameday.cli.engine_process import Payload
+from gameday.engine.control import Control, ControlError, socket_path
+from gameday.engine.guardian import Config, as_line
+from gameday.errors import Exit, GamedayError, RefusedError
+from gameday.store import default_url
+
+PRELOAD = ["httpx", "chaoslib.activity", "gameday.faults.planning", "gameday.probes.sync"]
+"""What workers need, imported by the guardian once, so that a worker starts in a millisecond or two."""
+HEARTBEAT = 2.0
+
+
+class StartFailed(GamedayError):
+    """The engine could not begin; carries the exit code it gave."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = Exit(code)
+
+
+def state_folder() -> Path:
+    """Where logs, and records that the store would not take, are kept."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "gameday"
+
+
+def log_path(exercise: str) -> Path:
+    return state_folder() / "logs" / f"{exercise}.log"
+
+
+@dataclass(slots=True)
+class Running:
+    """A guardian that was started, as its starter sees it."""
+
+    exercise: str
+    store: str
+    process: subprocess.Popen[bytes]
+    socket: Path
+
+    def control(self) -> Control:
+        return Control(self.socket)
+
+    def wait(self) -> int | None:
+        """Until the guardian is done; the exercise's exit code, or None where it was killed and could not say."""
+        assert self.process.stdout is not None
+        code = None
+        for line in self.process.stdout:
+            message = _message(line)
+            if "ended" in message:
+                code = int(message["ended"])
+        self.process.wait()
+        return code
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        # Cut off by the guardian's death.
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
+    """Start a guardian and its engine; returns when the engine has begun the journal and runs.
+
+    `after` is a `Call` as JSON that the guardian runs when everything is over.
+
+    Raises:
+        StartFailed: the engine said why it could not; nothing was touched.
+        RefusedError: the guardian could not be started.
+    """
+    path = socket_path(payload.exercise, payload.store)
+    base: dict[str, Any] = {
+        "exercise": payload.exercise,
+        "socket": str(path),
+        "clerk": [sys.executable, "-m", "gameday.cli.clerk"],
+        "after": after,
+        "heartbeat": payload.heartbeat,
+        "preload": PRELOAD,
+    }
+    slim = asdict(payload) | {"started": {}, "rescue": {}}
+    engine = [sys.executable, "-m", "gameday.cli.engine_process", "{fd}"]
+    full = asdict(payload) | {"rescue": {**base, "payload": slim}}
+    log = log_path(payload.exercise)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gameday.engine.guardian"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+        )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(as_line(Config(**base, engine=engine, payload=full)))
+        process.stdin.close()
+    except BrokenPipeError:
+        raise RefusedError(f"the guardian ended at once; its log is {log}") from None
+    _await_ready(process.stdout, process, log)
+    return Running(payload.exercise, payload.store, process, path)
+
+
+def _await_ready(output: IO[bytes], process: subprocess.Popen[bytes], log: Path) -> None:
+    for line in output:
+        message = _message(line)
+        if message.get("ready"):
+            return
+        if "failed" in message:
+            process.wait()
+            raise StartFailed(str(message["failed"]), int(message["exit_code"]))
+    process.wait()
+    raise RefusedError(f"the engine died before it could begin; its log is {log}")
+
+
+def reach(exercise: str, store: str | None, *, within: float = 0.0) -> Control | None:
+    """A line to the guardian of `exercise`, tried for `within` seconds; None where none answers."""
+    path = socket_path(exercise, store or default_url())
+    until = time.monotonic() + within
+    while True:
+        try:
+            return Control(path)
+        except ControlError:
+            if time.monotonic() >= until:
+                return None
+            time.sleep(0.05)

@@ -1,0 +1,156 @@
+"""`gameday run`: one scenario as one exercise, in the console, line by line, or unattended."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from gameday.cli.options import store_option
+from gameday.errors import Exit
+
+
+@click.command()
+@click.argument("scenario", type=click.Path(path_type=Path))
+@click.option("--target", metavar="NAME", help="Where to run it: sandbox, none, or a target of gameday.toml.")
+@click.option("--unattended", is_flag=True, help="Nobody responds: manual entries are skipped, nothing is asked.")
+@click.option("--plain", is_flag=True, help="One line per event instead of the console.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the scenario.")
+@click.option("--reports", type=click.Path(path_type=Path), metavar="DIR", help="Where the debrief goes.")
+@click.option("--seed", type=int, help="Choose the same instances again: the seed of an earlier exercise.")
+@click.option("--confirm", metavar="NAME", help="Needed for a production target: its name.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings, if not gameday.toml.")
+@store_option
+def run(
+    scenario: Path,
+    target: str | None,
+    unattended: bool,
+    plain: bool,
+    pairs: tuple[str, ...],
+    reports: Path | None,
+    seed: int | None,
+    confirm: str | None,
+    config: Path | None,
+    store: str | None,
+) -> int:
+    """Run SCENARIO as an exercise, and write its debrief.
+
+    With a terminal it opens the console. With --unattended it needs none: the exercise's id and the path of its debrief
+    go to stdout, talk goes to stderr, and SIGINT, SIGTERM or SIGHUP undo everything.
+    """
+    from gameday.cli.staging import payload_of, read_pairs, say, stage
+    from gameday.targets.settings import load_settings
+
+    settings = load_settings(explicit=config)
+    staged = stage(scenario, target=target, parameters=read_pairs(pairs), settings=settings, confirm=confirm, say=say)
+    payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
+    folder = reports or Path(settings.reports.directory)
+    return start_and_follow(staged, payload, folder=folder, plain=plain or not _has_terminal())
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def start_and_follow(staged: object, payload: object, *, folder: Path, plain: bool) -> int:
+    """Launch, follow to the end, write the debrief; the exit code of the exercise."""
+    from gameday.cli.engine_process import Payload
+    from gameday.cli.following import follow_to_the_end
+    from gameday.cli.launching import launch
+    from gameday.cli.staging import Staged
+
+    assert isinstance(staged, Staged)
+    assert isinstance(payload, Payload)
+    stopping = Stopping()
+    try:
+        running = launch(payload, after=staged.after())
+    except BaseException:
+        staged.take_down()
+        raise
+    stopping.control_at(running.socket)
+    click.echo(payload.exercise)
+    sys.stdout.flush()
+    if payload.attended and not plain:
+        from gameday.cli.watch import open_console
+
+        open_console(payload.exercise, payload.store)
+        return finish_attended(payload.exercise, payload.store, folder)
+    code = follow_to_the_end(running, attended=payload.attended, who=getpass.getuser())
+    if stopping.received:
+        click.echo(f"stopped by {stopping.received}", err=True)
+    path = write_debrief_of(payload.exercise, payload.store, folder)
+    if path is not None:
+        click.echo(path)
+    return code
+
+
+def finish_attended(exercise: str, store: str, folder: Path) -> int:
+    """After the console was closed: the debrief, or where the exercise goes on."""
+    from gameday.exercise.fold import fold
+    from gameday.store import open_store
+
+    with open_store(store, create=False) as opened:
+        state = fold(opened.records(exercise))
+    if state.phase != "ended":
+        click.echo(f"the exercise goes on; open its console again with: gameday watch {exercise}", err=True)
+        return Exit.OK
+    path = write_debrief_of(exercise, store, folder)
+    if path is not None:
+        click.echo(path)
+    return int(state.exit_code or 0)
+
+
+def write_debrief_of(exercise: str, store: str, folder: Path) -> Path | None:
+    """The debrief in all formats; the path of the page, or None (said on stderr) where it can't be written."""
+    from gameday.debrief.write import write_debrief
+    from gameday.errors import GamedayError
+    from gameday.store import open_store
+
+    try:
+        with open_store(store, create=False) as opened:
+            records = opened.records(exercise)
+        paths = write_debrief(records, folder, ("md", "html", "json"))
+    except (GamedayError, OSError) as error:
+        # The exercise's own exit code must not be lost over its paper; it can be written again at any time.
+        click.echo(f"the debrief could not be written ({error}); try: gameday report {exercise}", err=True)
+        return None
+    return next((path for path in paths if path.suffix == ".html"), paths[0])
+
+
+class Stopping:
+    """SIGINT, SIGTERM and SIGHUP of an unattended (or plain) run: abort, then wait like everybody else."""
+
+    def __init__(self) -> None:
+        self.received = ""
+        self._socket: Path | None = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+                signal.signal(number, self._on_signal)
+
+    def control_at(self, path: Path) -> None:
+        self._socket = path
+        if self.received:
+            self._abort()
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        again = bool(self.received)
+        self.received = signal.Signals(number).name
+        if self._socket is None:
+            raise SystemExit(130)
+        if not again:
+            threading.Thread(target=self._abort, daemon=True).start()
+
+    def _abort(self) -> None:
+        from gameday.engine.control import Control, ControlError
+
+        assert self._socket is not None
+        try:
+            with Control(self._socket) as control:
+                control.abort(f"{self.received} received", getpass.getuser())
+        except ControlError as error:
+            click.echo(f"abort: {error}", err=True)

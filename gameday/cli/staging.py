@@ -1,0 +1,132 @@
+"""From a scenario's path to everything a start needs: the scenario checked, the target resolved, policy asked.
+
+Shared by run, preview and demo, so that a preview shows what a run would do.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gameday import __version__
+from gameday.cli.engine_process import Payload
+from gameday.cli.launching import HEARTBEAT, state_folder
+from gameday.engine.ports import TargetInfo
+from gameday.errors import RefusedError, TargetError, UsageError
+from gameday.faults.catalogue import catalogue
+from gameday.sandbox import control as sandbox
+from gameday.scenario.loading import Loaded, load
+from gameday.scenario.models import Scenario
+from gameday.store import default_url, new_exercise_id
+from gameday.targets import policy
+from gameday.targets.resolving import check_target, resolve
+from gameday.targets.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A scenario ready to start on a target."""
+
+    loaded: Loaded
+    scenario: Scenario
+    document: dict[str, Any]
+    target: TargetInfo
+    settings: Settings
+    brought_up: bool
+    """The sandbox was started for this."""
+
+    def take_down(self) -> None:
+        """Take down what was brought up, after a start that did not come about."""
+        if self.brought_up:
+            sandbox.down(Path(self.target.settings["state_dir"]))
+
+    def after(self) -> dict[str, Any] | None:
+        """What the guardian does when the exercise is over, as a `Call` in JSON."""
+        if not self.brought_up:
+            return None
+        args = {"state_dir": self.target.settings["state_dir"]}
+        return {"name": "gameday.sandbox.control:down", "args": args, "timeout": 20.0}
+
+
+def read_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`--set name=value` options as a mapping."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set {pair}: write it as name=value")
+        found[name.strip()] = value
+    return found
+
+
+def stage(
+    path: Path, *, target: str | None, parameters: dict[str, str], settings: Settings, confirm: str | None, say: Say
+) -> Staged:
+    """Check the scenario, ask policy, bring the sandbox up where it is the target, fill in names.
+
+    Raises:
+        ScenarioErrors: the file is wrong, or names what the target does not publish (exit 2).
+        RefusedError, TargetError: policy or the target says no; nothing was touched (exit 5).
+    """
+    faults = catalogue()
+    loaded = load(path, catalogue=faults, parameters=parameters, preset=settings.severity.preset)
+    name = target or loaded.scenario.target or "none"
+    kind = check_target(name, settings)
+    refusals = policy.refusals(loaded.scenario, kind, settings, confirm=confirm, catalogue=faults)
+    if refusals:
+        raise RefusedError("refused before anything was touched:\n" + "\n".join(f"  - {line}" for line in refusals))
+    started, info = False, None
+    if kind.kind == "sandbox":
+        try:
+            running, started = sandbox.up(on_progress=say)
+        except sandbox.SandboxError as error:
+            raise TargetError(f"the sandbox does not come up: {error}") from None
+        info = {**running.info, "state_dir": str(running.state_dir)}
+    try:
+        resolved = resolve(name, settings, sandbox_info=info)
+        scenario, document = loaded.resolve(resolved.names)
+    except Exception:
+        if started and info is not None:
+            sandbox.down(Path(info["state_dir"]))
+        raise
+    return Staged(loaded, scenario, document, resolved, settings, started)
+
+
+def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int | None = None) -> Payload:
+    """What the engine gets to run `staged` as a new exercise."""
+    exercise = new_exercise_id(time.time())
+    started = {
+        "exercise": exercise,
+        "name": staged.loaded.name,
+        "path": str(staged.loaded.path),
+        "scenario": staged.document,
+        "scenario_hash": staged.loaded.sha256,
+        "target": staged.target.to_json(),
+        "attended": attended,
+        "seed": random.SystemRandom().randrange(2**31) if seed is None else seed,
+        "parameters": staged.loaded.parameters,
+        "version": __version__,
+    }
+    return Payload(
+        mode="new",
+        exercise=exercise,
+        store=store or staged.settings.store.url or default_url(),
+        spill=str(state_folder() / "spill"),
+        heartbeat=HEARTBEAT,
+        attended=attended,
+        target=staged.target.to_json(),
+        started=started,
+    )
+
+
+def say(text: str) -> None:
+    """Talk, as opposed to data: stderr."""
+    click.echo(text, err=True)
