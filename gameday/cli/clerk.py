@@ -65,6 +65,7 @@ def write_down(store: Store, facts: dict[str, Any]) -> Exercise:
     epoch = store.take_lease(exercise_id, Holder.mine(), force=True)
     records = store.records(exercise_id)
     exercise = fold(records)
+    before = exercise
     new: list[Record] = []
 
     def add(event: ev.Event, wall: float | None = None) -> None:
@@ -79,6 +80,7 @@ def write_down(store: Store, facts: dict[str, Any]) -> Exercise:
 
     if exercise.phase != "ended":
         _missing(exercise, facts, add)
+        _never_held(before, records, facts, add)
         add(ev.EngineLost(facts["reason"]))
         if not exercise.attended:
             _end(exercise, facts, add)
@@ -111,6 +113,14 @@ def _missing(exercise: Exercise, facts: dict[str, Any], add: Any) -> None:
                 add(ev.FaultRecovered(entry, fact["evidence"]), fact["wall"])
             case "leaked" if known.stage != "leaked":
                 add(ev.FaultLeaked(entry, fact["error"], fact["commands"]), fact["wall"])
+
+
+def _never_held(exercise: Exercise, records: list[Record], facts: dict[str, Any], add: Any) -> None:
+    """The engine journaled these as armed and died before the guardian held them: nothing was injected."""
+    armed = {r.event.entry for r in records if isinstance(r.event, ev.FaultArmed) and r.epoch == exercise.epoch}
+    for entry in armed - set(facts["held"]):
+        if exercise.faults[entry].stage == "armed":
+            add(ev.FaultRecovered(entry, "nothing was injected: the engine died before the guardian held its undo"))
 
 
 def _end(exercise: Exercise, facts: dict[str, Any], add: Any) -> None:

@@ -93,6 +93,7 @@ class Guardian:
         self._link_out = b""
         self._undo_buffers: dict[int, bytes] = {}
         self._arming: dict[str, str] = {}
+        self._ever_held: set[str] = set()
         self._order = 0
 
     # --- facts and messages ----------------------------------------------------------------------------------------
@@ -282,6 +283,7 @@ class Guardian:
             commands=list(message.get("commands", ())),
         )
         self.undoing.held[entry] = held
+        self._ever_held.add(entry)
         self._arming[entry] = message["id"]
         held.worker = fork_undo(held.undo, held.recovered, held.mark)
         self._watch_undo(held)
@@ -462,7 +464,13 @@ class Guardian:
 
     def _clerk(self, leaked: list[str]) -> None:
         """Have it written down. The facts also go to the log, in case nobody can write."""
-        facts = {"exercise": self.config.exercise, "reason": self.engine_reason, "facts": self.facts, "leaked": leaked}
+        facts = {
+            "exercise": self.config.exercise,
+            "reason": self.engine_reason,
+            "facts": self.facts,
+            "held": sorted(self._ever_held),
+            "leaked": leaked,
+        }
         text = json.dumps({**facts, "payload": self.config.payload})
         sys.stderr.write(f"guardian: {json.dumps(facts)}\n")
         sys.stderr.flush()
