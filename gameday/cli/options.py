@@ -41,12 +41,23 @@ def open_existing(url: str | None) -> Store | None:
 
 def warn_unrecovered(store: Store) -> None:
     """Say loudly on stderr which faults the journal knows that are not recovered and that no engine looks after."""
+    named = _store_words(store)
     for summary in store.unrecovered():
-        if summary.status in ("running", "paused") and summary.engine_alive:
+        if summary.status in ("running", "paused", "interrupted") and summary.engine_alive:
             continue
         faults = "1 fault is" if summary.unrecovered == 1 else f"{summary.unrecovered} faults are"
         text = (
             f"gameday: NOT RECOVERED: {faults} not undone on {summary.target} since exercise {summary.id} "
-            f"({summary.scenario}): run `gameday recover {summary.id}` now"
+            f"({summary.scenario}): run `gameday recover {summary.id}{named}` now"
         )
         click.secho(text, err=True, fg="red", bold=True)
+
+
+def _store_words(store: Store) -> str:
+    """What a pasted command has to say to mean the same store."""
+    from gameday.store.address import default_url, read_address
+
+    if read_address(default_url()) == store.address:
+        return ""
+    # A URL is shown without its password, so it can't be pasted.
+    return f" --store {store.address.shown}" if store.address.kind == "sqlite" else " --store URL"

@@ -34,10 +34,15 @@ def default_url() -> str:
     said = os.environ.get(ENVIRONMENT, "")
     if said:
         return said
+    return f"sqlite:///{default_folder() / 'gameday.db'}"
+
+
+def default_folder() -> Path:
+    """`$XDG_STATE_HOME/gameday`, or `~/.local/state/gameday`."""
     state = os.environ.get("XDG_STATE_HOME", "")
     # The XDG rules say to ignore a relative path there.
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return f"sqlite:///{base / 'gameday' / 'gameday.db'}"
+    return base / "gameday"
 
 
 def read_address(text: str) -> Address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,11 +88,20 @@ def _cannot_open(address: Address, at: str) -> StoreError:
 
 
 def _free(address: Address) -> int:
-    try:
-        found = os.statvfs(address.path.parent if address.path else "/")
-    except OSError:
+    """Bytes the file may still grow: by the disk, and by the process's own limit (`ulimit -f`)."""
+    path = address.path
+    if path is None:
         return SMALLEST
-    return found.f_bavail * found.f_frsize
+    try:
+        disk = os.statvfs(path.parent)
+        room = disk.f_bavail * disk.f_frsize
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        if limit != resource.RLIM_INFINITY:
+            files = [path, path.with_name(path.name + "-wal")]
+            room = min(room, limit - max(file.stat().st_size for file in files if file.exists()))
+    except (OSError, ValueError):
+        return SMALLEST
+    return room
 
 
 def _postgresql(at: str, error: BaseException, state: str) -> StoreError:

@@ -1,0 +1,121 @@
+"""The store in the shapes the engine asks for: `JournalPort` and `InboxPort`, bound to one exercise and one lease.
+
+Only here are the store's errors told in the engine's words. Decides nothing about the exercise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gameday.engine.inbox import Asked
+from gameday.engine.journal import WriteImpossible, WriteLater, WriteRefused, WriterReplaced
+from gameday.errors import StoreError
+from gameday.exercise.record import Record, to_json
+from gameday.store.address import default_folder
+from gameday.store.errors import LeaseLost, StoreBusy, StoreGone, StoreUnavailable
+from gameday.store.spill import spill
+from gameday.store.store import Store
+
+ANSWERING = 2.0
+"""Seconds an answer is tried for; who asked sees the event in any case."""
+
+
+def spill_folders() -> list[Path]:
+    """Where records go that the store can't take, in the order tried: on a full disk the first one fails too."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    folders = [default_folder() / "spill"]
+    if runtime.startswith("/"):
+        folders.append(Path(runtime) / "gameday" / "spill")
+    folders.append(Path(tempfile.gettempdir()) / f"gameday-{os.getuid()}" / "spill")
+    folders.append(Path("/dev/shm") / f"gameday-{os.getuid()}" / "spill")
+    return folders
+
+
+class StoreJournal:
+    """A `gameday.engine.journal.JournalPort`."""
+
+    def __init__(self, store: Store, exercise: str, epoch: int, folders: Sequence[Path] | None = None) -> None:
+        self._store = store
+        self._exercise = exercise
+        self._epoch = epoch
+        self._folders = list(spill_folders() if folders is None else folders)
+
+    def write(self, records: Sequence[Record], *, status: str, unrecovered: int) -> None:
+        try:
+            self._store.append(self._exercise, self._epoch, records, status=status, unrecovered=unrecovered)
+        except StoreError as error:
+            raise self._told(error) from error
+
+    def renew(self) -> None:
+        try:
+            self._store.renew_lease(self._exercise, self._epoch)
+        except StoreError as error:
+            raise self._told(error) from error
+
+    def spill(self, records: Sequence[Record]) -> None:
+        """Keep `records` somewhere; never raises for want of a place: the last one is stderr."""
+        reasons = []
+        for folder in self._folders:
+            try:
+                _ours(folder)
+                spill(folder, self._exercise, self._epoch, records)
+            except (StoreUnavailable, OSError) as error:
+                reasons.append(str(error))
+            else:
+                return
+        print(f"gameday: {'; '.join(reasons)}: keep these lines", file=sys.stderr)  # noqa: T201
+        for record in records:
+            line = json.dumps({"exercise": self._exercise, "lease": self._epoch, **to_json(record)}, default=repr)
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def _told(self, error: StoreError) -> WriteRefused:
+        if isinstance(error, LeaseLost):
+            return WriterReplaced(str(error))
+        if isinstance(error, StoreBusy):
+            return WriteLater(str(error))
+        if isinstance(error, StoreGone) and self._store.address.kind == "postgresql":
+            # A server that restarts, or a network that hiccups, comes back; a file that was removed does not.
+            return WriteLater(str(error))
+        return WriteImpossible(str(error))
+
+
+class StoreInbox:
+    """A `gameday.engine.inbox.InboxPort`. Trouble with the store is the journal's to tell; here it means: no news."""
+
+    def __init__(self, store: Store, exercise: str, epoch: int) -> None:
+        self._store = store
+        self._exercise = exercise
+        self._epoch = epoch
+
+    def take(self) -> list[Asked]:
+        try:
+            rows = self._store.take(self._exercise, self._epoch)
+        except StoreError:
+            return []
+        return [Asked(row.id, row.request, row.source, row.actor, row.wall) for row in rows]
+
+    def answer(self, row: int, answer: dict[str, Any]) -> None:
+        until = time.monotonic() + ANSWERING
+        while True:
+            try:
+                self._store.answer(row, answer)
+            except StoreBusy:
+                if time.monotonic() < until:
+                    continue
+            except StoreError as error:
+                print(f"gameday: request {row} stays without an answer: {error}", file=sys.stderr)  # noqa: T201
+            return
+
+
+def _ours(folder: Path) -> None:
+    """Refuse a folder in a shared place that somebody else made before us."""
+    parent = folder.parent
+    if parent.exists() and parent.stat().st_uid != os.getuid():
+        raise StoreUnavailable(f"{parent} belongs to somebody else")

@@ -1,0 +1,120 @@
+"""Who may write a journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from gameday.errors import Exit
+from gameday.store import Holder
+from gameday.store.errors import LeaseHeld, LeaseLost, NoSuchExercise
+from gameday.store.holder import RENEWED_WITHIN
+from gameday.store.store import Store
+
+from .makers import note, started
+
+ELSEWHERE = Holder(pid=4711, start_ticks=99, host="another-host.example.com", boot_id="other")
+
+
+def test_taking_makes_a_new_epoch_and_names_the_holder(store: Store) -> None:
+    mine = Holder.mine()
+    store.create(started("e"), mine)
+    assert store.take_lease("e", mine) == 2
+    lease = store.lease("e")
+    assert (lease.epoch, lease.holder) == (2, mine)
+    assert abs(lease.renewed_at - time.time()) < 5
+    assert lease.held(time.time())
+
+
+def test_a_living_engine_keeps_its_lease(store: Store, url: str, actor: Callable) -> None:
+    other = actor("live", url, "e")
+    assert other.hear() == {"epoch": 1}
+    with pytest.raises(LeaseHeld) as held:
+        store.take_lease("e", Holder.mine())
+    assert held.value.holder.pid == other.process.pid
+    assert str(other.process.pid) in str(held.value)
+    assert held.value.exit_code == Exit.REFUSED
+    assert store.lease("e").epoch == 1
+    assert store.summary("e").engine_alive
+
+    assert store.take_lease("e", Holder.mine(), force=True) == 2
+    other.end()
+
+
+def test_a_killed_engine_does_not(store: Store, url: str, actor: Callable) -> None:
+    other = actor("live", url, "e")
+    other.hear()
+    other.process.kill()
+    other.process.wait()
+    assert not store.summary("e").engine_alive
+    assert store.take_lease("e", Holder.mine()) == 2
+
+
+def test_a_zombie_does_not(store: Store, url: str, actor: Callable) -> None:
+    other = actor("live", url, "e")
+    other.hear()
+    other.process.kill()
+    # Not waited for: it is in the process table until then, and its stdout is closed when it is dead.
+    assert other.rest() == []
+    assert store.take_lease("e", Holder.mine()) == 2
+
+
+def test_another_process_under_the_same_number_does_not(store: Store) -> None:
+    mine = Holder.mine()
+    store.create(started("e"), replace(mine, start_ticks=mine.start_ticks - 1))
+    assert store.take_lease("e", mine) == 2
+
+
+def test_a_holder_of_a_former_boot_does_not(store: Store) -> None:
+    mine = Holder.mine()
+    store.create(started("e"), replace(mine, boot_id="the-one-before"))
+    assert store.take_lease("e", mine) == 2
+
+
+def test_a_holder_on_another_machine_is_believed_while_it_writes() -> None:
+    now = 1000.0
+    assert ELSEWHERE.alive(now - RENEWED_WITHIN + 1, now)
+    assert not ELSEWHERE.alive(now - RENEWED_WITHIN - 1, now)
+
+
+def test_another_machine_has_the_lease_until_it_is_silent(store: Store) -> None:
+    store.create(started("e"), ELSEWHERE)
+    with pytest.raises(LeaseHeld, match=r"another-host\.example\.com"):
+        store.take_lease("e", Holder.mine())
+
+
+def test_an_append_renews(store: Store) -> None:
+    epoch = store.create(started("e"), Holder.mine())
+    before = store.lease("e").renewed_at
+    store.append("e", epoch, [note(2)])
+    between = store.lease("e").renewed_at
+    store.renew_lease("e", epoch)
+    assert before < between < store.lease("e").renewed_at
+
+
+def test_a_released_lease_is_anybodys(store: Store) -> None:
+    epoch = store.create(started("e"), ELSEWHERE)
+    store.release_lease("e", epoch)
+    assert store.lease("e").holder is None
+    assert not store.summary("e").engine_alive
+    assert store.take_lease("e", Holder.mine()) == 2
+
+
+def test_only_the_present_holder_renews_and_releases(store: Store) -> None:
+    store.create(started("e"), Holder.mine())
+    store.take_lease("e", Holder.mine())
+    for act in (store.renew_lease, store.release_lease):
+        with pytest.raises(LeaseLost) as lost:
+            act("e", 1)
+        assert lost.value.current_epoch == 2
+    assert store.lease("e").holder == Holder.mine()
+
+
+def test_there_is_no_lease_without_an_exercise(store: Store) -> None:
+    with pytest.raises(NoSuchExercise):
+        store.take_lease("e", Holder.mine())
+    with pytest.raises(NoSuchExercise):
+        store.lease("e")
