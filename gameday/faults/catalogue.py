@@ -1,11 +1,11 @@
-"""All faults that there are, by name. To add one: its file, and one line here.
+"""All faults that there are. To add one: its file, and one line here.
 
 Importing this loads declarations only; what a fault needs in order to run is loaded where it runs.
 """
 
 from __future__ import annotations
 
-from gameday.faults import dependency_outage, error_rate, latency, pod_freeze, pod_kill
+from gameday.faults import activity, dependency_outage, error_rate, latency, pod_freeze, pod_kill
 from gameday.faults.declaration import FaultDeclaration
 
 _DECLARATIONS = (
@@ -21,5 +21,10 @@ PRELOAD = ("gameday.faults.catalogue", "gameday.faults.planning", "gameday.fault
 
 
 def catalogue() -> dict[str, FaultDeclaration]:
-    """The declarations by the name that stands in a scenario, e.g. `latency`."""
+    """The portable faults by the name that stands in a scenario, e.g. `latency`."""
     return {declaration.name: declaration for declaration in _DECLARATIONS}
+
+
+def all_faults() -> dict[str, FaultDeclaration]:
+    """The same and `activity`, which is no portable fault: it does the same on every target, or fails."""
+    return {**catalogue(), activity.DECLARATION.name: activity.DECLARATION}

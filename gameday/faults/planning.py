@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from gameday.engine.ports import Backend, Json
-from gameday.faults.catalogue import catalogue
+from gameday.faults.catalogue import all_faults
 from gameday.faults.declaration import FaultDeclaration, nearest
 
 
@@ -36,7 +36,7 @@ def plan(
 
 
 def _declaration(fault: str) -> FaultDeclaration:
-    known = catalogue()
+    known = all_faults()
     if fault not in known:
         raise ValueError(f"no fault is called {fault!r}: {nearest(fault, known)}")
     return known[fault]

@@ -61,10 +61,11 @@ def send(pid: int, start: int, number: signal.Signals) -> bool:
     """Signal this very process; False if it is gone. Raises PermissionError if that isn't allowed."""
     hold(pid, start)
     try:
+        # A zombie takes signals too, and does nothing with them.
+        if state(pid, start) is None:
+            return False
         if (pid, start) in _open:
             signal.pidfd_send_signal(_open[pid, start], number)
-        elif hasattr(os, "pidfd_open") or state(pid, start) is None:
-            return False
         else:
             os.kill(pid, number)
     except ProcessLookupError:

@@ -1,0 +1,233 @@
+"""Any Chaos Toolkit activity as a fault, as the undo of one, or as a probe.
+
+This file says what is known before anything runs: the plan, the time limits, the lines by which a person undoes it.
+`chaostoolkit` runs them. Whether a target may have code run against it is policy, and decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from gameday.engine.ports import Backend, Call, Json, Plan
+from gameday.faults.declaration import FaultDeclaration, Parameters
+from gameday.faults.secrets import groups, place
+from gameday.scenario.duration import parse_duration
+
+CHECK = "gameday.probes.sync:check"
+"""Asks a `Check` of a target and judges it: `check(check, target) -> {"holds", "evidence"}`."""
+ACTION_LIMIT = 60.0
+"""Seconds that an action has unless it says otherwise."""
+UNDO_LIMIT = 30.0
+
+_NEEDS = {"python": ("module", "func"), "http": ("url",), "process": ("path",)}
+_NAME = re.compile(r"\$\{([^}]+)\}")
+
+
+class ActivityParameters(Parameters):
+    """Not what stands under `with:`, which an activity has none of, but the entry's own keys."""
+
+    activity: Annotated[dict[str, Any], Field(description="The action, as a Chaos Toolkit provider.")]
+    undo: Annotated[dict[str, Any] | None, Field(description="The action that takes it away.")] = None
+    one_shot: Annotated[bool, Field(description="There is nothing to undo.")] = False
+    effective: Annotated[dict[str, Any] | None, Field(description="The check that shows that it took hold.")] = None
+    recovered: Annotated[dict[str, Any] | None, Field(description="The check that shows that it is over.")] = None
+
+
+_BACKEND = Backend(
+    plan="gameday.faults.activity:plan",
+    touches="whatever the action touches: it is not known beforehand",
+    undone_by="the entry's own undo",
+    effective_when="the entry's `effective` check holds, or without one the action succeeded",
+    recovered_when="the entry's `recovered` check holds, or without one the undo succeeded",
+    permissions=("whatever the action needs",),
+)
+
+DECLARATION = FaultDeclaration(
+    name="activity",
+    summary="Any Chaos Toolkit activity",
+    parameters=ActivityParameters,
+    one_shot=False,
+    description=(
+        "Runs an action of Chaos Toolkit or of one of its extensions: a Python function, an HTTP request or a process. "
+        "An answer of 400 or more and an exit code other than 0 are failures. Secrets are written as {env: NAME} or "
+        "{file: PATH} and read where they are used; a process finds them in its environment."
+    ),
+    example="""\
+at: 30s
+fault: activity
+activity: {type: http, url: "http://127.0.0.1:8474/proxies/redis", method: POST, arguments: '{"enabled": false}'}
+undo: {type: http, url: "http://127.0.0.1:8474/proxies/redis", method: POST, arguments: '{"enabled": true}'}
+for: 2m
+""",
+    backends=dict.fromkeys(("none", "sandbox", "toxiproxy", "kubernetes"), _BACKEND),
+)
+
+
+def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
+    """See `gameday.engine.ports.Backend.plan`. `${name}` of what the target publishes becomes the activity's
+    configuration."""
+    asked = ActivityParameters.model_validate(params)
+    if asked.undo is None and not asked.one_shot:
+        raise ValueError(f"{context['fault']}: an activity needs an undo, or one_shot: true if it passes by itself")
+    undo = None if asked.undo is None or asked.one_shot else asked.undo
+    where = dict(target)
+    return Plan(
+        summary=described(asked.activity),
+        targets=(described(asked.activity),),
+        objects=(f"activity:{context['fault']}",),
+        inject=_call("run_activity", asked.activity, target, ACTION_LIMIT),
+        undo=None if undo is None else _call("undo", undo, target, UNDO_LIMIT),
+        effective=None if asked.effective is None else Call(CHECK, {"check": asked.effective, "target": where}),
+        recovered=None if asked.recovered is None else Call(CHECK, {"check": asked.recovered, "target": where}),
+        commands=() if undo is None else (by_hand(undo, _configuration(undo, target)),),
+    ).to_json()
+
+
+def _call(function: str, provider: Mapping[str, Json], target: Mapping[str, Json], limit: float) -> Call:
+    check_provider(provider)
+    configuration = _configuration(provider, target)
+    own = {*configuration, *(provider.get("configuration") or {}), *_secret_names(provider)}
+    unknown = [name for name in _NAME.findall(str(provider.get("url", ""))) if name not in own]
+    if unknown:
+        raise ValueError(f"target {target['name']} publishes no ${{{unknown[0]}}}, and the activity has no such secret")
+    args = {"provider": dict(provider), "configuration": configuration}
+    return Call(f"{__name__}:{function}", args, seconds(provider.get("timeout")) or limit)
+
+
+def check_provider(provider: Mapping[str, Json]) -> None:
+    """Raise ValueError where a provider can't be run: a key is missing, or its module or program is not there.
+
+    Nothing of it is imported, since that would run its code.
+    """
+    from importlib.util import find_spec
+
+    from gameday.faults.chaostoolkit import program
+
+    kind = provider.get("type")
+    if kind not in _NEEDS:
+        raise ValueError(f"an activity is of type python, http or process, not {kind!r}")
+    for key in _NEEDS[str(kind)]:
+        if not isinstance(provider.get(key), str):
+            raise ValueError(f"an activity of type {kind} needs {key!r}")
+    if kind == "python" and find_spec(str(provider["module"]).partition(".")[0]) is None:
+        raise ValueError(f"there is no Python module {provider['module']!r}: is the extension installed?")
+    if kind == "process" and program(str(provider["path"])) is None:
+        raise ValueError(f"there is no program {provider['path']!r}")
+    if isinstance(provider.get("secrets"), Mapping):
+        groups(provider["secrets"])
+    seconds(provider.get("timeout"))
+
+
+def _configuration(provider: Mapping[str, Json], target: Mapping[str, Json]) -> dict[str, str]:
+    """What the target publishes, of what the provider asks for."""
+    asked = set(_NAME.findall(json.dumps(dict(provider))))
+    return {name: value for name, value in target["names"].items() if name in asked}
+
+
+def _secret_names(provider: Mapping[str, Json]) -> set[str]:
+    written = provider.get("secrets")
+    return {name for group in groups(written).values() for name in group} if isinstance(written, Mapping) else set()
+
+
+def seconds(timeout: Json) -> float | None:
+    """A provider's time limit: a duration, or Chaos Toolkit's seconds, or its pair of them; None where there is none.
+
+    Raises:
+        ValueError: neither of these, or not above zero.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, list):
+        return sum(seconds(each) or 0.0 for each in timeout)
+    if isinstance(timeout, str):
+        found = parse_duration(timeout)
+    elif isinstance(timeout, int | float) and not isinstance(timeout, bool):
+        found = float(timeout)
+    else:
+        raise ValueError(f"timeout: expected a duration such as 10s, found {timeout!r}")
+    if not 0 < found < float("inf"):
+        raise ValueError(f"timeout: must be above zero, found {timeout!r}")
+    return found
+
+
+def described(provider: Mapping[str, Json]) -> str:
+    """A provider on one line: `chaosk8s.pod.actions.terminate_pods`, `POST http://…`, `kubectl`."""
+    kind = provider.get("type")
+    if kind == "python":
+        return f"{provider.get('module')}.{provider.get('func')}"
+    if kind == "http":
+        return f"{str(provider.get('method', 'GET')).upper()} {str(provider.get('url')).partition('?')[0]}"
+    return str(provider.get("path"))
+
+
+def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> str:
+    """A shell line that does what the provider does. A secret stands in it as its name, to be filled in."""
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, str):
+            return _NAME.sub(lambda found: str(configuration.get(found[1], found[0])), value)
+        if isinstance(value, Mapping):
+            return {key: filled(each) for key, each in value.items()}
+        return [filled(each) for each in value] if isinstance(value, list) else value
+
+    arguments = filled(provider.get("arguments"))
+    if provider["type"] == "python":
+        call = f"{provider['func']}(**{arguments or {}!r})"
+        return shlex.join(["python3", "-c", f"from {provider['module']} import {provider['func']}; print({call})"])
+    if provider["type"] == "process":
+        path = str(provider["path"])
+        if isinstance(arguments, str):
+            return f"{shlex.quote(path)} {arguments}"
+        pairs = [each for pair in arguments.items() for each in pair] if isinstance(arguments, dict) else arguments
+        return shlex.join([path, *(str(each) for each in pairs or () if each not in (None, ""))])
+    words = ["curl", "-sS", "--fail", "-X", str(provider.get("method", "GET")).upper()]
+    for name, value in (provider.get("headers") or {}).items():
+        secret = place(value)
+        words += ["-H", f"{name}: {'${' + secret[1] + '}' if secret else filled(value)}"]
+    if isinstance(arguments, str):
+        words += ["--data", arguments]
+    elif arguments and "json" in str(provider.get("headers")):
+        words += ["--data", json.dumps(arguments)]
+    else:
+        words += [word for key, value in (arguments or {}).items() for word in ("--data-urlencode", f"{key}={value}")]
+    words += ["--get"] if arguments and words[4] == "GET" else []
+    return shlex.join([*words, filled(provider["url"])])
+
+
+# --- in a worker -----------------------------------------------------------------------------------------------------
+
+
+def run_activity(
+    provider: Mapping[str, Json],
+    configuration: Mapping[str, Json] | None = None,
+    secrets: Mapping[str, Json] | None = None,
+) -> Json:
+    """Run an action and return its output. `secrets` has places of secrets, not secrets. Raises where it failed."""
+    from gameday.faults.chaostoolkit import act
+
+    return act(provider, configuration or {}, secrets or {})
+
+
+def prepare_undo(provider: Mapping[str, Json], configuration: Mapping[str, Json] | None = None) -> None:
+    """Raises ImportError where the undo couldn't be run: better known before the fault than after it."""
+    from gameday.faults.chaostoolkit import load
+
+    load(provider)
+
+
+def undo(provider: Mapping[str, Json], configuration: Mapping[str, Json] | None = None) -> Json:
+    """The same as `run_activity`, prepared by `prepare_undo`."""
+    return run_activity(provider, configuration)
+
+
+def probe(activity: Mapping[str, Json]) -> Json:
+    """Run a Chaos Toolkit probe and return its output, whatever status it carries. Raises where it failed."""
+    from gameday.faults.chaostoolkit import ask
+
+    return ask(activity, {}, {})

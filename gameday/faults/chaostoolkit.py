@@ -1,0 +1,198 @@
+"""Runs one Chaos Toolkit activity, through that tool's activity layer and never through its Runner.
+
+The Runner decides when to undo, and decides wrongly when it is interrupted; here every activity is one call in a worker
+that can be killed, and nothing more: no pauses, controls, references, background or dry modes, no journal. So nothing
+of chaoslib's global state is read or written, and the layer that is used is the same in all its versions.
+Time limits are the worker's; whatever an activity starts stays in the worker's process group and dies with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gameday.engine.ports import Json
+from gameday.faults import secrets as secret_places
+from gameday.faults.secrets import Scrubber
+
+LARGEST_OUTPUT = 100_000
+"""Characters of JSON; of a larger output the beginning is kept, as text."""
+HTTP_TIMEOUT = 10.0
+"""Seconds that an HTTP activity waits for each read unless it says otherwise; Chaos Toolkit would wait for ever."""
+
+_KEYS = {
+    "python": ("module", "func", "arguments"),
+    "http": ("url", "method", "headers", "arguments", "timeout", "verify_tls", "max_retries"),
+    "process": ("path", "arguments"),
+}
+"""What each kind of provider reads; everything else is left out."""
+
+
+class ActivityFailed(RuntimeError):
+    """An activity failed, or was not one; the message is its own, without secrets."""
+
+
+def load(provider: Mapping[str, Json]) -> None:
+    """Import what running this provider needs. Raises ImportError where its module can't be imported."""
+    import importlib
+
+    import chaoslib.activity  # noqa: F401
+
+    if provider["type"] == "python":
+        importlib.import_module(str(provider["module"]))
+
+
+def act(provider: Mapping[str, Json], configuration: Mapping[str, Json], secrets: Mapping[str, Json]) -> Json:
+    """Run an action; returns its output as JSON.
+
+    Raises:
+        ActivityFailed: it raised, an HTTP answer has a status of 400 or more, or a process exited with other than 0.
+    """
+    output = _run(provider, configuration, secrets, {})
+    if isinstance(output, dict) and provider["type"] in ("http", "process"):
+        status = output.get("status")
+        if provider["type"] == "http" and isinstance(status, int) and status >= 400:
+            raise ActivityFailed(f"{provider['url']} answered {status}: {str(output.get('body'))[:300]}")
+        if provider["type"] == "process" and status != 0:
+            said = str(output.get("stderr") or output.get("stdout") or "").strip()
+            raise ActivityFailed(f"{provider['path']} exited with {status}: {said[-300:] or 'it said nothing'}")
+    return output
+
+
+def ask(provider: Mapping[str, Json], configuration: Mapping[str, Json], secrets: Mapping[str, Json]) -> Json:
+    """Run a probe; returns its output as JSON, whatever status it carries. Raises ActivityFailed where it raised."""
+    # With a tolerance chaoslib knows that a bad status may be just what is asked for.
+    return _run(provider, configuration, secrets, {"tolerance": True})
+
+
+def _run(
+    provider: Mapping[str, Json],
+    configuration: Mapping[str, Json],
+    secrets: Mapping[str, Json],
+    extra: Mapping[str, Json],
+) -> Json:
+    from chaoslib.activity import run_activity
+    from chaoslib.configuration import load_configuration
+
+    kind = str(provider.get("type"))
+    if kind not in _KEYS:
+        raise ActivityFailed(f"an activity is of type python, http or process, not {kind!r}")
+    found = _read_secrets(provider, secrets)
+    headers = _read_headers(provider)
+    scrubber = Scrubber([*(value for group in found.values() for value in group.values()), *headers.values()])
+    plain = {key: provider[key] for key in _KEYS[kind] if provider.get(key) is not None}
+    made: dict[str, Any] = {"type": kind, **plain, "secrets": list(found)}
+    if kind == "http":
+        made["headers"] = {**provider.get("headers", {}), **headers}
+        made["timeout"] = _timeout(provider.get("timeout"))
+    if kind == "process" and shutil.which(os.path.expanduser(str(provider.get("path")))) is None:  # noqa: PTH111
+        raise ActivityFailed(f"there is no program {provider.get('path')!r}")
+    activity = {"type": "action", "name": "activity", "provider": made, **extra}
+    try:
+        with _quiet(), _environment(found if kind == "process" else {}):
+            settings = load_configuration({**configuration, **provider.get("configuration", {})})
+            # A process finds secrets in its environment: substituted into its arguments, everybody could read them.
+            output = run_activity(activity, settings, {} if kind == "process" else found)
+    except SystemExit as error:
+        raise ActivityFailed(f"the activity tried to exit with {error.code!r}") from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this activity's failure
+        raise ActivityFailed(bounded(scrubber.clean(_words(error)))) from None
+    return bounded(scrubber.clean(as_json(output)))
+
+
+def _read_secrets(provider: Mapping[str, Json], secrets: Mapping[str, Json]) -> dict[str, dict[str, str]]:
+    """All secrets that the provider may use, by group: those it names, and those whose places stand in itself."""
+    own = provider.get("secrets") or {}
+    if isinstance(own, Mapping):
+        places = secret_places.groups(own)
+    else:
+        there = secret_places.groups(secrets)
+        unknown = [name for name in own if name not in there]
+        if unknown:
+            raise ActivityFailed(f"no secrets are called {', '.join(map(str, unknown))}")
+        places = {name: there[name] for name in own}
+    return {group: {name: secret_places.read(each) for name, each in inner.items()} for group, inner in places.items()}
+
+
+def _read_headers(provider: Mapping[str, Json]) -> dict[str, str]:
+    """The headers that are secrets."""
+    headers = provider.get("headers") or {}
+    places = {name: secret_places.place(value) for name, value in headers.items()}
+    return {name: secret_places.read(each) for name, each in places.items() if each is not None}
+
+
+def _timeout(value: Json) -> Json:
+    from gameday.faults.activity import seconds
+
+    return [seconds(each) for each in value] if isinstance(value, list) else seconds(value) or HTTP_TIMEOUT
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No logging at all: chaoslib logs substituted secrets at debug level, urllib3 whole URLs, extensions anything."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _environment(found: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+    """The secrets, by their names, in the environment of what is started."""
+    added = {name: value for group in found.values() for name, value in group.items()}
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, as chaoslib says it if it was chaoslib's own exception, else with the exception's name."""
+    from chaoslib.exceptions import ChaosException
+
+    text = str(error) or "no reason given"
+    return text if isinstance(error, ChaosException) else f"{type(error).__name__}: {text}"
+
+
+def as_json(output: Any) -> Json:
+    """`output` as JSON gives it back, or its `repr` where JSON has no word for it. NaN by itself stays a number."""
+    if isinstance(output, float) and math.isnan(output):
+        return output
+    try:
+        return json.loads(json.dumps(output, allow_nan=False))
+    except Exception:  # noqa: BLE001 - an activity returns any object whatsoever, with any __iter__ and __repr__
+        try:
+            return repr(output)
+        except Exception:  # noqa: BLE001 - as above
+            return f"<{type(output).__name__}>"
+
+
+def bounded(value: Json) -> Json:
+    """`value`, or if it is larger than `LARGEST_OUTPUT` its beginning, as text."""
+    if isinstance(value, str) and len(value) <= LARGEST_OUTPUT // 2:
+        return value
+    text = value if isinstance(value, str) else json.dumps(value)
+    if len(text) <= LARGEST_OUTPUT:
+        return value
+    return f"{text[:LARGEST_OUTPUT]}… ({len(text)} characters)"
+
+
+def program(path: str) -> Path | None:
+    """Where the program of a process activity is, or None."""
+    found = shutil.which(os.path.expanduser(path))  # noqa: PTH111
+    return Path(found) if found else None
