@@ -1,0 +1,53 @@
+# What a person needs. `make demo` and `make test` stand on `make install`; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: help install demo test torture check format schema docs bench wheel clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## Prepare .venv with everything that is needed
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "gameday needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: install  ## Run a whole game day on this machine: the console with a terminal, unattended without
+	$(BIN)/gameday demo
+
+test: install  ## Run the tests
+	$(BIN)/pytest -n $(WORKERS) -q
+
+torture: install  ## The long form of the kill tests
+	$(BIN)/pytest -n $(WORKERS) -q -m torture --kills 100 tests/torture
+
+check: install  ## Everything a machine can see: style, types, layers, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/gameday schema --check scenarios/scenario.schema.json
+	$(BIN)/python -m docs.generate --check
+
+format: install  ## Format the code
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+docs: install  ## Write the generated files anew: schema and CLI reference
+	$(BIN)/gameday schema > scenarios/scenario.schema.json
+	$(BIN)/python -m docs.generate
+
+bench: install  ## Measure; prints ratios and percentiles
+	$(BIN)/python -m benchmarks
+
+wheel: install  ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:  ## Remove what was built (not the journals)
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,71 @@
+"""`gameday recover`: whatever the journals know of and is not recovered is undone, or reported."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from gameday.cli.options import store_option
+from gameday.errors import Exit
+
+if TYPE_CHECKING:
+    from gameday.store.store import Store
+
+
+@click.command()
+@click.argument("exercise", metavar="[ID]", required=False)
+@store_option
+def recover(exercise: str | None, store: str | None) -> int:
+    """Undo every fault that a journal knows of and that nobody looks after: the engine died, the machine was off.
+
+    Without ID: of all exercises. Ends with 4 where something is still not recovered, with the commands to paste.
+    """
+    from gameday.store import open_store
+
+    with open_store(store, create=False) as opened:
+        _absorb(opened)
+        wanted = [opened.resolve(exercise)] if exercise else _in_need(opened)
+    if not wanted:
+        click.echo("nothing to recover")
+        return Exit.OK
+    return max(_recover(ident, store) for ident in wanted)
+
+
+def _absorb(store: Store) -> None:
+    """Facts and records that could not be written at their time."""
+    from gameday.cli import clerk
+    from gameday.cli.launching import state_folder
+    from gameday.store.spill import absorb
+
+    folder = state_folder() / "spill"
+    for ident in absorb(store, folder):
+        click.echo(f"{ident}: records that had been spilled are in the journal now", err=True)
+    for path in sorted(folder.glob(f"*{clerk.SUFFIX}")):
+        clerk.write_down(store, json.loads(path.read_text()))
+        path.unlink()
+        click.echo(f"{path.name.removesuffix(clerk.SUFFIX)}: what its guardian did is in the journal now", err=True)
+
+
+def _in_need(store: Store) -> list[str]:
+    """Exercises with faults that are not recovered, and those that no living engine runs."""
+    needy = [summary.id for summary in store.unrecovered()]
+    needy += [summary.id for summary in store.running() if summary.id not in needy]
+    return [ident for ident in needy if not store.summary(ident).engine_alive]
+
+
+def _recover(ident: str, store: str | None) -> int:
+    from gameday.cli.resuming import resume
+    from gameday.exercise.fold import fold
+    from gameday.store import open_store
+
+    click.echo(f"{ident}: undoing what is left", err=True)
+    resume(ident, store, mode="recover").wait()
+    with open_store(store, create=False) as opened:
+        state = fold(opened.records(ident))
+    for fault in state.faults.values():
+        click.echo(f"{ident}  {fault.entry}  {fault.stage}  {fault.evidence or fault.error or fault.summary}")
+        for command in fault.commands if fault.stage == "leaked" else ():
+            click.echo(f"    {command}")
+    return Exit.NOT_RECOVERED if state.unrecovered else Exit.OK

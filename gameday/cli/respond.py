@@ -1,0 +1,277 @@
+"""Commands for whoever takes part: mark, note, inject, pause, continue, close, abort. They ask; the engine does."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gameday.cli.options import store_option
+from gameday.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from gameday.engine.requests import Request
+    from gameday.exercise.state import Exercise
+    from gameday.store.store import Store
+
+PATIENCE = 5.0
+"""Seconds the engine is given to answer a request."""
+SETTLING = 120.0
+"""Seconds `abort` waits for every fault to be undone."""
+
+id_option = click.option("--id", "exercise", metavar="ID", help="The exercise; the one that runs, if not given.")
+by_option = click.option("--by", metavar="WHO", help="Who did it; your user name, if not given.")
+
+
+def _seconds(text: str | None) -> float:
+    from gameday.scenario.duration import parse_duration
+
+    if text is None:
+        return 0.0
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--ago {text}: {error}") from None
+
+
+def _ask(store: str | None, wanted: str | None, request: Request, by: str | None) -> tuple[str, dict[str, Any]]:
+    """Put a request into the inbox and wait for the engine's answer."""
+    from gameday.cli.launching import reach
+    from gameday.engine.control import ControlError
+    from gameday.engine.requests import to_json
+    from gameday.store import default_url, open_store
+
+    wall = time.time()
+    with open_store(store, create=False) as opened:
+        exercise = opened.resolve(wanted)
+        row = opened.post(exercise, to_json(request), source="cli", actor=by or getpass.getuser(), wall=wall)
+        control = reach(exercise, store or default_url())
+        if control is not None:
+            with control:
+                try:
+                    control.poke()
+                except ControlError as error:
+                    # The engine looks by itself every moment; this was only to be quicker.
+                    click.echo(f"gameday: {error}", err=True)
+        until = time.monotonic() + PATIENCE
+        while (answer := opened.answer_of(row)) is None and time.monotonic() < until:
+            time.sleep(0.02)
+    if answer is None:
+        raise UsageError(f"no engine answers for exercise {exercise}; the request waits for it (see: gameday show)")
+    if not answer.get("ok"):
+        raise UsageError(f"{exercise}: {answer.get('error')}")
+    return exercise, answer
+
+
+@click.command()
+@click.argument("milestone")
+@by_option
+@click.option("--ago", metavar="DURATION", help="It happened this long ago, e.g. 2m.")
+@click.option("--partial", is_flag=True, help="Only in part, e.g. mitigated for some users.")
+@click.option("--note", "text", default="", help="What was seen or done.")
+@click.option("--detection", type=click.Choice(["monitoring", "user", "person"]), help="For detected: what saw it.")
+@id_option
+@store_option
+def mark(
+    milestone: str,
+    by: str | None,
+    ago: str | None,
+    partial: bool,
+    text: str,
+    detection: str | None,
+    exercise: str | None,
+    store: str | None,
+) -> int:
+    """Stamp MILESTONE: impact, detected, acknowledged, diagnosed, mitigated, resolved."""
+    import difflib
+
+    from gameday.engine.requests import Mark
+    from gameday.scenario.models import MILESTONES
+
+    if milestone not in MILESTONES:
+        near = difflib.get_close_matches(milestone, MILESTONES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MILESTONES)}"
+        raise UsageError(f"no milestone is called {milestone!r}: {hint}")
+    ident, answer = _ask(store, exercise, Mark(milestone, _seconds(ago), partial, text, detection), by)
+    click.echo(f"{milestone} stamped in {ident} (number {answer['seq']})")
+    return Exit.OK
+
+
+@click.command()
+@click.argument("text")
+@click.option(
+    "--class",
+    "category",
+    type=click.Choice(["observation", "decision", "update", "evidence", "surprise", "role"]),
+    help="What kind of note; can be said later.",
+)
+@click.option("--to", "audience", default="", metavar="AUDIENCE", help="With --class update: whom it went to.")
+@click.option("--ago", metavar="DURATION", help="It happened this long ago, e.g. 2m.")
+@by_option
+@id_option
+@store_option
+def note(
+    text: str,
+    category: str | None,
+    audience: str,
+    ago: str | None,
+    by: str | None,
+    exercise: str | None,
+    store: str | None,
+) -> int:
+    """Write TEXT down in the exercise's journal."""
+    from gameday.engine.requests import TakeNote
+
+    request = TakeNote(text, category or "unclassified", audience, _seconds(ago))  # type: ignore[arg-type]
+    ident, answer = _ask(store, exercise, request, by)
+    click.echo(f"noted in {ident} (number {answer['seq']})")
+    return Exit.OK
+
+
+@click.command()
+@click.argument("entry")
+@click.option("--skip", is_flag=True, help="Skip the entry instead.")
+@by_option
+@id_option
+@store_option
+def inject(entry: str, skip: bool, by: str | None, exercise: str | None, store: str | None) -> int:
+    """Release ENTRY of the timeline now, a manual one or one that still waits."""
+    from gameday.engine.requests import Release, Skip
+
+    ident, _ = _ask(store, exercise, Skip(entry) if skip else Release(entry), by)
+    click.echo(f"{entry} {'skipped' if skip else 'released'} in {ident}")
+    return Exit.OK
+
+
+@click.command()
+@click.option("--reason", default="", help="Why.")
+@by_option
+@id_option
+@store_option
+def pause(reason: str, by: str | None, exercise: str | None, store: str | None) -> int:
+    """Freeze the script. Fault durations, abort conditions and the dead-man's switch go on."""
+    from gameday.engine.requests import Pause
+
+    ident, _ = _ask(store, exercise, Pause(reason), by)
+    click.echo(f"{ident} is paused: the script is frozen, safety goes on")
+    return Exit.OK
+
+
+@click.command("continue")
+@by_option
+@click.argument("exercise", metavar="[ID]", required=False)
+@store_option
+def continue_(by: str | None, exercise: str | None, store: str | None) -> int:
+    """Go on after a pause, or after the engine died (its faults are undone first)."""
+    from gameday.engine.requests import Continue
+
+    _wake(store, exercise)
+    ident, _ = _ask(store, exercise, Continue(), by)
+    click.echo(f"{ident} goes on")
+    return Exit.OK
+
+
+@click.command()
+@by_option
+@click.argument("exercise", metavar="[ID]", required=False)
+@store_option
+def close(by: str | None, exercise: str | None, store: str | None) -> int:
+    """End an attended exercise: what still lives is undone, the steady state is checked once more."""
+    from gameday.engine.requests import Close
+
+    _wake(store, exercise)
+    ident, _ = _ask(store, exercise, Close(), by)
+    click.echo(f"{ident} is being closed")
+    return Exit.OK
+
+
+def _wake(store: str | None, wanted: str | None) -> None:
+    """Start an engine again for an exercise whose engine died."""
+    from gameday.cli.resuming import resume
+    from gameday.exercise.fold import fold
+    from gameday.store import open_store
+
+    with open_store(store, create=False) as opened:
+        exercise = opened.resolve(wanted)
+        state = fold(opened.records(exercise))
+    if state.phase == "interrupted":
+        click.echo(f"the engine of {exercise} had died; starting another, what is left is undone first", err=True)
+        resume(exercise, store)
+
+
+# --- abort ---------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("exercise", metavar="[ID]", required=False)
+@click.option("--reason", default="", help="Why; it stands in the debrief.")
+@by_option
+@click.option("--no-wait", is_flag=True, help="Return once the abort is sent.")
+@store_option
+def abort(exercise: str | None, reason: str, by: str | None, no_wait: bool, store: str | None) -> int:
+    """Stop the exercise and undo every fault, now. Says of each fault whether it is confirmed clear.
+
+    Goes to the guardian's socket; if that does not answer by signal to the engine; if there is none by the inbox.
+    """
+    from gameday.store import default_url, open_store
+
+    url = store or default_url()
+    who = by or getpass.getuser()
+    with open_store(store, create=False) as opened:
+        ident = opened.resolve(exercise)
+        click.echo(_send_abort(opened, ident, url, reason or f"aborted by {who}", who), err=True)
+        if no_wait:
+            return Exit.OK
+        state = _settled(opened, ident)
+    for fault in state.faults.values():
+        clear = "confirmed clear" if fault.stage in ("recovered", "refused") else "NOT CONFIRMED CLEAR"
+        click.echo(f"{fault.entry}  {clear}  ({fault.stage}: {fault.evidence or fault.error or fault.summary})")
+        for command in fault.commands if fault.stage == "leaked" else ():
+            click.echo(f"    {command}")
+    if state.unrecovered:
+        click.echo(f"run: gameday recover {ident}", err=True)
+        return Exit.NOT_RECOVERED
+    return Exit.OK
+
+
+def _send_abort(store: Store, exercise: str, url: str, reason: str, who: str) -> str:
+    import os
+    import signal
+
+    from gameday.cli.launching import reach
+    from gameday.engine.control import ControlError
+    from gameday.engine.processes import alive
+    from gameday.engine.requests import Abort, to_json
+    from gameday.exercise.fold import fold
+
+    control = reach(exercise, url)
+    if control is not None:
+        with control:
+            try:
+                answer = control.abort(reason, who)
+                names = ", ".join(answer["undoing"]) or "no live fault"
+                return f"abort sent to the guardian: undoing {names}"
+            except ControlError as error:
+                click.echo(f"gameday: {error}", err=True)
+    state = fold(store.records(exercise))
+    if state.phase == "ended":
+        raise UsageError(f"{exercise} has ended already ({state.verdict})")
+    for pid in (state.engine_pid, state.guardian_pid):
+        if pid is not None and alive(pid, None):
+            os.kill(pid, signal.SIGTERM)
+            return f"the guardian's socket does not answer; sent SIGTERM to process {pid}"
+    store.post(exercise, to_json(Abort(reason)), source="cli", actor=who, wall=time.time())
+    return f"no process of {exercise} was found; the abort waits in the inbox. Run: gameday recover {exercise}"
+
+
+def _settled(store: Store, exercise: str) -> Exercise:
+    from gameday.exercise.fold import fold
+
+    until = time.monotonic() + SETTLING
+    while True:
+        state = fold(store.records(exercise))
+        if not state.live_faults or time.monotonic() >= until:
+            return state
+        time.sleep(0.1)

@@ -1,0 +1,35 @@
+"""Starting an engine again on a journal that exists: to go on, or only to undo what is left."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gameday.cli.engine_process import Payload
+from gameday.cli.launching import HEARTBEAT, Running, launch, state_folder
+from gameday.errors import UsageError
+from gameday.exercise.events import ExerciseStarted
+from gameday.store import default_url, open_store
+
+
+def resume(exercise: str, store: str | None, mode: Literal["resume", "recover"] = "resume") -> Running:
+    """A new guardian and engine for `exercise`; what its journal calls live is undone first.
+
+    Raises:
+        LeaseHeld: its engine is alive (exit 5).
+    """
+    url = store or default_url()
+    with open_store(url, create=False) as opened:
+        first = opened.records(exercise, limit=1)
+    if not first or not isinstance(first[0].event, ExerciseStarted):
+        raise UsageError(f"the journal of {exercise} has no beginning; `gameday show {exercise} --events` shows it")
+    started = first[0].event
+    payload = Payload(
+        mode=mode,
+        exercise=exercise,
+        store=url,
+        spill=str(state_folder() / "spill"),
+        heartbeat=HEARTBEAT,
+        attended=started.attended,
+        target=started.target,
+    )
+    return launch(payload)
