@@ -175,7 +175,7 @@ def _judge(kind: str, details: Details, value: Json, path: Path) -> tuple[str, s
     if kind == "value_error":
         said = str(details["msg"]).removeprefix("Value error, ")
         message, _, hint = said.partition(": write ")
-        return message, f"write {hint}" if hint else ""
+        return f"{_key(path)}: {message}", f"write {hint}" if hint else ""
     if kind in ("text_or_secret",):
         return f"{details['msg']}; found {_found(value)}", _quote_hint(value)
     if kind == "literal_error":

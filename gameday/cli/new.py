@@ -1,0 +1,70 @@
+"""`gameday new`: write a scenario file to start from. Asks only where somebody can answer; overwrites nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from gameday.errors import UsageError
+
+_SCHEMA = "scenario.schema.json"
+_TITLE = "Something breaks on a Tuesday"
+
+
+@click.command()
+@click.argument("path", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--template", type=click.Choice(["tabletop", "sandbox"]), help="A story for a room, or a real fault on the sandbox."
+)
+@click.option("--title", help="What goes wrong, in one line.")
+def new(path: Path | None, template: str | None, title: str | None) -> None:
+    """Write a new scenario file to start from.
+
+    Without PATH the file is named after the title, in this folder. On a terminal it asks for what is not given. Prints
+    the path of the file.
+    """
+    from gameday.scenario.templates import filled
+
+    asks = sys.stdin.isatty() and sys.stderr.isatty()
+    if title is None:
+        title = click.prompt("What goes wrong, in one line", default=_TITLE, err=True) if asks else _TITLE
+    if not title.strip():
+        raise UsageError("--title is empty: say what goes wrong, in one line")
+    if template is None:
+        choice = click.Choice(["tabletop", "sandbox"])
+        asked = "A story for a room (tabletop), or a real fault (sandbox)"
+        template = click.prompt(asked, type=choice, default="tabletop", err=True) if asks else "tabletop"
+    path = path or Path(_file_name(title))
+    if path.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"{path}: a scenario file ends in .yaml")
+    text = filled(template, title=title, path=str(path), schema=_schema_for(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already and is left as it is: name another file") from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror or error}") from None
+    click.echo(path)
+    click.echo(f"Change the story, then check it with `gameday validate {path}`.", err=True)
+
+
+def _file_name(title: str) -> str:
+    words = re.findall(r"[a-z0-9]+", title.lower())
+    return f"{'-'.join(words)[:60].strip('-') or 'scenario'}.yaml"
+
+
+def _schema_for(path: Path) -> str:
+    """Where an editor finds the schema, relative to `path`: one that lies around here, else beside the file."""
+    folder = path.absolute().parent
+    for around in (folder, *folder.parents[:3]):
+        for candidate in (around / _SCHEMA, around / "scenarios" / _SCHEMA):
+            if candidate.is_file():
+                relative = Path(os.path.relpath(candidate, folder)).as_posix()
+                return relative if relative.startswith(".") else f"./{relative}"
+    return f"./{_SCHEMA}"
