@@ -101,7 +101,7 @@ _SPANS: tuple[tuple[str, str, str, str], ...] = (
 _WHAT = {
     "impact": "impact",
     "detected": "first alert or report",
-    "acknowledged": "acknowledged",
+    "acknowledged": "first human acknowledgement",
     "diagnosed": "cause named",
     "mitigated": "impact over",
     "resolved": "verified normal",
@@ -154,7 +154,7 @@ def abort_timings(exercise: Exercise) -> list[AbortTiming]:
     if abort is None:
         return []
     seen = abort.at.clock if abort.seen is None else abort.seen
-    event = f"breach of {abort.condition!r} seen" if abort.condition else f"abort by {abort.by or 'a person'}"
+    event = f"breach of “{abort.condition}” seen" if abort.condition else f"abort by {abort.by or 'a person'}"
     return [
         _abort_timing(fault, seen, event, certain=abort.seen is not None)
         for fault in exercise.faults.values()
@@ -252,7 +252,7 @@ def _timing(
             wall=wall,
             running=None if wall is None else wall - paused,
             partial=partial,
-            hinted=wall is not None and _hinted(exercise, start, wall),
+            hinted=wall is not None and state != "frozen" and _hinted(exercise, start, wall),
             counts=counts,
             target=target,
             note=note,

@@ -1,0 +1,149 @@
+"""Abort conditions as measured: thousands of samples become a small series, the worst value and the headroom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gameday.debrief.timeline import when
+from gameday.debrief.view import ConditionView, Point, When
+from gameday.debrief.words import line, number, numeric, span
+from gameday.exercise import events as ev
+from gameday.exercise.record import Record
+from gameday.scenario.models import AbortCondition, Scenario, Tolerance
+
+BUCKETS = 240
+"""Points of one chart; each keeps the lowest and the highest value that fell into it, so no spike is lost."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """What one condition answered, in order."""
+
+    values: list[tuple[float, float]] = field(default_factory=list)
+    """(clock, value)"""
+    gaps: list[float] = field(default_factory=list)
+    total: int = 0
+    text: str = ""
+    """The last answer that is not a number."""
+    state: str = "unknown"
+    tripped: When | None = None
+
+    def add(self, record: Record, event: ev.ConditionSampled) -> None:
+        self.total += 1
+        self.state = event.state
+        if event.state == "tripped" and self.tripped is None:
+            self.tripped = when(record.wall, record.clock)
+        value = numeric(event.value)
+        if event.answer == "value" and value is not None:
+            self.values.append((record.clock, value))
+        elif event.answer != "value":
+            self.gaps.append(record.clock)
+        else:
+            self.text = number(event.value)
+
+
+def condition_views(scenario: Scenario | None, samples: dict[str, Samples]) -> tuple[ConditionView, ...]:
+    """One view for each condition that is scripted or was sampled, in the scenario's order."""
+    scripted = {condition.name: condition for condition in scenario.abort_when} if scenario else {}
+    names = [*scripted, *(name for name in samples if name not in scripted)]
+    return tuple(_view(name, scripted.get(name), samples.get(name, Samples())) for name in names)
+
+
+def _view(name: str, rule: AbortCondition | None, seen: Samples) -> ConditionView:
+    worst = _worst(rule, seen.values)
+    return ConditionView(
+        name=line(name, 200),
+        rule=_rule(rule),
+        threshold=_threshold(rule),
+        every=rule.every if rule else 0.0,
+        samples=seen.total,
+        unanswered=len(seen.gaps),
+        worst=seen.text if worst is None else number(worst),
+        headroom=_headroom(rule, worst),
+        state=seen.state,
+        tripped=seen.tripped,
+        points=_decimate(seen.values),
+        gaps=_thin(seen.gaps),
+    )
+
+
+def tolerance_words(tolerance: Tolerance) -> str:
+    """`above 0.5`, `between 1 and 3 and status 200`."""
+    parts = []
+    if tolerance.above is not None:
+        parts.append(f"above {number(tolerance.above)}")
+    if tolerance.below is not None:
+        parts.append(f"below {number(tolerance.below)}")
+    if tolerance.between is not None:
+        parts.append(f"between {number(tolerance.between[0])} and {number(tolerance.between[1])}")
+    if tolerance.matches is not None:
+        parts.append(f"matching {line(tolerance.matches, 80)}")
+    if tolerance.status is not None:
+        parts.append(f"status {line(tolerance.status, 80)}")
+    if "equals" in tolerance.model_fields_set:
+        parts.append(f"equal to {line(tolerance.equals, 80)}")
+    return " and ".join(parts)
+
+
+def _rule(rule: AbortCondition | None) -> str:
+    if rule is None:
+        return ""
+    words = tolerance_words(rule) if rule.unless is None else f"not {tolerance_words(rule.unless)}"
+    if rule.for_:
+        words += f" for {span(rule.for_)}"
+    if rule.consecutive:
+        words += f", {rule.consecutive} times in a row"
+    return f"{words}, asked every {span(rule.every)}"
+
+
+def _bounds(rule: AbortCondition | None) -> tuple[float | None, float | None]:
+    """(upper, lower): the condition breaches above `upper`, or below `lower`."""
+    if rule is None:
+        return None, None
+    if rule.unless is None:
+        return rule.above, rule.below
+    if rule.unless.between is not None:
+        return rule.unless.between[1], rule.unless.between[0]
+    return rule.unless.below, rule.unless.above
+
+
+def _threshold(rule: AbortCondition | None) -> tuple[float, ...]:
+    return tuple(bound for bound in _bounds(rule) if bound is not None)
+
+
+def _worst(rule: AbortCondition | None, values: Sequence[tuple[float, float]]) -> float | None:
+    if not values:
+        return None
+    upper, lower = _bounds(rule)
+    numbers = [value for _, value in values]
+    if upper is not None and lower is not None:
+        return max(numbers, key=lambda value: max(value - upper, lower - value))
+    return min(numbers) if lower is not None else max(numbers)
+
+
+def _headroom(rule: AbortCondition | None, worst: float | None) -> float | None:
+    """Share of the threshold that was left: 0.3 for a worst value of 0.35 against 0.5."""
+    upper, lower = _bounds(rule)
+    if worst is None or (upper is None) == (lower is None):
+        return None
+    bound = upper if upper is not None else lower
+    if not bound:
+        return None
+    left = (bound - worst) / abs(bound) if upper is not None else (worst - bound) / abs(bound)
+    return round(left, 4)
+
+
+def _decimate(values: Sequence[tuple[float, float]]) -> tuple[Point, ...]:
+    if len(values) <= BUCKETS:
+        return tuple(Point(clock=clock, low=value, high=value) for clock, value in values)
+    size = -(-len(values) // BUCKETS)
+    buckets = [values[start : start + size] for start in range(0, len(values), size)]
+    return tuple(
+        Point(clock=bucket[len(bucket) // 2][0], low=min(v for _, v in bucket), high=max(v for _, v in bucket))
+        for bucket in buckets
+    )
+
+
+def _thin(clocks: Sequence[float]) -> tuple[float, ...]:
+    return tuple(clocks[:: max(1, -(-len(clocks) // BUCKETS))])

@@ -1,0 +1,380 @@
+"""Findings: rules that read the exercise and point at what deserves a conversation. Pure.
+
+Each rule names its evidence by sequence numbers of the journal. A finding describes the system and the response, never
+a person. Rules about the response are silent where nobody was asked to respond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from gameday.debrief.gather import Gathered
+from gameday.debrief.view import Debrief, Finding, Headline, Level
+from gameday.debrief.words import count, line, span
+from gameday.exercise.state import Exercise
+from gameday.exercise.timings import landmarks
+
+_ORDER: dict[Level, int] = {"high": 0, "medium": 1, "low": 2, "good": 3}
+TOP_LEVELS = frozenset({"SEV1", "P0", "P1"})
+"""Severities at which the roles belong to different people."""
+
+Rule = Callable[[Exercise, Debrief, Gathered], Iterator[Finding]]
+
+
+def find(exercise: Exercise, view: Debrief, seen: Gathered) -> tuple[Finding, ...]:
+    """All findings, the most important first; equal ones in the order of the rules."""
+    found = [finding for rule in RULES for finding in rule(exercise, view, seen)]
+    return tuple(sorted(found, key=lambda finding: _ORDER[finding.level]))
+
+
+def headline(exercise: Exercise, findings: Sequence[Finding]) -> Headline:
+    """The top of the debrief: verdict in plain words, three findings, the highest risk."""
+    verdict = exercise.verdict or ("interrupted" if exercise.phase == "interrupted" else "running")
+    sentence, level = _verdict(exercise, verdict)
+    serious = [finding for finding in findings if finding.level in ("high", "medium")]
+    chosen = serious[:3] or list(findings[:3])
+    risk = "None that the rules know of; what is not known stands below."
+    if serious:
+        risk = f"{serious[0].title}. {serious[0].advice}".strip()
+    return Headline(verdict=verdict, level=level, sentence=sentence, findings=tuple(f.title for f in chosen), risk=risk)
+
+
+def _verdict(exercise: Exercise, verdict: str) -> tuple[str, str]:
+    said = line(exercise.reason, 300)
+    reason = f" {said[:1].upper()}{said[1:]}" if said else ""
+    reason = reason if not reason or reason.endswith((".", "!", "?")) else f"{reason}."
+    alive = count(len(exercise.unrecovered), "fault")
+    match verdict:
+        case "completed":
+            return "The exercise ran to its end and the system came back.", "good"
+        case "failed":
+            return f"The exercise ran to its end, and not everything came out as expected.{reason}", "warn"
+        case "aborted" if not exercise.unrecovered:
+            return f"The exercise was aborted and every fault was undone.{reason}", "warn"
+        case "leaked":
+            return f"The exercise left {alive} behind. Somebody has to act now.{reason}", "bad"
+        case "refused":
+            return f"The exercise was refused before anything was touched.{reason}", "warn"
+        case _:
+            if exercise.unrecovered:
+                return f"The exercise is {verdict}, and {alive} may still disturb the target.", "bad"
+            return f"The exercise is {verdict}; this debrief is about a part of it.", "warn"
+
+
+def _seqs(seen: Gathered, *kinds: str) -> tuple[int, ...]:
+    return tuple(sorted({seq for kind in kinds for seq in seen.seqs.get(kind, ())}))[:50]
+
+
+def _finding(
+    rule: str, level: Level, title: str, detail: str = "", advice: str = "", evidence: Sequence[int] = ()
+) -> Finding:
+    return Finding(rule=rule, level=level, title=title, detail=detail, advice=advice, evidence=tuple(evidence))
+
+
+# --- the system ----------------------------------------------------------------------------------------------------
+
+
+def _leaked(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    for fault in x.unrecovered:
+        name = line(fault.entry, 80)
+        evidence = _seqs(
+            seen, f"fault_armed:{fault.entry}", f"undo_failed:{fault.entry}", f"fault_leaked:{fault.entry}"
+        )
+        if fault.stage == "leaked":
+            title = f"Fault {name} is not recovered"
+            detail = f"{line(fault.error)} ({count(fault.attempts, 'attempt')} to undo it)"
+        else:
+            title = f"Fault {name} was not seen to recover"
+            detail = f"The journal knows it as {fault.stage}."
+        yield _finding(
+            "leaked", "high", title, detail, "Undo it by hand with the commands given, then verify.", evidence
+        )
+
+
+def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    if x.abort is None:
+        return
+    why = (
+        f"“{line(x.abort.condition, 200)}” tripped" if x.abort.condition else line(x.abort.reason) or "a person said so"
+    )
+    parts = [
+        f"{row.entry}: undo sent after {span(row.to_undo)}, recovered after {span(row.to_recovered)}"
+        for row in (view.abort.faults if view.abort else ())
+        if row.to_undo is not None
+    ]
+    advice = "Decide whether the limit was right, and whether the system or the scenario changes before the next run."
+    tripped = seen.samples[x.abort.condition].tripped if x.abort.condition in seen.samples else None
+    where = f" at {tripped.utc[11:19]} UTC" if tripped else ""
+    detail = f"Breach{where}. {'; '.join(parts)}" if parts else "No fault was live."
+    yield _finding("aborted", "high", f"The exercise was aborted: {why}", detail, advice, _seqs(seen, "abort_began"))
+
+
+def _steady_state(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    evidence = _seqs(seen, "steady_state_judged")
+    broken = {
+        phase: [c.name for c in view.steady_state if c.phase == phase and not c.held] for phase in ("before", "after")
+    }
+    if x.steady_before is False:
+        yield _finding(
+            "steady-before",
+            "high",
+            "The system was not in its steady state when the exercise began",
+            ", ".join(broken["before"]),
+            "Whatever was seen may have other causes; repair first, then repeat.",
+            evidence[:1],
+        )
+    if x.steady_after is False:
+        yield _finding(
+            "steady-after",
+            "high",
+            "The system did not return to its steady state",
+            ", ".join(broken["after"]),
+            "Find out what the undo does not bring back.",
+            evidence[-1:],
+        )
+
+
+def _not_effective(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    for fault in x.faults.values():
+        if fault.effective is not None or (fault.injecting is None and not fault.error):
+            continue
+        word = "was refused" if fault.stage == "refused" else "did not take hold"
+        title = f"Fault {line(fault.entry, 80)} {word}"
+        evidence = seen.failed.get(fault.entry) or _seqs(seen, f"fault_injecting:{fault.entry}")
+        advice = "What it was to show is still unknown; the response to it can't be judged."
+        yield _finding("not-effective", "medium", title, line(fault.error), advice, evidence)
+
+
+def _machines(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    for expectation in view.expectations:
+        if expectation.by != "machine" or expectation.state not in ("late", "missed"):
+            continue
+        evidence = _seqs(seen, "expectation_judged")
+        script = x.scenario.expect[expectation.index] if x.scenario else None
+        advice = "Improve monitoring: a shorter evaluation window, a closer signal." if script and script.alert else ""
+        state = "came late" if expectation.state == "late" else "was missed"
+        yield _finding(
+            "machine-expectation",
+            "high",
+            f"Expectation {state}: {expectation.text}",
+            expectation.detail,
+            advice,
+            evidence,
+        )
+
+
+def _close_calls(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    for condition in view.conditions:
+        if condition.samples and condition.unanswered * 10 > condition.samples:
+            share = round(100 * condition.unanswered / condition.samples)
+            yield _finding(
+                "no-data",
+                "medium",
+                f"Abort condition “{condition.name}” had no answer {share} % of the time",
+                f"{condition.unanswered} of {condition.samples} samples",
+                "A condition that can't see can't protect.",
+            )
+        if not condition.samples and x.timeline_started:
+            yield _finding(
+                "unwatched",
+                "medium",
+                f"Abort condition “{condition.name}” was never sampled",
+                condition.rule,
+                "Nothing is known about it in this exercise.",
+            )
+        if condition.headroom is not None and condition.tripped is None and condition.headroom <= 0.2:
+            left = (
+                "past its threshold, too briefly to trip"
+                if condition.headroom <= 0
+                else f"{condition.headroom:.0%} short of it"
+            )
+            yield _finding(
+                "close-call",
+                "low",
+                f"Abort condition “{condition.name}” came close",
+                f"worst {condition.worst}, {left}",
+            )
+
+
+def _engine(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    lost = _seqs(seen, "engine_lost", "guardian_lost")
+    if lost:
+        title = "The engine or its guardian was lost during the exercise"
+        yield _finding(
+            "engine-lost", "medium", title, "", "See what stopped it; what happened then may be incomplete.", lost
+        )
+    jumped = _seqs(seen, "clock_jumped")
+    if jumped:
+        yield _finding("suspended", "medium", "The machine was suspended during the exercise", "", "", jumped)
+
+
+# --- the response --------------------------------------------------------------------------------------------------
+
+
+def _detection(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    if view.detection is not None and view.detection.source == "user":
+        evidence = _seqs(seen, "milestone_reached:detected")
+        title = "A user reported it before monitoring did"
+        yield _finding("user-detected", "high", title, view.detection.event, "Improve monitoring.", evidence)
+    for row in view.timings:
+        if row.key == "ttd" and row.target and row.target.state in ("late", "missed") and x.attended:
+            title = "Detection was slow" if row.wall is not None else "Nobody noticed in time"
+            detail = f"{span(row.wall)} from {row.from_event} to {row.to_event}, target {span(row.target.within)}"
+            evidence = _seqs(seen, "fault_effective", "alert_seen", "milestone_reached:detected")
+            yield _finding("detection-slow", "high", title, detail, "Improve monitoring.", evidence)
+
+
+def _milestones(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    advice = {
+        "tta": "Look at paging: who was paged, how, and after how long a second person.",
+        "diagnose": "Look at what was missing to see it: a dashboard, a log line, a runbook.",
+        "ttm": "Prepare a mitigation that needs no diagnosis: a rollback, a flag, a switch-over.",
+        "ttr": "Better runbooks.",
+    }
+    for row in view.timings:
+        milestone = {"tta": "acknowledged", "diagnose": "diagnosed", "ttm": "mitigated", "ttr": "resolved"}.get(row.key)
+        if milestone is None or row.target is None or row.target.state not in ("late", "missed"):
+            continue
+        late = row.target.state == "late"
+        title = f"{milestone.capitalize()} {'later than expected' if late else 'was not reached in time'}"
+        detail = f"target {span(row.target.within)} of {row.target.of}" + (f", took {span(row.wall)}" if late else "")
+        evidence = _seqs(seen, f"milestone_reached:{milestone}")
+        yield _finding(f"{row.key}-late", "medium", title, detail, advice[row.key], evidence)
+
+
+def _order(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    marks = landmarks(x)
+    evidence = _seqs(seen, "milestone_reached:mitigated", "milestone_reached:diagnosed", "milestone_reached:resolved")
+    first = [at for at in (marks.get("mitigated"), None) if at]
+    partial = x.partial("mitigated")
+    relief = min([mark.at.clock for mark in first] + ([partial.at.clock] if partial else []), default=None)
+    diagnosed = marks.get("diagnosed")
+    if diagnosed and relief is not None and diagnosed.at.clock < relief:
+        gap = span(relief - diagnosed.at.clock)
+        yield _finding(
+            "inversion",
+            "low",
+            "The cause was looked for before the impact was eased",
+            f"diagnosed {gap} before the first mitigation",
+            "Mitigate first, investigate after.",
+            evidence,
+        )
+    for row in view.timings:
+        if row.state == "out of order":
+            title = f"Out of order: {row.to_event} came before {row.from_event}"
+            yield _finding(
+                "out-of-order", "low", title, span(row.wall), "Check the stamps, correct what was mistaken.", evidence
+            )
+    resolved = marks.get("resolved")
+    if resolved and (relief is None or relief > resolved.at.clock):
+        yield _finding("inversion", "low", "Resolved was stamped before mitigated", "", "Resolve last.", evidence)
+
+
+def _updates(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    updates = tuple(note.seq for note in view.notes if note.category == "update")
+    if not x.attended:
+        return
+    for cadence in view.cadence:
+        if cadence.breaches:
+            worst = max(breach.seconds for breach in cadence.breaches)
+            title = f"Updates to {cadence.audience} were overdue"
+            silences = count(len(cadence.breaches), "silence")
+            detail = f"{silences}, the longest {span(worst)}; asked for every {span(cadence.every)}"
+            yield _finding("updates-overdue", "medium", title, detail, "Give the countdown to one person.", updates)
+        if cadence.excessive:
+            title = f"More updates to {cadence.audience} than anybody asked for"
+            yield _finding("updates-excessive", "low", title, count(len(cadence.sent), "update"), "", updates)
+
+
+def _roles(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    evidence = _seqs(seen, "role_taken")
+    severity = ((x.scenario.severity or "") if x.scenario else "").upper()
+    commanders = set(x.roles.get("incident-commander", ()))
+    doubled = {
+        line(who, 120): [line(role, 60) for role, people in x.roles.items() if who in people]
+        for people in x.roles.values()
+        for who in people
+        if sum(who in others for others in x.roles.values()) > 1
+    }
+    if doubled and severity in TOP_LEVELS:
+        detail = "; ".join(f"{who}: {', '.join(roles)}" for who, roles in doubled.items())
+        yield _finding(
+            "role-conflict",
+            "medium",
+            f"One person held several roles at {severity}",
+            detail,
+            "Separate them.",
+            evidence,
+        )
+    if len(commanders) > 1:
+        detail = ", ".join(sorted(line(who, 120) for who in commanders))
+        yield _finding(
+            "commanders", "low", "More than one person was incident commander", detail, "Hand over aloud.", evidence
+        )
+    opened = [n.seq for n in view.notes if n.category == "role" and "terminal" in n.text.casefold()]
+    if opened:
+        advice = "Coordinating and debugging at once leaves one of them undone; hand one over."
+        yield _finding("commander-terminal", "medium", "The incident commander opened a terminal", "", advice, opened)
+    missing = [role for role in (x.scenario.roles if x.scenario else ()) if role not in x.roles]
+    if missing and x.attended and x.timeline_started:
+        yield _finding(
+            "role-open",
+            "low",
+            f"Nobody took the role {', '.join(missing)}",
+            "",
+            "Declare roles in the first five minutes.",
+        )
+
+
+# --- the exercise itself -------------------------------------------------------------------------------------------
+
+
+def _script(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    skipped = [line(entry.entry, 80) for entry in x.entries.values() if entry.stage == "skipped"]
+    if skipped:
+        title = f"{count(len(skipped), 'entry').replace('entrys', 'entries')} of the script skipped"
+        advice = "They were not delivered, so nothing is scored for them." if x.attended else ""
+        yield _finding("skipped", "low", title, ", ".join(skipped[:20]), advice, _seqs(seen, "entry_skipped"))
+    if view.pauses:
+        known = sum(pause.seconds or 0.0 for pause in view.pauses)
+        title = f"Paused {count(len(view.pauses), 'time')}, {span(known)} in all"
+        yield _finding(
+            "paused", "low", title, "Times are shown with and without.", "", _seqs(seen, "paused", "engine_lost")
+        )
+    if x.hints:
+        title = f"{count(len(x.hints), 'hint')} given"
+        yield _finding("hints", "low", title, "Timings that a hint helped are marked.", "", _seqs(seen, "hint_given"))
+
+
+def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    whole = [fault for fault in x.faults.values() if fault.stage == "recovered"]
+    if whole and not x.unrecovered:
+        amount = {1: "The only fault", 2: "Both faults"}.get(len(whole), f"All {len(whole)} faults")
+        title = f"{amount} recovered, and that was verified"
+        yield _finding("recovered", "good", title, "", "", _seqs(seen, "fault_recovered"))
+    met = [e for e in view.expectations if e.state == "met"]
+    if met:
+        title = f"{len(met)} of {count(len(view.expectations), 'expectation')} met"
+        yield _finding("met", "good", title, "; ".join(e.text for e in met), "", _seqs(seen, "expectation_judged"))
+    if x.steady_after:
+        yield _finding(
+            "steady", "good", "The steady state held again afterwards", "", "", _seqs(seen, "steady_state_judged")[-1:]
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    _leaked,
+    _aborted,
+    _steady_state,
+    _machines,
+    _not_effective,
+    _detection,
+    _milestones,
+    _updates,
+    _roles,
+    _order,
+    _engine,
+    _close_calls,
+    _script,
+    _good,
+)

@@ -1,0 +1,117 @@
+"""One pass over the journal for what the folded state does not keep: rows, samples, reasons, evidence.
+
+The state says how things stand; a debrief also tells how they came about. Linear in events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gameday.debrief.conditions import Samples
+from gameday.debrief.timeline import row_of, when
+from gameday.debrief.view import CheckView, Hint, Interval, Row, When
+from gameday.debrief.words import clean, line, number
+from gameday.exercise import events as ev
+from gameday.exercise.record import Record
+from gameday.exercise.state import Exercise
+
+INTERRUPTIONS = ("engine_lost", "guardian_lost", "clock_jumped", "warned")
+
+
+@dataclass(slots=True)
+class Gathered:
+    start: ev.ExerciseStarted | None = None
+    rows: list[Row] = field(default_factory=list)
+    samples: dict[str, Samples] = field(default_factory=dict)
+    injected: dict[str, When] = field(default_factory=dict)
+    recovered_evidence: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, list[int]] = field(default_factory=dict)
+    """Sequence numbers of the events that tell why a fault did not take hold, by entry."""
+    checks: list[CheckView] = field(default_factory=list)
+    pauses: list[Interval] = field(default_factory=list)
+    hints: list[Hint] = field(default_factory=list)
+    resolved_alerts: dict[str, When] = field(default_factory=dict)
+    withdrawn: dict[int, str] = field(default_factory=dict)
+    seqs: dict[str, list[int]] = field(default_factory=dict)
+    """Sequence numbers of the events of each kind; with `:entry` or `:name` behind the kind also of that one thing."""
+
+
+def gather(records: Sequence[Record], exercise: Exercise) -> Gathered:
+    found = Gathered()
+    for record in records:
+        if isinstance(record.event, ev.MilestoneWithdrawn):
+            found.withdrawn[record.event.stamp] = record.event.reason
+    states: dict[str, str] = {}
+    open_pause: list[Interval] = []
+    for record in records:
+        event = record.event
+        if isinstance(event, ev.ConditionSampled):
+            samples = found.samples.get(event.name)
+            if samples is None:
+                samples = found.samples[event.name] = Samples()
+            samples.add(record, event)
+        else:
+            _note(found, record, event, open_pause)
+        row = row_of(record, exercise.scenario, states, found.withdrawn)
+        if row is not None:
+            found.rows.append(row)
+    found.pauses.extend(open_pause)
+    # What was backdated stands where it happened.
+    found.rows.sort(key=lambda row: (row.at.clock, row.seq))
+    return found
+
+
+def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Interval]) -> None:
+    kind = record.kind
+    found.seqs.setdefault(kind, []).append(record.seq)
+    about = getattr(event, "entry", None) or getattr(event, "alert", None) or getattr(event, "milestone", None)
+    if about is not None:
+        found.seqs.setdefault(f"{kind}:{about}", []).append(record.seq)
+    at = when(record.wall, record.clock)
+    match event:
+        case ev.ExerciseStarted():
+            found.start = event
+        case ev.FaultInjected(entry=entry):
+            found.injected.setdefault(entry, at)
+        case ev.FaultRecovered(entry=entry, evidence=evidence):
+            found.recovered_evidence[entry] = line(evidence)
+        case ev.FaultFailed(entry=entry) | ev.FaultRefused(entry=entry):
+            found.failed.setdefault(entry, []).append(record.seq)
+        case ev.CheckAnswered():
+            found.checks.append(_check(event, at))
+        case ev.Paused(reason=reason) | ev.EngineLost(reason=reason):
+            if not open_pause:
+                why = line(reason) if kind == "paused" else f"the engine was lost: {line(reason)}"
+                open_pause.append(Interval(start=at, end=None, seconds=None, reason=why))
+        case ev.Continued():
+            if open_pause:
+                pause = open_pause.pop()
+                found.pauses.append(pause.model_copy(update={"end": at, "seconds": record.clock - pause.start.clock}))
+        case ev.HintGiven(entry=entry, text=text):
+            found.hints.append(Hint(at=at, entry=line(entry, 80), text=clean(text)))
+        case ev.AlertSeen(alert=alert, state="resolved"):
+            found.resolved_alerts[alert] = at
+        case ev.AlertSeen(alert=alert):
+            found.resolved_alerts.pop(alert, None)
+        case _:
+            pass
+
+
+def _check(event: ev.CheckAnswered, at: When) -> CheckView:
+    answer = event.answer if isinstance(event.answer, dict) else {}
+    if answer.get("kind", "value") == "value":
+        value = answer.get("value")
+        status = answer.get("status")
+        said = f"status {status}" if status is not None and value in (None, status) else number(value)
+    else:
+        detail = line(answer.get("detail") or "", 300)
+        said = f"no answer ({line(answer.get('kind'), 40)}{f': {detail}' if detail else ''})"
+    return CheckView(
+        phase=event.phase,
+        name=line(event.name, 200),
+        wanted=line(event.wanted, 200),
+        answer=said,
+        held=event.held,
+        at=at,
+    )

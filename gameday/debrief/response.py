@@ -1,0 +1,133 @@
+"""The people's part of the view: detection and alerts, update cadence, notes, actions, and how long it hurt."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from gameday.debrief.gather import Gathered
+from gameday.debrief.timeline import when
+from gameday.debrief.view import ActionView, AlertView, Cadence, Detection, Impact, NoteView, Silence
+from gameday.debrief.words import clean, line
+from gameday.exercise.expectations import update_window, updates_to
+from gameday.exercise.state import Exercise
+from gameday.exercise.timings import landmarks
+
+BUDGET = 43.2 * 60
+"""Seconds that a service may fail in 30 days at 99.9 %."""
+
+
+def detection(exercise: Exercise) -> Detection | None:
+    """What noticed it first, and how long after impact."""
+    marks = landmarks(exercise)
+    first = marks.get("detected")
+    if first is None:
+        return None
+    impact = marks.get("impact")
+    seconds = first.at.clock - impact.at.clock if impact else None
+    source = first.detection or ("monitoring" if first.source == "alert" else "")
+    return Detection(event=line(first.event, 300), source=line(source, 80), seconds=seconds)
+
+
+def alert_views(exercise: Exercise, seen: Gathered) -> tuple[AlertView, ...]:
+    impact = landmarks(exercise).get("impact")
+    expected = {e.alert for e in exercise.scenario.expect if e.alert} if exercise.scenario else set()
+    views = []
+    for alert in exercise.alerts.values():
+        views.append(
+            AlertView(
+                alert=line(alert.alert, 200),
+                fired=when(alert.fired.wall, alert.fired.clock),
+                resolved=seen.resolved_alerts.get(alert.alert),
+                summary=line(alert.summary),
+                after_impact=alert.fired.clock - impact.at.clock if impact else None,
+                expected=alert.alert in expected,
+            )
+        )
+    return tuple(views)
+
+
+def cadences(exercise: Exercise, now: float) -> tuple[Cadence, ...]:
+    """One for each expectation about updates."""
+    if exercise.scenario is None:
+        return ()
+    marks = landmarks(exercise)
+    return tuple(
+        _cadence(exercise, expectation.update, expectation.every, expectation.within, window)
+        for expectation in exercise.scenario.expect
+        if expectation.update
+        for window in [update_window(exercise, marks, expectation.of, now)]
+    )
+
+
+def _cadence(
+    exercise: Exercise, audience: str, every: float | None, within: float | None, window: tuple[float, float] | None
+) -> Cadence:
+    sent = [note.at.clock for note in updates_to(exercise, audience)]
+    breaches: list[Silence] = []
+    excessive = False
+    if window is not None:
+        inside = [clock for clock in sent if window[0] <= clock <= window[1]]
+        for start, end in pairwise([window[0], *inside, window[1]]):
+            limit = every if within is None or start != window[0] else min(within, every or within)
+            silence = end - start - exercise.paused_seconds(start, end)
+            if limit is not None and silence > limit:
+                breaches.append(Silence(start=start, end=end, seconds=round(silence, 6)))
+        # Twice as often as asked for, several times over, is noise to those who read it.
+        excessive = bool(every) and len(inside) > 3 and len(inside) > 2 * (window[1] - window[0]) / (every or 1) + 1
+    return Cadence(
+        audience=line(audience, 80),
+        every=every,
+        within=within,
+        window=window,
+        sent=tuple(sent),
+        breaches=tuple(breaches),
+        excessive=excessive,
+    )
+
+
+def note_views(exercise: Exercise) -> tuple[NoteView, ...]:
+    notes = sorted(exercise.notes, key=lambda note: (note.at.clock, note.seq))
+    return tuple(
+        NoteView(
+            seq=note.seq,
+            at=when(note.at.wall, note.at.clock),
+            category=line(note.category, 40),
+            audience=line(note.audience, 80),
+            actor=line(note.actor, 120),
+            text=clean(note.text),
+        )
+        for note in notes
+    )
+
+
+def action_views(exercise: Exercise) -> tuple[ActionView, ...]:
+    return tuple(
+        ActionView(
+            action=line(item.action, 40),
+            what=clean(item.what),
+            owner=line(item.owner, 120),
+            due=line(item.due, 40),
+            verify=clean(item.verify),
+            retest=line(item.retest, 120),
+            open=item.closed is None,
+            how=clean(item.how),
+        )
+        for item in exercise.actions.values()
+    )
+
+
+def impact_of(exercise: Exercise) -> Impact:
+    """From impact until it was over: mitigated, else the last fault recovered; never guessed beyond that."""
+    marks = landmarks(exercise)
+    start = marks.get("impact")
+    if start is None:
+        return Impact(seconds=None, until="", budget_share=None)
+    ends = [f.ended.clock for f in exercise.faults.values() if f.ended and f.stage == "recovered" and f.effective]
+    over = marks.get("mitigated")
+    if over is not None and (not ends or over.at.clock <= max(ends)):
+        seconds, until = over.at.clock - start.at.clock, "mitigated"
+    elif ends and not exercise.unrecovered:
+        seconds, until = max(ends) - start.at.clock, "the last fault recovered"
+    else:
+        return Impact(seconds=None, until="not over as far as the journal knows", budget_share=None)
+    return Impact(seconds=seconds, until=until, budget_share=round(seconds / BUDGET, 4) if seconds > 0 else 0.0)

@@ -1,0 +1,312 @@
+"""The debrief as data: everything the formats show, and nothing about how it looks.
+
+One frozen tree, made by `build.build_debrief`. It is also the public JSON format, so a field that goes away or changes
+its meaning raises `FORMAT`. Durations are seconds; `wall` is unix seconds (UTC); `clock` is seconds since the exercise
+began, pauses included.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = 1
+Level = Literal["high", "medium", "low", "good"]
+Lane = Literal["system", "response"]
+Judged = Literal["pending", "met", "late", "missed", "not_observed"]
+
+
+class View(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class When(View):
+    wall: float
+    clock: float
+    utc: str
+
+
+class Headline(View):
+    verdict: str = Field(description="completed, failed, aborted, leaked, refused, running or interrupted.")
+    level: Literal["good", "warn", "bad"]
+    sentence: str
+    findings: tuple[str, ...] = Field(description="The most important ones, at most three.")
+    risk: str = Field(description="The highest risk in one sentence.")
+
+
+class Overview(View):
+    id: str
+    name: str
+    title: str
+    description: str
+    category: str
+    severity: str
+    severity_why: str
+    difficulty: str
+    objectives: tuple[str, ...]
+    runbook: str
+    target: str
+    kind: str
+    environment: str
+    attended: bool
+    parameters: dict[str, Any]
+    scenario_path: str
+    scenario_hash: str
+    version: str
+    host: str
+    started: When | None
+    ended: When | None
+    duration: float | None
+    exit_code: int | None
+    reason: str
+
+
+class Person(View):
+    role: str
+    who: tuple[str, ...]
+
+
+class Interval(View):
+    start: When
+    end: When | None
+    seconds: float | None
+    reason: str
+
+
+class Hint(View):
+    at: When
+    entry: str
+    text: str
+
+
+class TargetTime(View):
+    """`within` counts from `of`; `tick` is the same counted from the timing's own start, where both were reached."""
+
+    within: float
+    of: str
+    tick: float | None
+    state: Judged
+
+
+class TimingRow(View):
+    key: str
+    name: str
+    from_event: str
+    to_event: str
+    state: Literal["measured", "not reached", "not applicable", "frozen", "out of order"]
+    start: When | None
+    end: When | None
+    wall: float | None
+    running: float | None = Field(description="`wall` without pauses.")
+    partial: bool
+    hinted: bool
+    counts: bool = Field(description="May enter a median across exercises.")
+    target: TargetTime | None
+    note: str
+
+
+class AbortRow(View):
+    entry: str
+    seen: float | None
+    undo_sent: float | None
+    recovered: float | None
+    to_undo: float | None
+    to_recovered: float | None
+    state: Literal["recovered", "leaked", "not recovered", "already undoing"]
+    note: str
+
+
+class AbortView(View):
+    at: When
+    reason: str
+    by: str
+    condition: str
+    seen_event: str
+    faults: tuple[AbortRow, ...]
+
+
+class Row(View):
+    """One line of the timeline."""
+
+    seq: int
+    at: When
+    lane: Lane
+    kind: str
+    text: str
+    actor: str
+    late: float = Field(description="Seconds between happening and being written down.")
+
+
+class FaultView(View):
+    entry: str
+    name: str
+    summary: str
+    stage: str
+    one_shot: bool
+    duration: float | None
+    targets: tuple[str, ...]
+    objects: tuple[str, ...]
+    armed: When | None
+    injecting: When | None
+    injected: When | None
+    effective: When | None
+    undo_sent: When | None
+    ended: When | None
+    attempts: int
+    undo_reason: str
+    evidence: str
+    recovered_evidence: str
+    error: str
+    commands: tuple[str, ...]
+
+
+class Point(View):
+    """One bucket of samples: lowest and highest value in it."""
+
+    clock: float
+    low: float
+    high: float
+
+
+class ConditionView(View):
+    name: str
+    rule: str = Field(description="What trips it, in words.")
+    threshold: tuple[float, ...] = Field(description="Lines to draw; empty where the rule has no number.")
+    every: float
+    samples: int
+    unanswered: int = Field(description="Samples that brought no usable value.")
+    worst: str
+    headroom: float | None = Field(
+        description="Share of the threshold that was left at the worst value; 0 or less: past it."
+    )
+    state: str
+    tripped: When | None
+    points: tuple[Point, ...]
+    gaps: tuple[float, ...] = Field(description="Clock times without a usable answer, decimated.")
+
+
+class CheckView(View):
+    phase: Literal["before", "after"]
+    name: str
+    wanted: str
+    answer: str
+    held: bool
+    at: When
+
+
+class ExpectationView(View):
+    index: int
+    text: str
+    by: Literal["machine", "people"]
+    state: Judged
+    took: float | None
+    detail: str
+
+
+class AlertView(View):
+    alert: str
+    fired: When
+    resolved: When | None
+    summary: str
+    after_impact: float | None
+    expected: bool
+
+
+class Detection(View):
+    event: str
+    source: str
+    seconds: float | None
+
+
+class Silence(View):
+    """A silence that was too long: a clock interval, and its length without pauses."""
+
+    start: float
+    end: float
+    seconds: float
+
+
+class Cadence(View):
+    audience: str
+    every: float | None
+    within: float | None
+    window: tuple[float, float] | None = Field(description="Clock interval in which updates were due.")
+    sent: tuple[float, ...]
+    breaches: tuple[Silence, ...]
+    excessive: bool
+
+
+class NoteView(View):
+    seq: int
+    at: When
+    category: str
+    audience: str
+    actor: str
+    text: str
+
+
+class Impact(View):
+    """How long the target was disturbed, as far as the journal knows."""
+
+    seconds: float | None
+    until: str
+    budget_share: float | None = Field(description="Of 43.2 minutes (99.9 % over 30 days), had it hit every user.")
+
+
+class Finding(View):
+    rule: str
+    level: Level
+    title: str
+    detail: str
+    advice: str
+    evidence: tuple[int, ...] = Field(description="Sequence numbers in the journal.")
+
+
+class Suggestion(View):
+    """What the language linter proposes; it changes nothing."""
+
+    where: str
+    seq: int | None
+    found: str
+    advice: str
+
+
+class ActionView(View):
+    action: str
+    what: str
+    owner: str
+    due: str
+    verify: str
+    retest: str
+    open: bool
+    how: str
+
+
+class Debrief(View):
+    format: int = FORMAT
+    headline: Headline
+    overview: Overview
+    people: tuple[Person, ...]
+    pauses: tuple[Interval, ...]
+    hints: tuple[Hint, ...]
+    interruptions: tuple[Row, ...] = Field(description="Lost engines and guardians, suspends, warnings.")
+    timings: tuple[TimingRow, ...]
+    abort: AbortView | None
+    timeline: tuple[Row, ...]
+    faults: tuple[FaultView, ...]
+    conditions: tuple[ConditionView, ...]
+    steady_state: tuple[CheckView, ...]
+    steady_before: bool | None
+    steady_after: bool | None
+    expectations: tuple[ExpectationView, ...]
+    detection: Detection | None
+    alerts: tuple[AlertView, ...]
+    cadence: tuple[Cadence, ...]
+    impact: Impact
+    notes: tuple[NoteView, ...]
+    findings: tuple[Finding, ...]
+    actions: tuple[ActionView, ...]
+    language: tuple[Suggestion, ...]
+    unknown: tuple[str, ...]
+    journal: tuple[dict[str, Any], ...] = Field(description="The records, whole, as they stand in the journal.")
