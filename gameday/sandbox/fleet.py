@@ -76,7 +76,9 @@ class Fleet:
         """Start what is missing and stop what is too much; those that don't serve go first, then the youngest."""
         group = self.groups[service]
         staying = [instance for instance in group.instances if not instance.leaving and not instance.outdated]
-        for instance in sorted(staying, key=lambda one: (one.is_ready, -_index(one)))[: len(staying) - group.desired]:
+        for instance in sorted(staying, key=lambda one: (one.is_ready, -_index(one)))[
+            : max(0, len(staying) - group.desired)
+        ]:
             self.stop(instance)
         for _ in range(group.desired - len(staying)):
             self._launch(group)

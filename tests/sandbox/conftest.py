@@ -23,8 +23,7 @@ def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 @pytest.fixture
 def shop(shared_shop: Shop) -> Iterator[Shop]:
-    """The shared one, whole before and after."""
-    shared_shop.make_whole()
+    """The shared one, whole again afterwards."""
     yield shared_shop
     shared_shop.make_whole()
     assert shared_shop.standing() == []

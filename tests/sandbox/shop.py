@@ -15,6 +15,9 @@ from gameday.sandbox.metrics import plain_values
 
 Found = TypeVar("Found")
 
+# Made once, since making one takes longer than a request; a connection for each request, as a shopper has.
+http = httpx.Client(timeout=5, limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+
 
 def eventually(look: Callable[[], Found], within: float = 10.0) -> Found:
     """What `look` returns as soon as that is true. Fails with what it said last if it isn't within so many seconds."""
@@ -63,15 +66,15 @@ class Shop:
 
     def buy(self) -> httpx.Response:
         """One purchase at the storefront, through the proxy."""
-        return httpx.post(self.sandbox.storefront + "/buy", json={"item": "umbrella"}, timeout=5)
+        return http.post(self.sandbox.storefront + "/buy", json={"item": "umbrella"})
 
     def proxy(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """A request to the proxy's API."""
-        return httpx.request(method, self.sandbox.proxy + path, json=body, timeout=5)
+        return http.request(method, self.sandbox.proxy + path, json=body)
 
     def control(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """A request to the supervisor's API."""
-        return httpx.request(method, self.sandbox.control + path, json=body, timeout=5)
+        return http.request(method, self.sandbox.control + path, json=body)
 
     def status(self) -> dict[str, Any]:
         """What the supervisor knows."""
@@ -108,11 +111,11 @@ class Shop:
 
     def seen_by_shoppers(self) -> dict[str, float]:
         """The load generator's metrics."""
-        return plain_values(httpx.get(self.sandbox.metrics).text)
+        return plain_values(http.get(self.sandbox.metrics).text)
 
     def alerts(self) -> dict[str, dict[str, Any]]:
         """The active alerts by name and service."""
-        found = httpx.get(self.sandbox.alertmanager + "/api/v2/alerts").json()
+        found = http.get(self.sandbox.alertmanager + "/api/v2/alerts").json()
         return {f"{one['labels']['alertname']}/{one['labels']['service']}": one for one in found}
 
     def make_whole(self) -> None:
@@ -130,5 +133,7 @@ class Shop:
         for name, wanted in {"storefront": 1, "checkout": 2, "payments": 1, "inventory": 1}.items():
             if self.service(name)["desired"] != wanted:
                 control.scale(self.sandbox, name, wanted)
+        if self.service("payments")["version"] != "v2":
+            control.rollback(self.sandbox, "payments")
         eventually(self.is_whole)
         eventually(lambda: self.buy().status_code == 200)

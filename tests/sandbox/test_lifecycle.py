@@ -11,7 +11,7 @@ import pytest
 
 from gameday.sandbox import control
 
-from .shop import Shop, eventually, processes_of
+from .shop import Shop, eventually, http, processes_of
 
 PARTS = ("storefront", "checkout", "payments", "inventory", "proxy", "load", "alerts")
 
@@ -22,10 +22,16 @@ def test_up_answers_everywhere_and_down_leaves_nothing(state_dir: Path) -> None:
     # The supervisor, the proxy, load, alerts, and five instances of four services.
     assert len(processes_of(state_dir)) == 9
     for url in (found.storefront, found.checkout, found.payments, found.inventory, found.load):
-        assert httpx.get(url + "/health").json()["status"] == "ok"
-    assert httpx.get(found.alertmanager + "/-/healthy").status_code == 200
-    assert httpx.get(found.proxy + "/version").status_code == 200
-    assert Shop(found).buy().status_code == 200
+        assert http.get(url + "/health").json()["status"] == "ok"
+    assert http.get(found.alertmanager + "/-/healthy").status_code == 200
+    assert http.get(found.proxy + "/version").status_code == 200
+    shop = Shop(found)
+    # Whoever waited for the sandbox looks at these at once, so they must be those of a healthy shop already.
+    seen = shop.seen_by_shoppers()
+    assert seen["shop_error_rate"] == 0
+    assert 0 < seen["shop_latency_p95_seconds"] < 2
+    assert shop.alerts() == {}
+    assert shop.buy().status_code == 200
 
     assert control.down(state_dir)
 
@@ -33,14 +39,7 @@ def test_up_answers_everywhere_and_down_leaves_nothing(state_dir: Path) -> None:
     assert control.find(state_dir) is None
     assert not control.down(state_dir)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(found.storefront + "/health")
-
-
-def test_the_first_metrics_are_those_of_a_healthy_shop(own_shop: Shop) -> None:
-    seen = own_shop.seen_by_shoppers()
-    assert seen["shop_error_rate"] == 0
-    assert 0 < seen["shop_latency_p95_seconds"] < 1
-    assert own_shop.alerts() == {}
+        http.get(found.storefront + "/health")
 
 
 def test_a_second_up_finds_the_first(shop: Shop) -> None:
@@ -49,15 +48,19 @@ def test_a_second_up_finds_the_first(shop: Shop) -> None:
     assert found == shop.sandbox == control.find(shop.state_dir)
 
 
-def test_two_ups_at_once_make_one_sandbox(state_dir: Path) -> None:
+def test_two_ups_at_once_make_one_sandbox_and_sigterm_ends_it(state_dir: Path) -> None:
     with ThreadPoolExecutor(2) as threads:
         first, second = threads.map(lambda _: control.up(state_dir), range(2))
     assert first[0] == second[0]
     assert sorted([first[1], second[1]]) == [False, True]
     assert len(processes_of(state_dir)) == 9
 
+    os.kill(first[0].pid, signal.SIGTERM)
+    eventually(lambda: not processes_of(state_dir), within=2)
+    assert Shop(first[0]).wrote("sandbox-down")
 
-def test_every_process_is_of_its_own_and_dies_with_a_killed_supervisor(own_shop: Shop) -> None:
+
+def test_all_die_with_a_killed_supervisor_and_frozen_ones_with_down(own_shop: Shop) -> None:
     os.kill(own_shop.instances("inventory")[0]["pid"], signal.SIGSTOP)
     before = processes_of(own_shop.state_dir)
     assert len(before) == 9
@@ -71,8 +74,14 @@ def test_every_process_is_of_its_own_and_dies_with_a_killed_supervisor(own_shop:
     again, started = control.up(own_shop.state_dir)
     assert started
     assert again.pid != own_shop.sandbox.pid
-    assert Shop(again).buy().status_code == 200
-    assert Shop(again).standing() == []
+    shop = Shop(again)
+    assert shop.buy().status_code == 200
+    assert shop.standing() == []
+
+    for part in PARTS:
+        os.kill(shop.instances(part)[0]["pid"], signal.SIGSTOP)
+    assert control.down(own_shop.state_dir)
+    assert processes_of(own_shop.state_dir) == []
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -93,7 +102,7 @@ def test_a_killed_process_comes_back_at_the_same_address(shop: Shop, part: str) 
     )
     assert (back["port"], back["restarts"]) == (victim["port"], victim["restarts"] + 1)
     assert (
-        httpx.get(
+        http.get(
             f"http://127.0.0.1:{back['port']}"
             + ("/version" if part == "proxy" else "/-/healthy" if part == "alerts" else "/health")
         ).status_code
@@ -102,7 +111,7 @@ def test_a_killed_process_comes_back_at_the_same_address(shop: Shop, part: str) 
     eventually(lambda: shop.buy().status_code == 200)
 
 
-def test_restarts_wait_longer_each_time(own_shop: Shop) -> None:
+def test_restarts_wait_longer_each_time_and_a_frozen_supervisor_goes_down(own_shop: Shop) -> None:
     def running_after(restarts: int) -> int:
         one = own_shop.instances("payments")[0]
         return one["pid"] if (one["state"], one["restarts"]) == ("running", restarts) else 0
@@ -115,24 +124,9 @@ def test_restarts_wait_longer_each_time(own_shop: Shop) -> None:
     for wait, wanted in zip(waits, (0.2, 0.4, 0.8), strict=True):
         assert wanted <= wait < wanted + 0.3
 
-
-def test_down_takes_frozen_processes_along(own_shop: Shop) -> None:
-    for part in PARTS:
-        os.kill(own_shop.instances(part)[0]["pid"], signal.SIGSTOP)
-    assert control.down(own_shop.state_dir)
-    assert processes_of(own_shop.state_dir) == []
-
-
-def test_down_takes_a_frozen_supervisor_along(own_shop: Shop) -> None:
     os.kill(own_shop.sandbox.pid, signal.SIGSTOP)
     assert control.down(own_shop.state_dir, wait=2.0)
     assert processes_of(own_shop.state_dir) == []
-
-
-def test_sigterm_to_the_supervisor_takes_all_down(own_shop: Shop) -> None:
-    os.kill(own_shop.sandbox.pid, signal.SIGTERM)
-    eventually(lambda: not processes_of(own_shop.state_dir), within=2)
-    assert own_shop.wrote("sandbox-down")
 
 
 def test_a_state_directory_that_cannot_be_is_said_clearly(tmp_path: Path) -> None:

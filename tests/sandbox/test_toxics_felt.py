@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .shop import Shop, eventually
+from .shop import Shop, eventually, http
 
 
 def poison(shop: Shop, proxy: str, kind: str, stream: str = "downstream", **rest: Any) -> None:
@@ -38,7 +38,7 @@ def test_latency_slows_a_purchase(shop: Shop, stream: str) -> None:
 
 def test_jitter_varies_the_latency(shop: Shop) -> None:
     poison(shop, "inventory", "latency", latency=100, jitter=90)
-    times = [timed(lambda: httpx.get(shop.sandbox.inventory + "/health"))[1] for _ in range(12)]
+    times = [timed(lambda: http.get(shop.sandbox.inventory + "/health"))[1] for _ in range(12)]
     assert min(times) < 0.09
     assert max(times) > 0.11
     assert max(times) < 0.5
@@ -88,7 +88,7 @@ def test_timeout_closes_the_connection_after_its_time(shop: Shop) -> None:
     poison(shop, "payments", "timeout", timeout=200)
     started = time.monotonic()
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(shop.sandbox.payments + "/health")
+        http.get(shop.sandbox.payments + "/health")
     assert 0.2 <= time.monotonic() - started < 0.8
     assert "payments: connection closed before the answer came" in shop.buy().json()["cause"]
 
@@ -96,7 +96,7 @@ def test_timeout_closes_the_connection_after_its_time(shop: Shop) -> None:
 def test_reset_peer_resets(shop: Shop) -> None:
     poison(shop, "payments", "reset_peer", timeout=0)
     with pytest.raises(httpx.ReadError):
-        httpx.get(shop.sandbox.payments + "/health")
+        http.get(shop.sandbox.payments + "/health")
     answer = shop.buy()
     assert (answer.status_code, answer.json()["cause"]) == (
         502,
@@ -108,7 +108,7 @@ def test_reset_peer_after_its_time(shop: Shop) -> None:
     poison(shop, "payments", "reset_peer", "upstream", timeout=200)
     started = time.monotonic()
     with pytest.raises(httpx.ReadError):
-        httpx.get(shop.sandbox.payments + "/health")
+        http.get(shop.sandbox.payments + "/health")
     assert 0.2 <= time.monotonic() - started < 0.8
 
 
@@ -128,26 +128,26 @@ def test_a_disabled_proxy_refuses_and_closes_what_lives(shop: Shop) -> None:
 def test_toxicity_is_the_share_of_connections(shop: Shop) -> None:
     poison(shop, "storefront", "reset_peer", timeout=0, toxicity=0.5)
     answers = []
-    for _ in range(60):
+    for _ in range(40):
         try:
-            answers.append(httpx.get(shop.sandbox.storefront + "/health").status_code)
+            answers.append(http.get(shop.sandbox.storefront + "/health").status_code)
         except httpx.ReadError:
             answers.append(0)
-    assert 10 <= answers.count(0) <= 50
-    assert answers.count(0) + answers.count(200) == 60
+    assert 5 <= answers.count(0) <= 35
+    assert answers.count(0) + answers.count(200) == 40
 
 
 def test_an_upstream_that_is_gone_closes_the_connection(shop: Shop) -> None:
     shop.control("POST", "/scale", {"service": "payments", "replicas": 0})
     eventually(lambda: not shop.instances("payments"))
     with pytest.raises(httpx.HTTPError):
-        httpx.get(shop.sandbox.payments + "/health")
+        http.get(shop.sandbox.payments + "/health")
     assert "payments: connection" in shop.buy().json()["cause"]
 
 
 def test_a_large_body_passes_whole(shop: Shop) -> None:
     text = "x" * 900_000
-    answer = httpx.post(shop.sandbox.storefront + "/buy", json={"item": text}, timeout=5)
+    answer = http.post(shop.sandbox.storefront + "/buy", json={"item": text})
     assert answer.status_code == 200
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .shop import Shop
+from .shop import Shop, http
 
 LATENCY = {"name": "slow", "type": "latency", "stream": "downstream", "toxicity": 1.0}
 
@@ -74,7 +74,7 @@ def test_a_proxy_is_disabled_and_enabled_again(shop: Shop, spare: dict[str, Any]
 def test_a_new_upstream_takes_effect(shop: Shop, spare: dict[str, Any]) -> None:
     upstream = shop.proxy("GET", "/proxies/payments").json()["upstream"]
     assert shop.proxy("PATCH", "/proxies/spare", {"upstream": upstream}).json()["upstream"] == upstream
-    assert httpx.get(f"http://{spare['listen']}/health").json()["service"] == "payments"
+    assert http.get(f"http://{spare['listen']}/health").json()["service"] == "payments"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_bad_proxy_is_refused(shop: Shop, body: Any, said: str) -> None:
 
 def test_a_body_that_is_no_json_is_refused(shop: Shop) -> None:
     for path in ("/proxies", "/proxies/payments", "/proxies/payments/toxics", "/populate"):
-        status, said = problem(httpx.post(shop.sandbox.proxy + path, content=b"{nonsense"))
+        status, said = problem(http.post(shop.sandbox.proxy + path, content=b"{nonsense"))
         assert status == 400
         assert said.startswith("bad request body")
 
@@ -181,12 +181,12 @@ def test_reset_enables_all_and_takes_all_toxics_off(shop: Shop, spare: dict[str,
 def test_unknown_paths_and_browsers(shop: Shop) -> None:
     assert shop.proxy("GET", "/nothing").status_code == 404
     assert shop.proxy("DELETE", "/reset").status_code == 405
-    browser = httpx.get(shop.sandbox.proxy + "/proxies", headers={"User-Agent": "Mozilla/5.0"})
+    browser = http.get(shop.sandbox.proxy + "/proxies", headers={"User-Agent": "Mozilla/5.0"})
     assert browser.status_code == 403
 
 
 def test_requests_by_way_of_other_sites_are_refused(shop: Shop) -> None:
     for headers in ({"Host": "shop.example.com"}, {"Origin": "http://shop.example.com"}):
         for url in (shop.sandbox.proxy + "/reset", shop.sandbox.control + "/down"):
-            assert httpx.post(url, headers=headers).status_code == 403
+            assert http.post(url, headers=headers).status_code == 403
     assert shop.is_whole()
