@@ -1,0 +1,356 @@
+"""The console: screens over a feed. It shows what the journal says and sends what keys ask for; it decides nothing.
+
+The abort key is bound here with priority, so no screen, dialog or half-typed word can swallow it. What it does first is
+to send the abort; everything shown comes after.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding
+
+from gameday.console.clocks import Clocks
+from gameday.console.feed import Feed
+from gameday.console.preview_model import PreviewModel, ScenarioCard
+from gameday.console.pump import AbortAnswered, Pump, RequestRefused, SnapshotArrived
+from gameday.console.screens.aborting import AbortPanel
+from gameday.console.screens.base import HIGH, WIDE, ConsoleScreen, Dialog
+from gameday.console.screens.debrief import Debrief
+from gameday.console.screens.dialogs import Leave
+from gameday.console.screens.pick import Pick
+from gameday.console.screens.preview import Preview
+from gameday.console.screens.run import Run
+from gameday.console.snapshot import Snapshot
+from gameday.console.stamping import Stamping
+from gameday.console.summary import REAL_SENTENCE
+from gameday.console.widgets.prompt import Prompt
+from gameday.engine.requests import Request
+from gameday.errors import GamedayError
+from gameday.scenario.duration import format_duration
+
+Left = Literal["detached", "ended"]
+"""How the facilitator left: the exercise goes on without them, or it is over (or never began)."""
+TICK = 0.25
+"""Seconds between two looks at the clock."""
+
+ALWAYS: tuple[Binding, ...] = (
+    Binding(
+        "ctrl+x,f9",
+        "abort",
+        "ABORT",
+        id="abort",
+        priority=True,
+        key_display="^X",
+        tooltip="Abort: undo every fault now. Works everywhere and asks nothing (also F9).",
+    ),
+    Binding(
+        "f8",
+        "real",
+        "real!",
+        id="real",
+        priority=True,
+        show=False,
+        tooltip="This is real: abort, and the sentence to tell everybody. Works everywhere.",
+    ),
+    Binding(
+        "ctrl+c,ctrl+q",
+        "leave",
+        "leave",
+        id="leave",
+        priority=True,
+        show=False,
+        tooltip="Leave the console; asks while something is live.",
+    ),
+)
+
+
+class Console(App[Left]):
+    """`run()` returns how it was left, None where it was closed from outside.
+
+    Either `feed` is given (a run that exists), or `scenarios`, `preview` and `start` are, and the facilitator picks.
+    `report` is called with the exercise's id once it has ended; it writes the debrief and returns where it is.
+    """
+
+    CSS_PATH = "console.tcss"
+    TITLE = "gameday"
+    BINDINGS = list(ALWAYS)  # noqa: RUF012 - Textual's own shape
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (HIGH, "-high")]  # noqa: RUF012
+    always = ALWAYS
+
+    def __init__(
+        self,
+        feed: Feed | None = None,
+        *,
+        scenarios: Callable[[], Sequence[ScenarioCard]] | None = None,
+        preview: Callable[[Path], PreviewModel] | None = None,
+        start: Callable[[Path], Feed] | None = None,
+        report: Callable[[str], str] | None = None,
+        first: Path | None = None,
+        read_only: bool = False,
+        who: str = "",
+        clocks: Clocks | None = None,
+        pumping: bool = True,
+    ) -> None:
+        """`first`: a scenario to preview at once; `pumping` False: nobody polls the feed (tests post snapshots)."""
+        super().__init__()
+        self.clocks = clocks if clocks is not None else Clocks()
+        self.read_only = read_only
+        self.who = who or _user()
+        self.snapshot = Snapshot()
+        self._feed = feed
+        self._scenarios, self._preview, self._start, self._report = scenarios, preview, start, report
+        self._first = first
+        self._pumping = pumping
+        self._pump: Pump | None = None
+        self._stamping = Stamping()
+        self._starting = False
+        self._abort_wanted: float | None = None
+        self._debriefed = False
+
+    @property
+    def waiting_for(self) -> str:
+        """The exercise's id before its journal has said so."""
+        return self._feed.exercise if self._feed is not None else ""
+
+    # --- from start to end -------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self.set_interval(TICK, self.redraw)
+        if self._feed is not None:
+            self.adopt(self._feed)
+        else:
+            cards = list(self._scenarios()) if self._scenarios is not None else []
+            self.push_screen(Pick(cards))
+            if self._first is not None:
+                self.preview(self._first)
+
+    def on_unmount(self) -> None:
+        if self._pump is not None:
+            self._pump.stop()
+
+    def preview(self, path: Path) -> None:
+        """Show what `path` would touch."""
+        screen = Preview(path)
+        self.push_screen(screen)
+        self._make_preview(screen, path)
+
+    @work(thread=True, group="preview", exit_on_error=False)
+    def _make_preview(self, screen: Preview, path: Path) -> None:
+        assert self._preview is not None, "a console without a feed is wired with preview and start"
+        try:
+            model = self._preview(path)
+        except (GamedayError, OSError) as error:
+            self.call_from_thread(screen.failed, str(error))
+        else:
+            self.call_from_thread(screen.fill, model)
+
+    def start_exercise(self, path: Path) -> None:
+        """Start it, in a thread; the run screen comes when it runs."""
+        self._starting = True
+        self._begin(path)
+
+    @work(thread=True, group="start", exit_on_error=False)
+    def _begin(self, path: Path) -> None:
+        assert self._start is not None, "a console without a feed is wired with preview and start"
+        try:
+            feed = self._start(path)
+        except (GamedayError, OSError) as error:
+            self.call_from_thread(self._not_begun, str(error))
+        else:
+            self.call_from_thread(self.adopt, feed)
+
+    def _not_begun(self, error: str) -> None:
+        self._starting = False
+        self._abort_wanted = None
+        for screen in self.screen_stack:
+            if isinstance(screen, Preview):
+                screen.failed(error)
+
+    def adopt(self, feed: Feed) -> None:
+        self._starting = False
+        self._feed = feed
+        self._pump = Pump(feed, self.post_message, self.clocks)
+        self._pump.start(reading=self._pumping)
+        if self._abort_wanted is not None:
+            self._pump.abort("aborted while it was starting", self.who, self._abort_wanted)
+        self.push_screen(Run())
+        if self._abort_wanted is not None:
+            self.push_screen(AbortPanel(0.0))
+
+    # --- what comes from the feed ------------------------------------------------------------------------------------
+
+    def on_snapshot_arrived(self, event: SnapshotArrived) -> None:
+        self.snapshot = event.snapshot
+        exercise = self.snapshot.exercise
+        self._stamping, requests = self._stamping.seen(exercise, self.now())
+        self._send_all(requests)
+        self.redraw()
+        if exercise.phase == "ended" and not self._debriefed:
+            self._offer_debrief()
+
+    def on_abort_answered(self, event: AbortAnswered) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, AbortPanel):
+                screen.answered(event.text, event.went, event.took)
+
+    def on_request_refused(self, event: RequestRefused) -> None:
+        self.notify(
+            f"{type(event.request).__name__} was not sent: {event.error}", severity="error", timeout=15, markup=False
+        )
+
+    def now(self) -> float:
+        """The exercise's clock, seconds."""
+        return self.snapshot.clock(self.clocks)
+
+    def redraw(self) -> None:
+        """Show the newest snapshot as of now, on every screen that is open."""
+        now = self.now()
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen | Dialog):
+                screen.show(self.snapshot, now)
+
+    # --- what goes to the feed ---------------------------------------------------------------------------------------
+
+    def ask(self, request: Request, pressed: float | None = None) -> None:
+        """Send `request`; `pressed`: boot clock of the moment it speaks of, now unless said."""
+        if self._pump is not None and not self.read_only:
+            self._pump.send(request, self.clocks.boot() if pressed is None else pressed)
+
+    def _send_all(self, requests: Sequence[Request]) -> None:
+        for request in requests:
+            self.ask(request)
+
+    def stamp(self, milestone: str, *, partial: bool = False) -> None:
+        self._stamping, requests = self._stamping.stamp(self.snapshot.exercise, milestone, self.now(), partial=partial)
+        self._send_all(requests)
+
+    def stamp_back(self, seconds: float) -> bool:
+        """Move the last stamp back; False where there is none."""
+        before = self._stamping
+        self._stamping, requests = before.back(self.snapshot.exercise, seconds, self.now())
+        self._send_all(requests)
+        return self._stamping is not before
+
+    def unstamp(self) -> bool:
+        """Withdraw the last stamp; False where there is none."""
+        before = self._stamping
+        self._stamping, requests = before.undo(self.snapshot.exercise)
+        self._send_all(requests)
+        return self._stamping is not before
+
+    def action_abort(self) -> None:
+        self._abort("aborted in the console", "")
+
+    def action_real(self) -> None:
+        self._abort("this is a real incident", REAL_SENTENCE)
+
+    def _abort(self, reason: str, sentence: str) -> None:
+        pressed = self.clocks.boot()
+        if self._pump is not None and not self.read_only and not self._over():
+            self._pump.abort(reason, self.who, pressed)
+            self._show_abort(sentence)
+        elif self._starting:
+            self._abort_wanted = pressed
+            self.notify("It is only just starting: it is aborted as soon as it can be.", severity="warning", timeout=10)
+        elif self.read_only:
+            told = f"Read-only: `gameday abort {self.waiting_for}` in a terminal stops it."
+            self.notify(told, severity="warning", timeout=10, markup=False)
+        else:
+            self.notify("Nothing is running: there is nothing to abort.")
+        if sentence:
+            self.copy_to_clipboard(sentence)
+
+    def _over(self) -> bool:
+        exercise = self.snapshot.exercise
+        return exercise.phase == "ended" and not exercise.unrecovered
+
+    def _show_abort(self, sentence: str) -> None:
+        panel = self.screen if isinstance(self.screen, AbortPanel) else None
+        if panel is not None and not sentence:
+            panel.again()
+            return
+        self.push_screen(AbortPanel(self.now(), sentence))
+        self.redraw()
+
+    # --- leaving -----------------------------------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        self.action_leave()
+
+    def action_leave(self) -> None:
+        if isinstance(self.screen, Leave):
+            return
+        exercise = self.snapshot.exercise
+        if self._pump is None:
+            if self._starting:
+                self.notify("It is being started; the abort key stops it.", severity="warning")
+            else:
+                self.exit("ended")
+        elif exercise.phase == "ended":
+            self.exit("ended")
+        elif self.read_only:
+            self.exit("detached")
+        else:
+            scenario = exercise.scenario
+            alone = format_duration(scenario.limits.unattended) if scenario is not None else "a minute"
+            self.push_screen(Leave([fault.entry for fault in exercise.live_faults], alone), self._leaving)
+
+    def _leaving(self, answer: str | None) -> None:
+        if answer == "detach":
+            self.exit("detached")
+        elif answer == "abort":
+            self.action_abort()
+
+    def _offer_debrief(self) -> None:
+        # Nothing steals the line from under somebody who types, or covers what an abort is being told on.
+        busy = isinstance(self.screen, Dialog) or any(prompt.open for prompt in self.screen.query(Prompt))
+        if busy:
+            self.set_timer(TICK, self._offer_debrief, name="debrief")
+        else:
+            self.debrief()
+
+    def debrief(self) -> None:
+        """Show what came of it."""
+        if isinstance(self.screen, Debrief):
+            return
+        screen = Debrief()
+        self.push_screen(screen)
+        first, self._debriefed = not self._debriefed, True
+        if self._report is not None:
+            screen.report("is being written …" if first else self._where)
+            if first:
+                self._write_report(self.snapshot.exercise.id)
+        self.redraw()
+
+    _where = ""
+
+    @work(thread=True, group="report", exit_on_error=False)
+    def _write_report(self, exercise: str) -> None:
+        assert self._report is not None
+        try:
+            where = self._report(exercise)
+        except (GamedayError, OSError) as error:
+            where = f"could not be written: {error}"
+        self.call_from_thread(self._reported, where)
+
+    def _reported(self, where: str) -> None:
+        self._where = where
+        for screen in self.screen_stack:
+            if isinstance(screen, Debrief):
+                screen.report(where)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # No name for this user id: a container, say.
+        return "facilitator"

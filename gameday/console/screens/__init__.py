@@ -1,0 +1,1 @@
+"""One screen for each task; decisions are modal screens."""

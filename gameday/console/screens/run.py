@@ -1,0 +1,340 @@
+"""The room: everything the facilitator must see at once, and one key for each thing they do.
+
+Keys turn into requests; what they did shows up when it comes back in the journal. Nothing here decides.
+"""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.reactive import reactive
+from textual.widgets import Footer
+
+from gameday.console.outlook import (
+    EntryRow,
+    condition_rows,
+    entry_rows,
+    expectation_rows,
+    fault_rows,
+    milestone_rows,
+    phase_words,
+)
+from gameday.console.preview_model import PRODUCTION
+from gameday.console.screens.base import HIGH, WIDE, ConsoleScreen
+from gameday.console.screens.dialogs import Choose, Confirm, Help, Option, numbered
+from gameday.console.screens.keys import RUN_KEYS, key_names
+from gameday.console.snapshot import Snapshot
+from gameday.console.summary import summary
+from gameday.console.times import clean, clock_text, shorten, wall_text
+from gameday.console.widgets.banner import Banner, BannerRow
+from gameday.console.widgets.journal import JournalView
+from gameday.console.widgets.panels import Conditions, Expectations, Faults, Milestones, Notes
+from gameday.console.widgets.prompt import Prompt
+from gameday.console.widgets.timeline import Timeline
+from gameday.engine import requests as r
+from gameday.exercise.events import NoteClass
+from gameday.exercise.state import Exercise
+from gameday.scenario.models import ROLES
+
+VIEWS = ("timeline", "journal", "notes")
+ASKING = frozenset(
+    {"stamp", "back", "unstamp", "note", "classify", "update", "release", "skip", "improvise", "hint", "role"}
+    | {"undo_fault", "pause", "close"}
+)
+"""Actions that ask the engine for something."""
+CLASSES = {"observation": "o", "decision": "d", "update": "u", "evidence": "e", "surprise": "s", "role": "r"}
+assert {*CLASSES, "unclassified"} == {*get_args(NoteClass)}
+
+
+class Run(ConsoleScreen):
+    BINDINGS = list(RUN_KEYS)  # noqa: RUF012 - Textual's own shape
+    AUTO_FOCUS = ""
+    view: reactive[str] = reactive("timeline")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._snapshot = Snapshot()
+        self._now = 0.0
+        self._released: set[str] = set()
+        """Entries asked for and not yet seen released: one key press, one release."""
+        self._top = Banner(id="banner")
+        self._faults, self._conditions = Faults(id="faults"), Conditions(id="conditions")
+        self._milestones, self._expectations = Milestones(id="milestones"), Expectations(id="expectations")
+        self._timeline, self._journal, self._notes = (
+            Timeline(id="timeline"),
+            JournalView(id="journal"),
+            Notes(id="notes"),
+        )
+        self._prompt = Prompt()
+
+    def compose(self) -> ComposeResult:
+        yield self._top
+        with Container(id="body"):
+            with Container(id="state"):
+                yield from (self._faults, self._conditions, self._milestones, self._expectations)
+            with Container(id="story"):
+                yield from (self._timeline, self._journal, self._notes)
+        yield self._prompt
+        yield Footer(compact=True, show_command_palette=False)
+
+    # --- what is shown -----------------------------------------------------------------------------------------------
+
+    def show(self, snapshot: Snapshot, now: float) -> None:
+        self._snapshot, self._now = snapshot, now
+        exercise = snapshot.exercise
+        self._top.row = self._banner(snapshot, now)
+        self._faults.rows = fault_rows(exercise, now)
+        self._conditions.rows = condition_rows(exercise, snapshot.samples)
+        self._milestones.rows = milestone_rows(exercise)
+        self._expectations.rows = expectation_rows(exercise, now)
+        self._timeline.rows = entry_rows(exercise, now)
+        self._journal.lines = snapshot.journal
+        self._notes.rows = exercise.notes
+        self._released = {name for name in self._released if _stage(exercise, name) == "pending"}
+
+    def _banner(self, snapshot: Snapshot, now: float) -> BannerRow:
+        exercise = snapshot.exercise
+        phase = phase_words(exercise, engine_alive=snapshot.engine_alive)
+        scenario = exercise.scenario
+        environment = str(exercise.target.get("environment") or "unknown")
+        title = clean(scenario.title) if scenario is not None else exercise.name
+        severity = f" [{scenario.severity}]" if scenario is not None and scenario.severity else ""
+        remarks = []
+        if snapshot.trouble:
+            remarks.append(f"JOURNAL UNREACHABLE, this is old: {shorten(clean(snapshot.trouble), 48)}")
+        if snapshot.waiting:
+            remarks.append(f"{snapshot.waiting} not yet written")
+        if self.console.read_only:
+            remarks.append("READ-ONLY")
+        return BannerRow(
+            environment=environment,
+            production=environment.lower() in PRODUCTION,
+            exercise=exercise.id or self.console.waiting_for,
+            title=f"{title}{severity}",
+            phase=phase.word,
+            more=clean(phase.more),
+            alarm=phase.tone == "bad",
+            wall=wall_text(self.console.clocks.wall()),
+            clock=clock_text(now),
+            remark=" ".join(f" {remark} " for remark in remarks),
+        )
+
+    def on_mount(self) -> None:
+        self._titles()
+        self.console.redraw()
+
+    def watch_view(self) -> None:
+        if self.is_mounted:
+            self._titles()
+
+    def _titles(self) -> None:
+        for view in VIEWS:
+            self.set_class(self.view == view, f"-view-{view}")
+        following = VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)]
+        for view in VIEWS:
+            self.query_one(f"#{view}").border_subtitle = f"Tab: {following}"
+
+    @property
+    def _roomy(self) -> bool:
+        return self.size.width >= WIDE or self.size.height >= HIGH
+
+    # --- movement ----------------------------------------------------------------------------------------------------
+
+    def action_view(self) -> None:
+        self.view = VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)]
+
+    def action_move(self, step: int) -> None:
+        if self.view == "journal" and not self._roomy:
+            self._journal.scroll_relative(y=step, animate=False)
+            return
+        timeline = self._timeline
+        timeline.move(step)
+
+    def action_follow(self) -> None:
+        self._timeline.chosen = None
+        self._journal.follow()
+
+    def action_scroll(self, step: int) -> None:
+        journal = self._journal
+        journal.scroll_relative(y=step * max(1, journal.size.height - 1), animate=False)
+
+    # --- stamps ------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ASKING and (self.console.read_only or self._snapshot.exercise.phase == "ended"):
+            return False
+        return not (action == "debrief" and self._snapshot.exercise.phase != "ended")
+
+    def action_stamp(self, milestone: str, partial: bool = False) -> None:
+        self.console.stamp(milestone, partial=partial)
+        self._say(f"{milestone}{' partly' if partial else ''}, now ( - one minute earlier, u takes it back)")
+
+    def action_back(self, seconds: int) -> None:
+        if self.console.stamp_back(float(seconds)):
+            self._say(f"the last stamp goes back by {seconds // 60} min")
+        else:
+            self._say("there is no stamp of yours to move", "warning")
+
+    def action_unstamp(self) -> None:
+        self._say(
+            "the last stamp is taken back" if self.console.unstamp() else "there is no stamp of yours to take back"
+        )
+
+    # --- words -------------------------------------------------------------------------------------------------------
+
+    def action_note(self) -> None:
+        self._ask("note", f"note {wall_text(self.console.clocks.wall())}")
+
+    def action_update(self) -> None:
+        scenario = self._snapshot.exercise.scenario
+        audiences = list(dict.fromkeys(e.update for e in scenario.expect if e.update)) if scenario is not None else []
+        if len(audiences) > 1:
+            self.app.push_screen(Choose("To whom did the update go?", numbered(audiences)), self._update_to)
+        else:
+            self._update_to(audiences[0] if audiences else "everybody")
+
+    def _update_to(self, audience: str | None) -> None:
+        if audience is not None:
+            self._ask("update", f"update to {audience}", audience)
+
+    def action_improvise(self) -> None:
+        self._ask("improvise", "tell everybody")
+
+    def action_role(self) -> None:
+        self.app.push_screen(Choose("Which role was taken?", numbered(ROLES)), self._role_taken)
+
+    def _role_taken(self, role: str | None) -> None:
+        if role is not None:
+            self._ask("role", f"{role} is", role)
+
+    def _ask(self, kind: str, label: str, detail: str = "") -> None:
+        self._prompt.ask(kind, f" {label}: ", self.console.clocks.boot(), detail)
+
+    def on_prompt_answered(self, event: Prompt.Answered) -> None:
+        event.stop()
+        request: r.Request
+        if event.kind == "note":
+            request = r.TakeNote(event.text)
+        elif event.kind == "update":
+            request = r.TakeNote(event.text, "update", event.detail)
+        elif event.kind == "role":
+            request = r.TakeRole(event.detail, event.text)
+        else:
+            request = r.Improvise(event.text)
+        self.console.ask(request, pressed=event.asked)
+
+    def action_classify(self) -> None:
+        notes = self._snapshot.exercise.notes
+        if not notes:
+            self._say("there is no note to classify", "warning")
+            return
+        note = next((n for n in reversed(notes) if n.category == "unclassified"), notes[-1])
+        options = [Option(key, name, name) for name, key in CLASSES.items()]
+        dialog = Choose(f"What is “{shorten(clean(note.text), 50)}”?", options)
+        self.app.push_screen(dialog, lambda chosen: self._classified(note.seq, chosen))
+
+    def _classified(self, note: int, category: str | None) -> None:
+        if category is not None:
+            self.console.ask(r.Classify(note, cast(NoteClass, category)))
+
+    def action_summary(self) -> None:
+        sentence = summary(self._snapshot.exercise, self._now, self.console.clocks.wall())
+        self.app.copy_to_clipboard(sentence)
+        self.app.notify(sentence, title="Summary (copied)", timeout=15, markup=False)
+
+    # --- the script --------------------------------------------------------------------------------------------------
+
+    def _current(self) -> EntryRow | None:
+        return self._timeline.current()
+
+    def action_release(self) -> None:
+        row = self._current()
+        if row is None or not row.pending or row.entry in self._released:
+            self._say("nothing here waits to be released", "warning")
+        elif row.kind == "fault":
+            told = f"{row.text}\n\nThe fault starts now instead of: {row.state} {row.when}".rstrip()
+            dialog = Confirm(f"Start the fault “{row.entry}” now?", told, "Start it")
+            self.app.push_screen(dialog, lambda yes: self._release(row) if yes else None)
+        else:
+            self._release(row)
+
+    def _release(self, row: EntryRow) -> None:
+        if row.entry in self._released:
+            return
+        self._released.add(row.entry)
+        self.console.ask(r.Release(row.entry))
+        self._timeline.chosen = None
+        self._say(
+            f"released {row.entry} to {row.audience or 'everybody'}"
+            if row.kind == "inject"
+            else f"released {row.entry}"
+        )
+
+    def action_skip(self) -> None:
+        row = self._current()
+        if row is None or not row.pending:
+            self._say("nothing here can be skipped", "warning")
+            return
+        dialog = Confirm(f"Skip “{row.entry}”?", f"{row.text}\n\nIt will not come any more.", "Skip it")
+        self.app.push_screen(
+            dialog, lambda yes: self.console.ask(r.Skip(row.entry, "by the facilitator")) if yes else None
+        )
+
+    def action_hint(self) -> None:
+        rows = self._timeline.rows
+        chosen = next((row for row in rows if row.entry == self._timeline.chosen and row.hint), None)
+        begun = [row for row in rows if row.hint and not row.pending]
+        row = chosen or (begun[-1] if begun else next((row for row in rows if row.hint), None))
+        if row is None:
+            self._say("there is no hint left", "warning")
+            return
+        self.console.ask(r.Hint(row.entry))
+        self.app.notify(row.hint, title=f"Say this hint ({row.entry}); it is recorded", timeout=15, markup=False)
+
+    def action_undo_fault(self) -> None:
+        live = [fault.entry for fault in self._snapshot.exercise.live_faults]
+        if not live:
+            self._say("no fault is live")
+        elif len(live) == 1:
+            self._undo(live[0])
+        else:
+            self.app.push_screen(Choose("Undo which fault now?", numbered(live)), self._undo)
+
+    def _undo(self, entry: str | None) -> None:
+        if entry is not None:
+            self.console.ask(r.UndoNow(entry))
+            self._say(f"{entry} is to be undone now")
+
+    def action_pause(self) -> None:
+        exercise = self._snapshot.exercise
+        if exercise.paused is not None or exercise.phase == "interrupted":
+            self.console.ask(r.Continue())
+        else:
+            self.console.ask(r.Pause())
+            self._say("pausing: the script is frozen, safety goes on")
+
+    def action_close(self) -> None:
+        exercise = self._snapshot.exercise
+        live = [fault.entry for fault in exercise.live_faults]
+        told = f"Undone first: {', '.join(live)}." if live else "No fault is live."
+        left = sum(state.stage in ("pending", "released") for state in exercise.entries.values())
+        told += f"\n{left} of the script's entries are still to come; they are skipped." if left else ""
+        dialog = Confirm("End the exercise?", told, "End it")
+        self.app.push_screen(dialog, lambda yes: self.console.ask(r.Close()) if yes else None)
+
+    def action_debrief(self) -> None:
+        self.console.debrief()
+
+    def action_help(self) -> None:
+        keys = [(key_names(binding.key), binding.tooltip) for binding in self.console.always]
+        keys += [(key_names(binding.key), binding.tooltip) for binding in RUN_KEYS]
+        self.app.push_screen(Help(keys))
+
+    def _say(self, text: str, severity: str = "information") -> None:
+        self.app.notify(text, timeout=4, severity="warning" if severity == "warning" else "information", markup=False)
+
+
+def _stage(exercise: Exercise, name: str) -> str:
+    return exercise.entries[name].stage if name in exercise.entries else "gone"

@@ -1,0 +1,91 @@
+"""Stamps that can be moved and taken back while they are still on their way to the journal and back.
+
+A stamp is an event and never changes: moving it means withdrawing it and stamping again, earlier. The keys come faster
+than the journal answers, so what is wanted is remembered here until the stamp is seen. Pure: no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gameday.engine.requests import Mark, Request, Withdraw
+from gameday.exercise.state import Exercise, Stamp
+
+NEAR = 1.5
+"""Seconds by which a stamp that comes back may differ from the one that was sent."""
+MACHINES = frozenset({"engine", "guardian", "recover"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    milestone: str
+    partial: bool
+    at: float
+    """Clock it was stamped for, seconds."""
+    after: int
+    """Last sequence number seen when it was sent."""
+    shift: float = 0.0
+    """Seconds by which it shall be moved back once it is seen."""
+    undo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stamping:
+    """Immutable; each method returns the next one and what is to be sent now."""
+
+    sent: _Sent | None = None
+    gone: frozenset[int] = frozenset()
+    """Stamps whose withdrawal is on its way."""
+
+    def stamp(
+        self, exercise: Exercise, milestone: str, now: float, *, partial: bool = False
+    ) -> tuple[Stamping, list[Request]]:
+        return replace(self, sent=_Sent(milestone, partial, now, exercise.last_seq)), [Mark(milestone, 0.0, partial)]
+
+    def back(self, exercise: Exercise, seconds: float, now: float) -> tuple[Stamping, list[Request]]:
+        """Move the last stamp `seconds` into the past."""
+        if self.sent is not None:
+            return replace(self, sent=replace(self.sent, shift=self.sent.shift + seconds)), []
+        last = last_stamp(exercise, self.gone)
+        return self._move(exercise, last, seconds, now) if last is not None else (self, [])
+
+    def undo(self, exercise: Exercise) -> tuple[Stamping, list[Request]]:
+        """Take the last stamp back."""
+        if self.sent is not None:
+            return replace(self, sent=replace(self.sent, undo=True)), []
+        last = last_stamp(exercise, self.gone)
+        return self._withdraw(last.seq) if last is not None else (self, [])
+
+    def seen(self, exercise: Exercise, now: float) -> tuple[Stamping, list[Request]]:
+        """A newer state is here: if the stamp on its way is in it, do what was wanted meanwhile."""
+        sent = self.sent
+        if sent is None:
+            return self, []
+        stamp = next((stamp for stamp in exercise.stamps if stamp.seq > sent.after and _same(stamp, sent)), None)
+        if stamp is None:
+            return self, []
+        if sent.undo:
+            return self._withdraw(stamp.seq)
+        if sent.shift:
+            return self._move(exercise, stamp, sent.shift, now)
+        return replace(self, sent=None), []
+
+    def _withdraw(self, stamp: int) -> tuple[Stamping, list[Request]]:
+        return Stamping(None, self.gone | {stamp}), [Withdraw(stamp, "undone in the console")]
+
+    def _move(self, exercise: Exercise, stamp: Stamp, seconds: float, now: float) -> tuple[Stamping, list[Request]]:
+        at = stamp.at.clock - seconds
+        mark = Mark(stamp.milestone, max(0.0, now - at), stamp.partial, stamp.note, stamp.detection)
+        reason = f"moved back by {seconds / 60:g} min"
+        sent = _Sent(stamp.milestone, stamp.partial, at, exercise.last_seq)
+        return Stamping(sent, self.gone | {stamp.seq}), [Withdraw(stamp.seq, reason), mark]
+
+
+def last_stamp(exercise: Exercise, gone: frozenset[int] = frozenset()) -> Stamp | None:
+    """The stamp a person set last, those in `gone` left out."""
+    found = (stamp for stamp in reversed(exercise.stamps) if stamp.source not in MACHINES and stamp.seq not in gone)
+    return next(found, None)
+
+
+def _same(stamp: Stamp, sent: _Sent) -> bool:
+    return stamp.milestone == sent.milestone and stamp.partial == sent.partial and abs(stamp.at.clock - sent.at) < NEAR

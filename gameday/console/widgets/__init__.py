@@ -1,0 +1,1 @@
+"""Parts of the screens. They are given rows and draw them; none of them knows the feed."""
