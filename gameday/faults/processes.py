@@ -48,7 +48,8 @@ def hold(pid: int, start: int) -> None:
         return
     try:
         descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError:
+        # Gone, or a kernel or container without pidfds: then `send` looks at the start time and signals by pid.
         return
     # Looked at after opening: from here on the descriptor means this process, whoever has the pid.
     if state(pid, start) is None:

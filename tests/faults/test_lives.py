@@ -103,13 +103,18 @@ def test_the_same_on_a_toxiproxy(planned: Planned, kind: str) -> None:
 
 def test_latency_is_felt_by_requests_as_long_as_it_stands(planned: Planned, whole: Sandbox) -> None:
     fault = planned("latency", {"service": "payments", "delay": "300ms", "direction": "request"})
-    assert wire.knock(f"{whole.payments}/health", 2).took < 0.3
+    assert fastest(whole.payments) < 0.3
     fault.inject()
-    assert wire.knock(f"{whole.payments}/health", 2).took >= 0.3
-    assert "300" in fault.becomes_effective() or "silent" in fault.becomes_effective()
+    assert fastest(whole.payments) >= 0.3
+    assert "the slowest was silent" in fault.becomes_effective()
     assert fault.ledger("toxic-added")[0].detail["stream"] == "upstream"
     fault.undo()
-    assert wire.knock(f"{whole.payments}/health", 2).took < 0.3
+    assert fastest(whole.payments) < 0.3
+
+
+def fastest(address: str) -> float:
+    """Of three requests, since the machine may be busy."""
+    return min(wire.knock(f"{address}/health", 2).took for _ in range(3))
 
 
 def test_latency_of_a_share_of_connections_is_noticed(planned: Planned) -> None:
@@ -122,7 +127,7 @@ def test_latency_of_a_share_of_connections_is_noticed(planned: Planned) -> None:
 
 
 def test_a_toxic_that_is_there_but_not_felt_is_not_effective(planned: Planned, whole: Sandbox) -> None:
-    fault = planned("latency", {"service": "payments", "delay": "400ms"})
+    fault = planned("latency", {"service": "payments", "delay": "750ms"})
     name = fault.plan.undo.args["toxic"] if fault.plan.undo else ""
     weak = {"name": name, "type": "latency", "stream": "downstream", "attributes": {"latency": 1}}
     wire.demand("POST", f"{whole.proxy}/proxies/payments/toxics", weak)
