@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gameday.sandbox.launch import VARIABLE
 from gameday.sandbox.processes import die_with
-
-VARIABLE = "GAMEDAY_SANDBOX_PROCESS"
 
 
 @dataclass(frozen=True)

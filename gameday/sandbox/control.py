@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gameday.sandbox.child import VARIABLE
-from gameday.sandbox.instance import start_python
+from gameday.sandbox.launch import VARIABLE, start_python
 from gameday.sandbox.processes import carrying, is_alive, start_ticks
 
 

@@ -1,14 +1,11 @@
 """One supervised process: how it is started, and what is known of it. What to do about it is `fleet`'s to decide."""
 
-import os
-import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-import gameday
-from gameday.sandbox.child import VARIABLE, Settings
+from gameday.sandbox.child import Settings
+from gameday.sandbox.launch import VARIABLE, start_python
 from gameday.sandbox.logbook import log_path
 from gameday.sandbox.processes import start_ticks
 from gameday.sandbox.shop import PARTS
@@ -83,26 +80,3 @@ def spawn(instance: Instance, settings: Settings) -> None:
     instance.pid = start_python(f"gameday.sandbox.{PARTS[instance.service].module}", {VARIABLE: settings.dump()}, log)
     instance.start = start_ticks(instance.pid)
     instance.state = State.STARTING
-
-
-def start_python(module: str, variables: dict[str, str], log: Path, *, own_session: bool = False) -> int:
-    """Start a module of this package as a process whose output goes to `log`; returns the pid.
-
-    Third-party packages and the caller's folder are kept out of its way: it imports the standard library and this
-    package only, so it starts fast and no file that happens to lie around can shadow a module.
-    """
-    root = str(Path(gameday.__file__).parent.parent)
-    inherited = os.environ.get("PYTHONPATH")
-    path = root + os.pathsep + inherited if inherited else root
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-S", "-P", "-m", module],
-        {**os.environ, **variables, "PYTHONPATH": path},
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=own_session and sys.platform == "linux",
-    )
