@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Call, Plan
 from gameday.exercise import events as ev
-from gameday.scenario.models import Entry
+from gameday.scenario.models import Entry, Scenario
 
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
@@ -17,6 +17,26 @@ if TYPE_CHECKING:
 PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
 EFFECTIVE_WINDOW = 15.0
 """Seconds a fault is given to take hold."""
+
+
+def plan_arguments(
+    scenario: Scenario, entry: str, scripted: Entry, target: dict[str, Any], *, exercise: str, seed: int
+) -> dict[str, Any]:
+    """The arguments of `PLANNING` for one fault of the timeline; a preview asks with the same."""
+    params: dict[str, Any] = dict(scripted.with_)
+    if scripted.activity is not None:
+        keys = {"activity", "undo", "effective", "recovered"}
+        params |= scripted.model_dump(mode="json", include=keys, exclude_unset=True)
+        params["one_shot"] = bool(scripted.one_shot)
+    context = {
+        "exercise": exercise,
+        "fault": entry,
+        "seed": seed,
+        "duration": scripted.for_,
+        "pods": scenario.limits.pods,
+        "percent": scenario.limits.percent,
+    }
+    return {"fault": scripted.fault, "target": target, "params": params, "context": context}
 
 
 class FaultLife:
@@ -75,20 +95,7 @@ class FaultLife:
     async def _plan(self, entry: str, scripted: Entry) -> tuple[Plan | None, str]:
         x = self._c.exercise
         assert x.scenario is not None
-        params: dict[str, Any] = dict(scripted.with_)
-        if scripted.activity is not None:
-            keys = {"activity", "undo", "effective", "recovered"}
-            params |= scripted.model_dump(mode="json", include=keys, exclude_unset=True)
-            params["one_shot"] = bool(scripted.one_shot)
-        context = {
-            "exercise": x.id,
-            "fault": entry,
-            "seed": x.seed,
-            "duration": scripted.for_,
-            "pods": x.scenario.limits.pods,
-            "percent": x.scenario.limits.percent,
-        }
-        args = {"fault": scripted.fault, "target": x.target, "params": params, "context": context}
+        args = plan_arguments(x.scenario, entry, scripted, x.target, exercise=x.id, seed=x.seed)
         reply = await self._c.link.run(Call(PLANNING.name, args, PLANNING.timeout))
         if not reply.ok:
             return None, reply.error
