@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gameday.engine.composed import with_checks
 from gameday.engine.ports import Call, Plan
 from gameday.exercise import events as ev
 from gameday.scenario.models import Entry, Scenario
@@ -99,7 +100,7 @@ class FaultLife:
         reply = await self._c.link.run(Call(PLANNING.name, args, PLANNING.timeout))
         if not reply.ok:
             return None, reply.error
-        return Plan.from_json(reply.output), ""
+        return with_checks(Plan.from_json(reply.output), scripted, x.target), ""
 
     async def _verify_effective(self, entry: str, scripted: Entry, plan: Plan) -> None:
         evidence = "the injection returned; nothing was declared to verify it with"

@@ -1,0 +1,45 @@
+"""Verification by more than one question: the adapter's own and the scenario's. Runs inside a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from gameday.engine.ports import Call, Json, Plan
+from gameday.engine.workers import function
+from gameday.scenario.models import Check, Entry
+
+CHECK = "gameday.probes.sync:check"
+"""Asks a scenario's check: `check(check, target) -> {"holds", "evidence"}`."""
+
+
+def with_checks(plan: Plan, scripted: Entry, target: dict[str, Any]) -> Plan:
+    """`plan` verified by the entry's `effective` and `recovered` checks too."""
+    if scripted.activity is not None:
+        # An activity has no verification of its own; its plan was made with these checks already.
+        return plan
+    effective = _both(plan.effective, scripted.effective, target)
+    recovered = _both(plan.recovered, scripted.recovered, target)
+    return replace(plan, effective=effective, recovered=recovered)
+
+
+def _both(own: Call | None, check: Check | None, target: dict[str, Any]) -> Call | None:
+    if check is None:
+        return own
+    asked = Call(CHECK, {"check": check.model_dump(mode="json", exclude_unset=True), "target": target})
+    if own is None:
+        return asked
+    return Call("gameday.engine.composed:all_hold", {"calls": [own.to_json(), asked.to_json()]}, own.timeout)
+
+
+def all_hold(calls: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """Whether every call's answer holds; the evidence of those that hold, or of the first that does not."""
+    evidence = []
+    for data in calls:
+        call = Call.from_json(data)
+        answer = function(call.name)(**call.args)
+        if not answer["holds"]:
+            return {"holds": False, "evidence": answer["evidence"]}
+        evidence.append(str(answer["evidence"]))
+    return {"holds": True, "evidence": "; ".join(evidence)}
