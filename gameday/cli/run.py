@@ -50,10 +50,10 @@ def run(
     staged = stage(scenario, target=target, parameters=read_pairs(pairs), settings=settings, confirm=confirm, say=say)
     payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
     folder = reports or Path(settings.reports.directory)
-    return start_and_follow(staged, payload, folder=folder, plain=plain or not _has_terminal())
+    return start_and_follow(staged, payload, folder=folder, plain=plain or not has_terminal())
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 

@@ -1,0 +1,68 @@
+"""Writes docs/cli.md from the commands themselves; `--check` says whether it is up to date.
+
+python -m docs.generate [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gameday.cli.main import COMMANDS, root
+from gameday.errors import Exit
+
+PAGE = Path(__file__).with_name("cli.md")
+HEAD = """# Command line
+
+Generated from the code by `make docs`. Names, exit codes and JSON are public.
+
+| exit code | means |
+|---|---|
+"""
+MEANINGS = {
+    Exit.OK: 'done as hoped ("not observed" is not a failure)',
+    Exit.FAILED: "the hypothesis, or an expectation that could have been met, failed",
+    Exit.INVALID: "invalid input",
+    Exit.ABORTED: "aborted",
+    Exit.NOT_RECOVERED: "a fault is not recovered, or nobody can say",
+    Exit.REFUSED: "refused before anything was touched",
+}
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [HEAD + "".join(f"| {int(code)} | {text} |\n" for code, text in MEANINGS.items())]
+    top = click.Context(root, info_name="gameday")
+    for name in COMMANDS:
+        command = root.get_command(top, name)
+        assert command is not None
+        parts.append(_command(command, name, top))
+    return "\n".join(parts)
+
+
+def _command(command: click.Command, name: str, parent: click.Context, level: int = 2) -> str:
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
+    text = f"{'#' * level} {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            text += "\n" + _command(found, child, context, level + 1)
+    return text
+
+
+def main() -> int:
+    wanted = page()
+    if "--check" in sys.argv[1:]:
+        if PAGE.read_text() == wanted:
+            return 0
+        sys.stderr.write(f"{PAGE} is not what the code says: run `make docs`\n")
+        return 1
+    PAGE.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
