@@ -20,6 +20,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gameday import __version__
@@ -27,6 +28,8 @@ from gameday.probes.answers import NoAnswer, excerpt, system_reason
 from gameday.probes.lookup import addresses
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 LARGEST_BODY = 1024 * 1024
@@ -64,18 +67,12 @@ class Reply:
 
 def make_client() -> httpx.AsyncClient:
     """A client as said above. Takes 20 ms and, the first time, the import of httpx: call it in a thread."""
-    import ssl
     from http.cookiejar import DefaultCookiePolicy
 
     import httpx
 
-    trust = ssl.create_default_context()
-    if not trust.get_ca_certs():
-        import certifi
-
-        trust.load_verify_locations(certifi.where())
     client = httpx.AsyncClient(
-        verify=trust,
+        verify=_trust(),
         trust_env=False,
         follow_redirects=False,
         timeout=None,
@@ -84,6 +81,18 @@ def make_client() -> httpx.AsyncClient:
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    import ssl
+
+    trust = ssl.create_default_context()
+    if not trust.get_ca_certs():
+        import certifi
+
+        trust.load_verify_locations(certifi.where())
+    return trust
 
 
 async def fetch(

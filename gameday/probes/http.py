@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def document_of(reply: Reply) -> Json:
     if not reply.whole:
         raise NoAnswer("error", f"not read as JSON: {_cut(reply)}", reply.status)
     try:
-        return json.loads(reply.body, parse_constant=_Constant, parse_float=_float)
+        return json.loads(reply.body, parse_constant=_constant, parse_float=_float)
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
         label = f" labelled {reply.content_type}" if reply.content_type else ""
@@ -70,14 +71,18 @@ def document_of(reply: Reply) -> Json:
 
 
 class _Constant(str):
-    """`NaN`, `Infinity` or `-Infinity`, which some servers write and JSON does not have."""
+    """NaN or an infinity, in Prometheus's spelling: some servers write them, and JSON does not have them."""
 
     __slots__ = ()
 
 
+def _constant(text: str) -> _Constant:
+    return _Constant({"Infinity": "+Inf", "-Infinity": "-Inf"}.get(text, text))
+
+
 def _float(text: str) -> float | _Constant:
     value = float(text)
-    return _Constant(value) if value in (float("inf"), float("-inf")) else value
+    return value if math.isfinite(value) else _Constant("+Inf" if value > 0 else "-Inf")
 
 
 def _cut(reply: Reply) -> str:

@@ -49,7 +49,9 @@ def parse_address(address: str) -> tuple[str, int]:
     for scheme in ("tcp://", "http://", "https://"):
         plain = plain.removeprefix(scheme)
     host, colon, port = plain.rstrip("/").rpartition(":")
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    bracketed = host.startswith("[") and host.endswith("]")
+    # Unbracketed, nobody can tell where an IPv6 address ends and its port begins.
+    host = host[1:-1] if bracketed else "" if ":" in host else host
     if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
         raise NoAnswer("error", f"{excerpt(address)!r} is no address: write it like 127.0.0.1:5432 or [::1]:5432")
     return host, int(port)
