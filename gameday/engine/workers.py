@@ -91,8 +91,10 @@ def fork(body: Callable[[int, int], None], mark: tuple[str, str]) -> Worker:
 def _become_worker(control: int, results: int, mark: tuple[str, str]) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    # A report to a guardian that is gone must not kill an undo that is on its own. (Programs get the default back.)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
