@@ -16,7 +16,7 @@ _WIDTH, _LEFT, _RIGHT = 1080.0, 190.0, 880.0
 
 def stages_chart(view: Debrief) -> str:
     """One bar for each timing, pauses left out, with a tick where it was expected to end."""
-    rows = [row for row in view.timings if not (row.state == "not applicable" and row.target is None)]
+    rows = [row for row in view.timings if row.state != "not applicable"]
     if not any(row.running is not None for row in rows):
         return ""
     lengths = [row.running for row in rows if row.running is not None]
@@ -134,7 +134,7 @@ def condition_chart(condition: ConditionView, view: Debrief) -> str:
     for bound in condition.threshold:
         y = y_of(bound)
         parts.append(element("line", class_="threshold", x1=left, y1=y, x2=right, y2=y))
-        parts.append(label(right, y - 4, f"threshold {number(bound)}", "tick threshold-name", "end"))
+        parts.append(label(left + 4, y - 4, f"threshold {number(bound)}", "tick threshold-name"))
     for gap in condition.gaps:
         x = scale(gap)
         parts.append(element("line", class_="gap", x1=x, y1=bottom - 7, x2=x, y2=bottom))

@@ -86,7 +86,16 @@ def _fault(canvas: _Canvas, fault: FaultView, end: float) -> None:
         words = f"{fault.entry} {name}: {on_clock(begin.clock)} to {on_clock(until)} ({span(until - begin.clock)})"
         width = max(1.5, x2 - x1)
         bars.append(
-            element("rect", tip(words), class_=f"bar {name}", x=x1, y=middle - _BAR / 2, width=width, height=_BAR, rx=2)
+            element(
+                "rect",
+                tip(words),
+                class_=f"bar {'failing' if name == 'undoing' and fault.stage == 'leaked' else name}",
+                x=x1,
+                y=middle - _BAR / 2,
+                width=width,
+                height=_BAR,
+                rx=2,
+            )
         )
     canvas.parts.append(element("g", "".join(bars)))
     begin = fault.effective or fault.injecting or fault.armed

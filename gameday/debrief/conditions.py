@@ -123,15 +123,20 @@ def _worst(rule: AbortCondition | None, values: Sequence[tuple[float, float]]) -
 
 
 def _headroom(rule: AbortCondition | None, worst: float | None) -> float | None:
-    """Share of the threshold that was left: 0.3 for a worst value of 0.35 against 0.5."""
+    """What was left to the threshold, as a share and as the console counts it.
+
+    0.3 for 0.35 against `above: 0.5`; 0.5 for 20 against `below: 10`; 0 or less once it was past.
+    """
     upper, lower = _bounds(rule)
-    if worst is None or (upper is None) == (lower is None):
+    if worst is None or (upper is None and lower is None):
         return None
-    bound = upper if upper is not None else lower
-    if not bound:
-        return None
-    left = (bound - worst) / abs(bound) if upper is not None else (worst - bound) / abs(bound)
-    return round(left, 4)
+    if upper is not None and lower is not None:
+        half = (upper - lower) / 2
+        return round(min(worst - lower, upper - worst) / half, 4) if half > 0 else None
+    if upper is not None:
+        return round((upper - worst) / upper, 4) if upper > 0 else None
+    assert lower is not None
+    return round((worst - lower) / worst, 4) if worst > 0 else None
 
 
 def _decimate(values: Sequence[tuple[float, float]]) -> tuple[Point, ...]:

@@ -41,7 +41,7 @@ def headline(exercise: Exercise, findings: Sequence[Finding]) -> Headline:
 
 def _verdict(exercise: Exercise, verdict: str) -> tuple[str, str]:
     said = line(exercise.reason, 300)
-    reason = f" {said[:1].upper()}{said[1:]}" if said else ""
+    reason = f" Reason: {said}" if said else ""
     reason = reason if not reason or reason.endswith((".", "!", "?")) else f"{reason}."
     alive = count(len(exercise.unrecovered), "fault")
     match verdict:
@@ -332,12 +332,13 @@ def _roles(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
 def _script(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     skipped = [line(entry.entry, 80) for entry in x.entries.values() if entry.stage == "skipped"]
     if skipped:
-        title = f"{count(len(skipped), 'entry').replace('entrys', 'entries')} of the script skipped"
+        title = f"{len(skipped)} {'entry' if len(skipped) == 1 else 'entries'} of the script skipped"
         advice = "They were not delivered, so nothing is scored for them." if x.attended else ""
         yield _finding("skipped", "low", title, ", ".join(skipped[:20]), advice, _seqs(seen, "entry_skipped"))
     if view.pauses:
         known = sum(pause.seconds or 0.0 for pause in view.pauses)
-        title = f"Paused {count(len(view.pauses), 'time')}, {span(known)} in all"
+        times = {1: "once", 2: "twice"}.get(len(view.pauses), f"{len(view.pauses)} times")
+        title = f"Paused {times}, {span(known)} in all"
         yield _finding(
             "paused", "low", title, "Times are shown with and without.", "", _seqs(seen, "paused", "engine_lost")
         )

@@ -70,9 +70,9 @@ def web_address(text: str) -> str | None:
     return text if text.startswith(("https://", "http://")) and not any(c.isspace() for c in text) else None
 
 
-def moment(at: When | None) -> str:
-    """`14:32:05 (2:05)`: wall time UTC and exercise time."""
-    return "–" if at is None else f"{time_of_day(at.wall)} ({on_clock(at.clock)})"
+def moment(at: When | None, exact: bool = False) -> str:
+    """`14:32:05 (2:05)`: wall time UTC, with milliseconds where `exact`, and exercise time."""
+    return "–" if at is None else f"{at.utc[11 : 23 if exact else 19]} ({on_clock(at.clock)})"
 
 
 def evidence(finding: Finding, shown: set[int]) -> list[tuple[int, bool]]:
@@ -85,6 +85,8 @@ def key_numbers(view: Debrief) -> list[tuple[str, str, str]]:
     strip = []
     for row in view.timings:
         if row.key not in ("ttd", "tta", "ttm", "ttr"):
+            continue
+        if row.state == "not applicable" and not view.overview.attended:
             continue
         value = span(row.running) if row.state in ("measured", "out of order") else row.state
         remark = {"frozen": f"stopped at {span(row.running)}", "out of order": "out of order"}.get(row.state, "")
@@ -107,6 +109,8 @@ def key_numbers(view: Debrief) -> list[tuple[str, str, str]]:
             strip.append(("breach to recovered", span(max(back)), "slowest fault"))
     elif view.impact.seconds is not None:
         strip.append(("impact lasted", span(view.impact.seconds), f"until {view.impact.until}"))
+    elif view.impact.until:
+        strip.append(("impact lasted", "not over", "as far as the journal knows"))
     return strip
 
 

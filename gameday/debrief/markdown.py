@@ -15,7 +15,8 @@ from gameday.debrief.view import Debrief, FaultView, Finding, NoteView, TimingRo
 from gameday.debrief.words import count, number, on_clock, span, time_of_day
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
-_FIRST = re.compile(r"^(\d*)([-+=.)])")
+_FIRST = re.compile(r"^(\d*)((?<!\d)[-+=](?=[-+=\s]|$)|(?<=\d)[.)](?=\s|$))")
+"""What would begin a list, a heading's underline or a rule."""
 _ROWS = 400
 """Rows of the timeline that are shown; the JSON has all."""
 

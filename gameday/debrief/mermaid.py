@@ -67,7 +67,8 @@ def _fault(fault: FaultView, index: int, end: float) -> Iterator[str]:
     if fault.undo_sent:
         over = fault.ended.wall if fault.ended else end
         word = {"recovered": "undone", "leaked": "LEAKED"}.get(fault.stage, "being undone")
-        yield _bar(f"{name} {word}", f"done, undo{index}", fault.undo_sent.wall, over)
+        tag = "crit" if fault.stage == "leaked" else "done"
+        yield _bar(f"{name} {word}", f"{tag}, undo{index}", fault.undo_sent.wall, over)
 
 
 def _flags(view: Debrief) -> Iterator[str]:

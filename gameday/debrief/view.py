@@ -178,7 +178,7 @@ class ConditionView(View):
     unanswered: int = Field(description="Samples that brought no usable value.")
     worst: str
     headroom: float | None = Field(
-        description="Share of the threshold that was left at the worst value; 0 or less: past it."
+        description="What was left to the threshold at the worst value, as a share; 0 or less: past it."
     )
     state: str
     tripped: When | None

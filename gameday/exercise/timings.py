@@ -232,6 +232,8 @@ def _timing(
 ) -> Timing:
     partial = end is not None and end.stamp is not None and end.stamp.partial
     key, name = (f"{key}-partial", f"{name}, partial") if partial else (key, name)
+    if end is not None and end.source == "alert" and not exercise.attended:
+        name = f"{name}, by the alert"
     from_event = start.event if start else f"{ends[0]} ({_WHAT[ends[0]]})"
     to_event = end.event if end else f"{ends[1]} ({_WHAT[ends[1]]})"
     target = None if partial else _target(exercise, ends[1])
