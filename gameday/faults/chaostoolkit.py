@@ -49,8 +49,14 @@ def load(provider: Mapping[str, Json]) -> None:
         importlib.import_module(str(provider["module"]))
 
 
-def act(provider: Mapping[str, Json], configuration: Mapping[str, Json], secrets: Mapping[str, Json]) -> Json:
-    """Run an action; returns its output as JSON.
+def act(
+    provider: Mapping[str, Json],
+    configuration: Mapping[str, Json],
+    secrets: Mapping[str, Json],
+    *,
+    gone_is_fine: bool = False,
+) -> Json:
+    """Run an action; returns its output as JSON. `gone_is_fine`: deleting what is not there is a success.
 
     Raises:
         ActivityFailed: it raised, an HTTP answer has a status of 400 or more, or a process exited with other than 0.
@@ -58,7 +64,8 @@ def act(provider: Mapping[str, Json], configuration: Mapping[str, Json], secrets
     output = _run(provider, configuration, secrets, {})
     if isinstance(output, dict) and provider["type"] in ("http", "process"):
         status = output.get("status")
-        if provider["type"] == "http" and isinstance(status, int) and status >= 400:
+        gone = gone_is_fine and provider.get("method") == "DELETE" and status in (404, 410)
+        if provider["type"] == "http" and isinstance(status, int) and status >= 400 and not gone:
             raise ActivityFailed(f"{provider['url']} answered {status}: {str(output.get('body'))[:300]}")
         if provider["type"] == "process" and status != 0:
             said = str(output.get("stderr") or output.get("stdout") or "").strip()
