@@ -49,7 +49,7 @@ def _errors(sample: Sample) -> dict[str, str]:
 def _slow(sample: Sample) -> dict[str, str]:
     if not sample.p95 > 0.8:
         return {}
-    return {"checkout": f"a purchase takes {sample.p95:.2f} s (95th percentile)"}
+    return {"checkout": f"A purchase takes {sample.p95:.2f} s (95th percentile)"}
 
 
 def _missing(sample: Sample) -> dict[str, str]:
@@ -57,7 +57,7 @@ def _missing(sample: Sample) -> dict[str, str]:
 
 
 def _storefront(sample: Sample) -> dict[str, str]:
-    return {} if sample.storefront_answers else {"storefront": "the storefront does not answer its health check"}
+    return {} if sample.storefront_answers else {"storefront": "The storefront does not answer its health check"}
 
 
 RULES = (
