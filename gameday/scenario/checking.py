@@ -6,7 +6,7 @@ error: a rehearsal is no place for warnings that nobody reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -15,7 +15,7 @@ from gameday.scenario.catalogue import Catalogue
 from gameday.scenario.draft import Draft
 from gameday.scenario.duration import format_duration
 from gameday.scenario.models import ROLES, Entry
-from gameday.scenario.names import NAME, find_names, names_used
+from gameday.scenario.names import NAME
 from gameday.scenario.presets import level_names
 from gameday.scenario.problems import Finding, Path, listed, nearest, nearest_or_all, shown
 
@@ -77,11 +77,10 @@ def _parameters(draft: Draft) -> Iterator[Finding]:
             yield Finding(("parameters", name), f"{shown(name)} can't be a parameter's name", hint, at_key=True)
 
 
-def unused_parameters(document: dict[str, object]) -> Iterator[Finding]:
-    """Parameters that nothing uses, in a document whose placeholders are not filled in yet."""
+def unused_parameters(document: Mapping[str, object], used: set[str]) -> Iterator[Finding]:
+    """Parameters that nothing uses; `used` are the names in the placeholders of the file."""
     declared = document.get("parameters")
     if isinstance(declared, dict) and declared:
-        used = names_used(document)
         for name in declared:
             if name not in used and NAME.match(name):
                 near = nearest(name, used - declared.keys())
@@ -310,6 +309,6 @@ def _without_target(draft: Draft) -> Iterator[Finding]:
         if expectation is not None and expectation.alert is not None:
             message = "with 'target: none' there is nowhere to see an alert"
             yield Finding(("expect", index, "alert"), message, "expect a milestone instead", at_key=True)
-    for path, name in find_names(draft.raw):
+    for path, name in draft.names:
         message = f"'target: none' publishes no names, so ${{{name}}} stands for nothing"
         yield Finding(path, message, f"write $${{{name}}} if you mean the text")

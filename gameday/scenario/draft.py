@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gameday.scenario.models import AbortCondition, Check, Entry, Expectation, Limits, Scenario
+from gameday.scenario.problems import Path
 
 Json = Any
 M = TypeVar("M", bound=BaseModel)
@@ -28,8 +29,8 @@ class Draft:
     expect: Sequence[Expectation | None]
     abort_when: Sequence[AbortCondition | None]
     limits: Limits
-    complete: bool
-    """Nothing is missing from what stands in the file."""
+    names: Sequence[tuple[Path, str]]
+    """Placeholders that no parameter fills, with their ways."""
 
     @property
     def target(self) -> str | None:
@@ -46,14 +47,14 @@ class Draft:
         return named if isinstance(named, str) else f"{'fault' if fault else 'inject'}-{index + 1}"
 
 
-def whole(scenario: Scenario, raw: dict[str, Json]) -> Draft:
+def whole(scenario: Scenario, raw: dict[str, Json], names: Sequence[tuple[Path, str]]) -> Draft:
     """The draft of a scenario without mistakes of shape."""
     return Draft(
-        raw, scenario.steady_state, scenario.timeline, scenario.expect, scenario.abort_when, scenario.limits, True
+        raw, scenario.steady_state, scenario.timeline, scenario.expect, scenario.abort_when, scenario.limits, names
     )
 
 
-def pieces(raw: dict[str, Json]) -> Draft:
+def pieces(raw: dict[str, Json], names: Sequence[tuple[Path, str]]) -> Draft:
     """What can be read of a document that as a whole can't."""
     return Draft(
         raw,
@@ -62,7 +63,7 @@ def pieces(raw: dict[str, Json]) -> Draft:
         _each(Expectation, raw.get("expect")),
         _each(AbortCondition, raw.get("abort_when")),
         _one(Limits, raw.get("limits", {})) or Limits(duration=float("inf")),
-        False,
+        names,
     )
 
 

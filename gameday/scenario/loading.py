@@ -18,7 +18,15 @@ from pydantic import ValidationError
 from gameday.scenario import checking, draft, wording
 from gameday.scenario.catalogue import Catalogue
 from gameday.scenario.models import Scenario
-from gameday.scenario.names import PLACEHOLDER, as_text, resolve_names, substitute, typed, unknown_parameters
+from gameday.scenario.names import (
+    PLACEHOLDER,
+    as_text,
+    placed_names,
+    resolve_names,
+    substitute,
+    typed,
+    unknown_parameters,
+)
 from gameday.scenario.parsing import Parsed, parse
 from gameday.scenario.problems import MOST_PROBLEMS, Finding, Problem, ScenarioErrors
 from gameday.scenario.problems import Path as Way
@@ -105,23 +113,27 @@ def load_text(
         # Without an end, or without its parameters, the rest of the file can't be judged.
         raise ScenarioErrors(_in_order(parsed.problems))
     raw: dict[str, Json] = parsed.document
-    found = [*unknown_parameters(raw, given), *checking.unused_parameters(raw)]
+    names = list(placed_names(parsed.placeholders))
+    used = {name for _, name in names}
+    found = [*unknown_parameters(raw, given), *checking.unused_parameters(raw, used)]
     values, missing = _values(raw, given)
     if missing:
-        raise ScenarioErrors(_placed([*found, *missing], parsed, raw, path, values))
-    document = substitute(raw, values)
+        raise ScenarioErrors(_placed([*found, *missing], parsed, path, values))
+    if not values.keys().isdisjoint(used):
+        _fill(raw, parsed.placeholders, values)
+        names = [(way, name) for way, name in names if name not in values]
     scenario = None
     try:
-        scenario = Scenario.model_validate(document)
-        parts = draft.whole(scenario, document)
+        scenario = Scenario.model_validate(raw)
+        parts = draft.whole(scenario, raw, names)
     except ValidationError as error:
-        found += wording.findings(error, document, most=MOST_PROBLEMS + 1)
-        parts = draft.pieces(document)
+        found += wording.findings(error, raw, most=MOST_PROBLEMS + 1)
+        parts = draft.pieces(raw, names)
     found += checking.findings(parts, catalogue, preset)
     if found or parsed.problems or scenario is None:
-        raise ScenarioErrors(_placed(found, parsed, raw, path, values))
+        raise ScenarioErrors(_placed(found, parsed, path, values))
     digest = sha256 or hashlib.sha256(text.encode()).hexdigest()
-    return Loaded(scenario, document, digest, Path(path), text, values)
+    return Loaded(scenario, raw, digest, Path(path), text, values)
 
 
 def load_many(
@@ -139,6 +151,18 @@ def load_many(
         except ScenarioErrors as errors:
             results.append(errors)
     return results
+
+
+def _fill(document: Json, texts: Mapping[Way, str], values: Mapping[str, Json]) -> None:
+    """Put the parameters' values into `document`, where its `texts` have placeholders for them."""
+    for way, text in texts.items():
+        if way[:1] == ("parameters",):
+            continue
+        around = document
+        for step in way[:-1]:
+            around = around[step]
+        if around[way[-1]] == text:  # Not what the parser refused.
+            around[way[-1]] = substitute(text, values)
 
 
 def _values(raw: Mapping[str, Json], given: Mapping[str, str]) -> tuple[dict[str, Json], list[Finding]]:
@@ -162,9 +186,7 @@ def _values(raw: Mapping[str, Json], given: Mapping[str, str]) -> tuple[dict[str
     return values, missing
 
 
-def _placed(
-    found: Sequence[Finding], parsed: Parsed, raw: Json, path: str, values: Mapping[str, Json]
-) -> list[Problem]:
+def _placed(found: Sequence[Finding], parsed: Parsed, path: str, values: Mapping[str, Json]) -> list[Problem]:
     """Findings with their places, after what the parser found; what follows from a value it refused is left out."""
     problems = list(parsed.problems)
     poisoned = set(parsed.poisoned)
@@ -173,19 +195,14 @@ def _placed(
         if any(way[:length] in poisoned for length in range(1, len(way) + 1)):
             continue
         place = parsed.place(way, key=finding.at_key)
-        message = finding.message + ("" if finding.at_key else _origin(raw, way, values))
+        message = finding.message + ("" if finding.at_key else _origin(parsed.placeholders.get(way, ""), values))
         problems.append(Problem(path, place.line, place.column, message, finding.hint))
     return _in_order(problems)
 
 
-def _origin(raw: Json, way: Way, values: Mapping[str, Json]) -> str:
-    """` (from ${outage}, which is 5)` where the value at `way` was filled in."""
-    for step in way:
-        try:
-            raw = raw[step]
-        except (LookupError, TypeError):
-            return ""
-    names = [name for escape, name in PLACEHOLDER.findall(raw) if not escape] if isinstance(raw, str) else []
+def _origin(text: str, values: Mapping[str, Json]) -> str:
+    """` (from ${outage}, which is 5)` where a value was filled into `text`."""
+    names = [name for escape, name in PLACEHOLDER.findall(text) if not escape]
     filled = [f"${{{name}}}, which is {as_text(values[name])[:60]}" for name in names if name in values]
     return f" (from {', '.join(filled)})" if filled else ""
 

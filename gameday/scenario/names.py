@@ -27,27 +27,27 @@ def typed(text: str) -> Json:
     return text if type(value) is Trap else value
 
 
-def substitute(document: Json, values: Mapping[str, Json]) -> Json:
-    """`document` with the placeholders that `values` knows filled in; all others, and `$${...}`, stay as they are.
+def substitute(text: str, values: Mapping[str, Json]) -> Json:
+    """`text` with the placeholders that `values` knows filled in; all others, and `$${...}`, stay as they are.
 
     A text that is one placeholder and nothing else becomes the value itself, so a number stays a number.
     """
-    if not values:
-        return document
+    whole = PLACEHOLDER.fullmatch(text)
+    if whole and not whole[1] and whole[2] in values:
+        return values[whole[2]]
 
     def fill(match: re.Match[str]) -> str:
         escape, name = match.groups()
         return match.group() if escape or name not in values else as_text(values[name])
 
-    def text(value: str) -> Json:
-        if "${" not in value:
-            return value
-        whole = PLACEHOLDER.fullmatch(value)
-        if whole and not whole[1] and whole[2] in values:
-            return values[whole[2]]
-        return PLACEHOLDER.sub(fill, value)
+    return PLACEHOLDER.sub(fill, text)
 
-    return _map_scenario(document, text)
+
+def placed_names(texts: Mapping[Path, str]) -> Iterator[tuple[Path, str]]:
+    """Each placeholder in `texts`, with its way, those in the declarations of parameters and escaped ones left out."""
+    for way, text in texts.items():
+        if way[:1] != ("parameters",):
+            yield from ((way, name) for escape, name in PLACEHOLDER.findall(text) if not escape)
 
 
 def names_used(raw: Json) -> set[str]:

@@ -33,7 +33,7 @@ Event = Any
 DEEPEST = 40
 """Levels of nesting."""
 MOST_VALUES = 50_000
-"""Keys and values in one file."""
+"""Values in one file, lists and mappings included."""
 
 _POISON = object()
 """Stands where a value could not be understood, so that no check takes it for one."""
@@ -61,6 +61,8 @@ class Parsed:
     """Ways to values that were not understood; something stands there that is not JSON."""
     whole: bool = False
     """The parser came to the end: `document` is all that there is."""
+    placeholders: dict[Path, str] = field(default_factory=dict)
+    """Texts that have `${` in them, by their way."""
     marks: dict[Path, tuple[Any, Any]] = field(default_factory=dict)
     """For each way: libyaml's marks of the value and of its key."""
 
@@ -96,7 +98,6 @@ class _Parser:
         self.result = Parsed()
         self.marks = self.result.marks
         self.events: Callable[[], Event] = yaml.CSafeLoader(text).get_event
-        self.left = MOST_VALUES
 
     def problem(self, event: Event, message: str, hint: str = "") -> None:
         mark = event.start_mark
@@ -125,13 +126,19 @@ class _Parser:
 
     def value(self, event: Event, path: Path, key: Event) -> Json:
         kind = type(event)
-        self.marks[path] = (event.start_mark, key.start_mark)
+        marks = self.marks
+        marks[path] = (event.start_mark, key.start_mark)
+        if len(marks) > MOST_VALUES:
+            self.problem(event, f"there are more than {MOST_VALUES:,} values in this file", "split the scenario")
+            raise _Stop
         if kind is AliasEvent:
             self.problem(event, f"aliases (*{event.anchor}) are not supported", "write the value again")
             return self.poison(path)
         odd = (event.anchor or event.tag is not None) and self.adornments(event)
         if kind is ScalarEvent:
             text = event.value
+            if "${" in text:
+                self.result.placeholders[path] = text
             if not event.implicit[0]:
                 return self.poison(path) if odd else text
             found = _known[text] if text in _known else _plain(text)
@@ -147,17 +154,19 @@ class _Parser:
             return self.mapping(path)
         items: list[Json] = []
         while type(event := self.events()) is not SequenceEndEvent:
-            self.count(event)
             items.append(self.value(event, (*path, len(items)), event))
         return items
 
     def mapping(self, path: Path) -> dict[str, Json]:
         mapping: dict[str, Json] = {}
-        while type(event := self.events()) is not MappingEndEvent:
-            self.count(event)
-            key = self.key(event, path)
+        events = self.events
+        while type(event := events()) is not MappingEndEvent:
+            # A word that was met before and is plain text needs no second look.
+            key = _known.get(event.value) if type(event) is ScalarEvent and event.implicit[0] else None
+            if type(key) is not str or event.anchor:
+                key = self.key(event, path)
             if key not in mapping:
-                mapping[key] = self.value(self.events(), (*path, key), event)
+                mapping[key] = self.value(events(), (*path, key), event)
                 continue
             first = self.marks[(*path, key)]
             self.problem(
@@ -196,12 +205,6 @@ class _Parser:
         name = f"\0{len(self.marks)}"
         self.poison((*path, name))
         return name
-
-    def count(self, event: Event) -> None:
-        self.left -= 1
-        if self.left < 0:
-            self.problem(event, f"there are more than {MOST_VALUES:,} values in this file", "split the scenario")
-            raise _Stop
 
     def adornments(self, event: Event) -> bool:
         """Report an anchor or a tag on `event`; whether there is one that changes what the value means."""
