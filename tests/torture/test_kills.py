@@ -10,20 +10,13 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from gameday.exercise.fold import fold
-from gameday.exercise.state import Exercise
 from gameday.sandbox import control, ledger
-from gameday.store import open_store
 from tests.support import processes
-from tests.torture.conftest import Run
+from tests.support.runs import Place, parent
 
 SLOW = Path(processes.__file__).with_name("slow_injection.py")
 VICTIMS = (
@@ -49,7 +42,11 @@ timeline:
   - id: slow
     at: 400ms
     fault: activity
-    activity: {{type: process, path: "{python}", arguments: ["{slow}", "{proxy}", checkout, slow-{tag}, "{delay}"], timeout: 30}}
+    activity:
+      type: process
+      path: "{python}"
+      arguments: ["{slow}", "{proxy}", checkout, slow-{tag}, "{delay}"]
+      timeout: 30
     undo: {{type: http, method: DELETE, url: "{proxy}/proxies/checkout/toxics/slow-{tag}", timeout: 3}}
     recovered: {{http: {{url: "{proxy}/proxies/checkout/toxics/slow-{tag}"}}, expect: {{status: 404}}}}
     for: 1s
@@ -59,78 +56,59 @@ limits: {{duration: 40s, recovery: 20s}}
 """
 
 
-def test_kill(kill: int, start: Callable[..., Run], box: control.Sandbox, tmp_path: Path) -> None:
+def test_kill(kill: int, place: Place, box: control.Sandbox) -> None:
     dice = random.Random(kill)
     victim = VICTIMS[kill % len(VICTIMS)]
     delay = round(dice.uniform(0.1, 1.5), 2)
     wait = dice.uniform(0.0, 2.5)
     begun = time.clock_gettime(time.CLOCK_BOOTTIME)
-    text = SCENARIO.format(python=sys.executable, slow=SLOW, proxy=box.proxy, tag=f"k{kill}", delay=delay)
-    run = start(text)
-    engine = processes.wait_for(lambda: _pid(run, "engine_process"), 20, "an engine")
+    place.write(
+        "scenario.yaml", SCENARIO.format(python=sys.executable, slow=SLOW, proxy=box.proxy, tag=f"k{kill}", delay=delay)
+    )
+    command = place.start("run", "scenario.yaml", "--target", "sandbox", "--unattended")
+    engine = processes.wait_for(lambda: place.pids("engine_process"), 20, "an engine")[0]
     # The moment itself is what is drawn; there is no event to wait for.
     time.sleep(wait)
-    _strike(victim, run, engine, box)
-    try:
-        code = run.process.wait(90)
-    except subprocess.TimeoutExpired:
-        pytest.fail(f"{victim} at {wait:.2f} s: the command did not end\n{_said(run)}")
-    run.gone()
-    state = _journal(run)
+    _strike(victim, place, command.pid, engine, box)
+    code = command.wait(90)
+    told = f"{victim} at {wait:.2f} s: exit {code}\n{place.said()}"
+    place.gone()
     if victim == "engine and guardian":
-        recovered = subprocess.run(
-            [sys.executable, "-m", "gameday", "recover"], env=run.environment, cwd=run.folder, capture_output=True, text=True
-        )
-        assert recovered.returncode == 0, recovered.stderr
-        state = _journal(run)
-    _assert_clear(box, begun, f"k{kill}", f"{victim} at {wait:.2f} s: exit {code}\n{_said(run)}")
-    assert state.phase == "ended", f"{victim} at {wait:.2f} s\n{_said(run)}"
-    assert not state.unrecovered, _said(run)
-    if victim in ("engine", "guardian", "engine frozen", "engine, store locked"):
-        assert code == (state.exit_code if state.exit_code is not None else 4), _said(run)
-        assert code in (0, 3), _said(run)
+        recovered = place.call("recover")
+        assert recovered.returncode == 0, recovered.stderr + told
+    records = place.records()
+    assert [record.seq for record in records] == list(range(1, len(records) + 1)), "the journal has a gap"
+    _assert_clear(box, begun, f"k{kill}", told)
+    state = place.exercise()
+    assert state.phase == "ended", told
+    assert not state.unrecovered, told
+    if victim not in ("command", "engine and guardian"):
+        assert code == state.exit_code, told
+        assert code in (0, 1, 3), told
 
 
-def _pid(run: Run, words: str) -> int | None:
-    return next((pid for pid, command in run.processes().items() if words in command), None)
-
-
-def _guardian(run: Run) -> int | None:
-    """The guardian and its workers have the same command line; the guardian's parent is not one of them."""
-    same = {pid for pid, command in run.processes().items() if "gameday.engine.guardian" in command}
-    return next((pid for pid in same if _parent(pid) not in same), None)
-
-
-def _parent(pid: int) -> int | None:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
-
-
-def _strike(victim: str, run: Run, engine: int, box: control.Sandbox) -> None:
-    guardian = _guardian(run)
-    workers = [pid for pid in run.processes() if guardian is not None and _parent(pid) == guardian and pid != engine]
-    slow = _pid(run, "slow_injection")
+def _strike(victim: str, place: Place, command: int, engine: int, box: control.Sandbox) -> None:
+    guardian = place.guardian()
+    slow = next(iter(place.pids("slow_injection.py")), None)
     match victim:
         case "engine":
             _kill(engine)
         case "guardian":
             _kill(guardian)
         case "command":
-            _kill(run.process.pid)
+            _kill(command)
         case "inject worker":
-            _kill(_parent(slow) if slow is not None else None)
+            _kill(parent(slow) if slow is not None else None)
         case "undo worker":
-            for pid in workers[:1]:
-                _kill(pid)
+            workers = [pid for pid in place.processes() if guardian is not None and parent(pid) == guardian]
+            _kill(next((pid for pid in workers if pid != engine), None))
         case "engine frozen":
             _kill(engine, signal.SIGSTOP)
         case "engine and guardian":
             _kill(guardian)
             _kill(engine)
         case "engine, store locked":
-            lock = sqlite3.connect(run.store, isolation_level=None)
+            lock = sqlite3.connect(place.store, isolation_level=None)
             lock.execute("BEGIN EXCLUSIVE")
             _kill(engine)
             time.sleep(1.0)  # the lock outlives the engine, as a backup's would
@@ -140,9 +118,8 @@ def _strike(victim: str, run: Run, engine: int, box: control.Sandbox) -> None:
 
 
 def _sandbox_pid(box: control.Sandbox, part: str) -> int | None:
-    carrying = processes.carrying(f"GAMEDAY_SANDBOX={box.state_dir}")
-    found = (pid for pid, command in carrying.items() if f"gameday.sandbox.{part}" in command)
-    return next(found, None)
+    found = processes.carrying(f"GAMEDAY_SANDBOX={box.state_dir}").items()
+    return next((pid for pid, command in found if f"gameday.sandbox.{part}" in command), None)
 
 
 def _kill(pid: int | None, number: int = signal.SIGKILL) -> None:
@@ -151,19 +128,6 @@ def _kill(pid: int | None, number: int = signal.SIGKILL) -> None:
             os.kill(pid, number)
         except ProcessLookupError:
             return  # it had just ended by itself
-
-
-def _journal(run: Run) -> Exercise:
-    with open_store(str(run.store)) as store:
-        ident = store.resolve(None)
-        records = store.records(ident)
-    assert [record.seq for record in records] == list(range(1, len(records) + 1)), "the journal has a gap"
-    return fold(records)
-
-
-def _said(run: Run) -> str:
-    logs = [path.read_text() for path in (run.folder / "state" / "gameday" / "logs").glob("*.log")]
-    return "\n".join([(run.folder / "err").read_text(), *logs])
 
 
 def _assert_clear(box: control.Sandbox, begun: float, tag: str, told: str) -> None:
