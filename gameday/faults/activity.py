@@ -24,6 +24,7 @@ CHECK = "gameday.probes.sync:check"
 ACTION_LIMIT = 60.0
 """Seconds that an action has unless it says otherwise."""
 UNDO_LIMIT = 30.0
+_GRACE = 1.0
 
 _NEEDS = {"python": ("module", "func"), "http": ("url",), "process": ("path",)}
 _NAME = re.compile(r"\$\{([^}]+)\}")
@@ -97,7 +98,9 @@ def _call(function: str, provider: Mapping[str, Json], target: Mapping[str, Json
     if unknown:
         raise ValueError(f"target {target['name']} publishes no ${{{unknown[0]}}}, and the activity has no such secret")
     args = {"provider": dict(provider), "configuration": configuration}
-    return Call(f"{__name__}:{function}", args, seconds(provider.get("timeout")) or limit)
+    # An HTTP request that takes too long says so itself, if it is given the time to.
+    grace = _GRACE if provider["type"] == "http" else 0.0
+    return Call(f"{__name__}:{function}", args, (seconds(provider.get("timeout")) or limit) + grace)
 
 
 def check_provider(provider: Mapping[str, Json]) -> None:

@@ -16,9 +16,6 @@ _DECLARATIONS = (
     error_rate.DECLARATION,
 )
 
-PRELOAD = ("gameday.faults.catalogue", "gameday.faults.planning", "gameday.faults.wire")
-"""Modules that the parent of workers imports, so that a worker needn't."""
-
 
 def catalogue() -> dict[str, FaultDeclaration]:
     """The portable faults by the name that stands in a scenario, e.g. `latency`."""

@@ -97,21 +97,24 @@ def _run(
     plain = {key: provider[key] for key in _KEYS[kind] if provider.get(key) is not None}
     made: dict[str, Any] = {"type": kind, **plain, "secrets": list(found)}
     if kind == "http":
-        made["headers"] = {**provider.get("headers", {}), **headers}
+        made["headers"] = {**(provider.get("headers") or {}), **headers}
         made["timeout"] = _timeout(provider.get("timeout"))
     if kind == "process" and shutil.which(os.path.expanduser(str(provider.get("path")))) is None:  # noqa: PTH111
         raise ActivityFailed(f"there is no program {provider.get('path')!r}")
     activity = {"type": "action", "name": "activity", "provider": made, **extra}
     try:
         with _quiet(), _environment(found if kind == "process" else {}):
-            settings = load_configuration({**configuration, **provider.get("configuration", {})})
+            settings = load_configuration({**configuration, **(provider.get("configuration") or {})})
             # A process finds secrets in its environment: substituted into its arguments, everybody could read them.
             output = run_activity(activity, settings, {} if kind == "process" else found)
     except SystemExit as error:
         raise ActivityFailed(f"the activity tried to exit with {error.code!r}") from None
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this activity's failure
         raise ActivityFailed(bounded(scrubber.clean(_words(error)))) from None
-    return bounded(scrubber.clean(as_json(output)))
+    try:
+        return bounded(scrubber.clean(as_json(output)))
+    except RecursionError:
+        return f"<{type(output).__name__}, nested too deeply>"
 
 
 def _read_secrets(provider: Mapping[str, Json], secrets: Mapping[str, Json]) -> dict[str, dict[str, str]]:

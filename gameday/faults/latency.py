@@ -86,8 +86,8 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     named = {**place, "toxic": toxic["name"]}
     whose = {**named, "home": home(target)}
     door = front_door(target, service)
-    # What is surely late, whatever the jitter.
-    slow = max(0.0, asked.delay - asked.jitter) * 0.9
+    # What is surely late; with a jitter as large as the delay, what mostly is.
+    slow = max(asked.delay - asked.jitter, asked.delay / 2) * 0.9
     jitter = f" ± {format_duration(asked.jitter)}" if asked.jitter else ""
     share = f", {asked.share:.0%} of connections" if asked.share < 1 else ""
     return Plan(
@@ -144,4 +144,4 @@ def effective(api: str, proxy: str, toxic: str, door: str | None, slow: float, t
 
 
 def recovered(api: str, proxy: str, toxic: str, home: Home | None, door: str | None, slow: float) -> dict[str, Json]:
-    return toxic_recovered(api, proxy, toxic, door, home, slow or None)
+    return toxic_recovered(api, proxy, toxic, door, home, slow)

@@ -60,6 +60,11 @@ def not_a_number(): return float("nan")
 def nested_nan(): return {"value": float("nan")}
 def nothing(): return None
 def big(): return "x" * 5_000_000
+def deep():
+    found = []
+    for _ in range(900):
+        found = [found]
+    return found
 def keys(): return {1: "one", (2,): "two"}
 
 def tell(secrets=None, configuration=None):
@@ -192,6 +197,12 @@ def test_wrong_arguments_and_absent_modules_are_failures(extension: str) -> None
 def test_any_output_becomes_json(extension: str, func: str, output: Any) -> None:
     found = activity.run_activity(python(extension, func))
     assert json.loads(json.dumps(found)) == output
+
+
+def test_an_output_that_is_nested_deeply(extension: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", SECRET)
+    found = activity.run_activity(python(extension, "deep", secrets={"token": {"env": "TOKEN"}}))
+    assert isinstance(found, list) or found.startswith("<list")
 
 
 def test_an_output_is_bounded(extension: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from gameday.errors import TargetError
-from gameday.faults.catalogue import PRELOAD, all_faults, catalogue
+from gameday.faults.catalogue import all_faults, catalogue
 from gameday.faults.planning import plan
 from gameday.sandbox import control
 from gameday.sandbox.control import Sandbox
@@ -136,8 +136,3 @@ def test_declarations_are_quick_to_import() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
-
-
-def test_what_workers_need_can_be_loaded_beforehand() -> None:
-    code = f"import importlib; [importlib.import_module(name) for name in {PRELOAD!r}]"
-    subprocess.run([sys.executable, "-c", code], check=True)
