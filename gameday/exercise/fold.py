@@ -55,7 +55,7 @@ def _with(mapping: Mapping[str, V], key: str, value: V) -> MappingProxyType[str,
 def _scenario(data: Any) -> Scenario | None:
     try:
         return Scenario.model_validate(data)
-    except ValidationError:
+    except (ValidationError, RecursionError):
         # A journal of another version: everything but the script can still be shown.
         return None
 
@@ -72,7 +72,10 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
             return _started(x, event, at)
         case ev.EngineStarted():
             phase = x.phase
-            if phase == "interrupted":
+            if phase != "ended" and x.abort is not None:
+                # An abort outlives the engine that began it: whoever takes over never goes on with the script.
+                phase = "aborting"
+            elif phase == "interrupted":
                 phase = "running" if x.timeline_started else "ready"
             return replace(
                 x,
@@ -82,6 +85,8 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
                 phase=phase,
                 consoles=0,
                 consoles_since=at,
+                # A check that the engine before had under way will never be judged: it is to be asked again.
+                steady_phase=None,
             )
         case ev.EngineLost():
             lost = replace(x, engine_pid=None, engine_losses=x.engine_losses + 1)
@@ -182,60 +187,83 @@ def _fault(x: Exercise, name: str, **changes: Any) -> Exercise:
     return replace(x, faults=_with(x.faults, name, replace(state, **changes)))
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(one) for one in value) if isinstance(value, list | tuple) else ()
+
+
 def _script_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
     match event:
         case ev.EntryReleased():
-            return _entry(x, event.entry, stage="released")
+            known = x.entries.get(event.entry)
+            return x if known is not None and known.stage != "pending" else _entry(x, event.entry, stage="released")
         case ev.EntrySkipped():
+            known = x.entries.get(event.entry)
+            if known is not None and known.stage not in ("pending", "released"):
+                return x
             return _entry(x, event.entry, stage="skipped", reason=event.reason)
         case ev.InjectDelivered():
             return _entry(x, event.entry, stage="done", done=at)
-        case ev.FaultPlanned():
-            fault = FaultState(event.entry, event.fault, planned=at)
-            return _entry(replace(x, faults=_with(x.faults, event.entry, fault)), event.entry, stage="started")
-        case ev.FaultRefused():
+        case _:
+            return _fault_event(x, event, at)
+
+
+def _fault_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
+    """A live fault stays live until it has recovered or leaked, whatever else is said of it."""
+    fault = x.faults.get(getattr(event, "entry", ""))
+    match event:
+        case ev.FaultPlanned() if fault is None or not (fault.live or fault.stage == "leaked"):
+            planned = FaultState(event.entry, event.fault, planned=at)
+            return _entry(replace(x, faults=_with(x.faults, event.entry, planned)), event.entry, stage="started")
+        case ev.FaultRefused() if fault is not None and fault.stage == "planned":
             refused = _fault(x, event.entry, stage="refused", error=event.error, ended=at)
             return _entry(refused, event.entry, stage="done", done=at, reason=event.error)
-        case ev.FaultArmed():
-            plan = event.plan
-            fault = replace(
-                x.faults.get(event.entry, FaultState(event.entry, event.fault)),
-                stage="armed",
-                armed=at,
-                summary=str(plan.get("summary", "")),
-                targets=tuple(plan.get("targets", ())),
-                objects=tuple(plan.get("objects", ())),
-                commands=tuple(plan.get("commands", ())),
-                plan=plan,
-                one_shot=event.one_shot,
-                duration=event.duration,
-            )
-            return _entry(replace(x, faults=_with(x.faults, event.entry, fault)), event.entry, stage="started")
-        case ev.FaultInjecting():
-            return _fault(x, event.entry, stage="injecting", injecting=at)
-        case ev.FaultEffective():
-            fault_now = x.faults.get(event.entry)
-            stage = "effective" if fault_now is not None and fault_now.stage == "injecting" else None
-            changes: dict[str, Any] = {"effective": at, "evidence": event.evidence}
-            return _fault(x, event.entry, **changes, **({"stage": stage} if stage else {}))
+        case ev.FaultArmed() if fault is None or fault.stage not in ("injecting", "effective", "undoing"):
+            return _armed(x, event, at)
+    if fault is None:
+        return x
+    unrecovered = fault.live or fault.stage == "leaked"
+    match event:
+        case ev.FaultInjecting() if fault.stage != "planned":
+            stage = "injecting" if fault.stage not in ("effective", "undoing") else fault.stage
+            return _fault(x, event.entry, stage=stage, injecting=at)
+        case ev.FaultEffective() if unrecovered:
+            now = "effective" if fault.stage == "injecting" else fault.stage
+            return _fault(x, event.entry, stage=now, effective=at, evidence=event.evidence)
         case ev.FaultFailed():
             return _fault(x, event.entry, error=event.error)
-        case ev.FaultUndoing():
+        case ev.FaultUndoing() if unrecovered:
             return _fault(x, event.entry, stage="undoing", undo_reason=event.reason)
         case ev.UndoSent():
-            fault_now = x.faults.get(event.entry)
-            first = at if fault_now is None or fault_now.undo_sent is None else fault_now.undo_sent
-            return _fault(x, event.entry, undo_sent=first, attempts=event.attempt)
+            return _fault(x, event.entry, undo_sent=fault.undo_sent or at, attempts=event.attempt)
         case ev.UndoFailed():
             return _fault(x, event.entry, undo_error=event.error, attempts=event.attempt)
-        case ev.FaultRecovered():
+        case ev.FaultRecovered() if unrecovered:
             done = _fault(x, event.entry, stage="recovered", ended=at)
             return _entry(done, event.entry, stage="done", done=at)
-        case ev.FaultLeaked():
-            leaked = _fault(x, event.entry, stage="leaked", ended=at, error=event.error, commands=tuple(event.commands))
+        case ev.FaultLeaked() if unrecovered:
+            commands = _texts(event.commands)
+            leaked = _fault(x, event.entry, stage="leaked", ended=at, error=event.error, commands=commands)
             return _entry(leaked, event.entry, stage="done", done=at, reason="leaked")
         case _:
             return x
+
+
+def _armed(x: Exercise, event: ev.FaultArmed, at: Moment) -> Exercise:
+    plan = event.plan
+    fault = replace(
+        x.faults.get(event.entry, FaultState(event.entry, event.fault)),
+        stage="armed",
+        armed=at,
+        ended=None,
+        summary=str(plan.get("summary", "")),
+        targets=_texts(plan.get("targets")),
+        objects=_texts(plan.get("objects")),
+        commands=_texts(plan.get("commands")),
+        plan=plan,
+        one_shot=event.one_shot,
+        duration=event.duration,
+    )
+    return _entry(replace(x, faults=_with(x.faults, event.entry, fault)), event.entry, stage="started")
 
 
 def _people_event(x: Exercise, record: Record, at: Moment) -> Exercise:
