@@ -6,7 +6,9 @@ to send the abort; everything shown comes after.
 
 from __future__ import annotations
 
+import asyncio
 import getpass
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -124,6 +126,8 @@ class Console(App[Left]):
 
     def on_mount(self) -> None:
         self.set_interval(TICK, self.redraw)
+        if not self.is_headless:
+            self._take_signals()
         if self._feed is not None:
             self.adopt(self._feed)
         else:
@@ -131,6 +135,13 @@ class Console(App[Left]):
             self.push_screen(Pick(cards))
             if self._first is not None:
                 self.preview(self._first)
+
+    def _take_signals(self) -> None:
+        """A lost terminal, or a polite kill, detaches: the exercise goes on, and the guardian counts one less."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            loop.add_signal_handler(number, self.exit, "detached")
+        loop.add_signal_handler(signal.SIGINT, self.action_leave)
 
     def on_unmount(self) -> None:
         if self._pump is not None:

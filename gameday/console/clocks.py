@@ -9,30 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-
-def boottime() -> float:
-    """Seconds since boot, suspend included; monotonic where the platform has no such clock."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.clock_gettime(clock) if clock is not None else time.monotonic()
-
-
-def this_boot() -> str:
-    """The id of this boot; empty where the platform has none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+from gameday.engine.processes import boot_clock, boot_id
 
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
     wall: Callable[[], float] = time.time
     """Unix seconds."""
-    boot: Callable[[], float] = boottime
+    boot: Callable[[], float] = boot_clock
     """Seconds since boot."""
-    boot_id: str = field(default_factory=this_boot)
+    boot_id: str = field(default_factory=boot_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from gameday.engine.requests import Abort, Request, to_json
-from gameday.errors import StoreError
+from gameday.engine.processes import alive, start_ticks
+from gameday.engine.requests import Abort, Close, Continue, Request, to_json
+from gameday.errors import RefusedError, StoreError
 from gameday.exercise import events as e
 from gameday.exercise.record import Record
+
+PATIENCE = 1.0
+"""Seconds that the engine is given to say no to a request; what it says later shows in the journal alone."""
 
 
 class Feed(Protocol):
@@ -35,6 +39,7 @@ class Feed(Protocol):
 
         Raises:
             StoreError: it is not in the inbox; it may be sent again.
+            RefusedError: the engine said no; sending it again is no use.
         """
 
     def abort(self, reason: str, by: str) -> str:
@@ -50,11 +55,13 @@ class Feed(Protocol):
 
 
 class JournalStore(Protocol):
-    """What a live feed needs of the store."""
+    """What a live feed needs of the store; used from two threads at once."""
 
     def records(self, exercise: str, after: int = 0) -> Iterable[Record]: ...
 
     def post(self, exercise: str, request: dict[str, Any], *, source: str, actor: str, wall: float) -> int: ...
+
+    def answer_of(self, row_id: int) -> dict[str, Any] | None: ...
 
     def data_version(self) -> int: ...
 
@@ -62,100 +69,178 @@ class JournalStore(Protocol):
 
 
 class ControlLine(Protocol):
-    """The client side of the guardian's Unix socket."""
+    """One connection to the guardian's Unix socket; what can't be reached raises `OSError`."""
 
     def attach(self, who: str) -> Any:
-        """Hold the line: the guardian counts whoever does as a console."""
+        """Count as a console until `close`."""
 
     def abort(self, reason: str, by: str) -> Mapping[str, Any]: ...
+
+    def poke(self) -> None: ...
 
     def close(self) -> None: ...
 
 
 class LiveFeed:
-    """The feed of a real exercise: its store, and the guardian's socket for what must not depend on the store.
-
-    Without `control` (read-only, or nothing runs any more) it only reads.
-    """
+    """The feed of a real exercise: its store, and the guardian's socket for what must not depend on the store."""
 
     def __init__(
-        self, store: JournalStore, exercise: str, control: ControlLine | None = None, *, who: str = ""
+        self,
+        store: Callable[[], JournalStore],
+        exercise: str,
+        connect: Callable[[], ControlLine] | None = None,
+        *,
+        who: str = "",
+        wake: Callable[[], None] | None = None,
     ) -> None:
+        """`store` opens the store (tried again where it fails), `connect` a line to the guardian; without `connect`
+        it is no console, only a reader. `wake` starts an engine again for an exercise that was interrupted."""
         self.exercise = exercise
-        self._store = store
-        self._control = control
+        self._open = store
+        self._connect = connect
         self._who = who
+        self._wake = wake
+        self._opening = threading.Lock()
+        self._store: JournalStore | None = None
+        self._line: ControlLine | None = None
         self._after = 0
         self._version: int | None = None
         self._engine: _Process | None = None
-        self._attached = False
+        self._interrupted = False
+
+    # --- reading -----------------------------------------------------------------------------------------------------
 
     def poll(self) -> list[Record]:
         self._attach()
-        version = self._store.data_version()
+        store = self._opened()
+        version = store.data_version()
         if version == self._version:
             return []
-        found = list(self._store.records(self.exercise, after=self._after))
+        found = list(store.records(self.exercise, after=self._after))
+        again = self._after > 0 and any(isinstance(record.event, e.EngineStarted) for record in found)
         self._version = version
         for record in found:
             self._after = record.seq
-            if isinstance(record.event, e.EngineStarted):
-                self._engine = _Process(record.event.pid, record.event.host)
-            elif isinstance(record.event, e.EngineLost | e.ExerciseEnded):
-                self._engine = None
+            self._note(record.event)
+        if again:
+            # Another engine has another guardian, and that one does not know us yet.
+            self._hang_up()
+            self._attach()
         return found
 
+    def _note(self, event: e.Event) -> None:
+        if isinstance(event, e.EngineStarted):
+            self._engine, self._interrupted = _Process(event.pid, event.host), False
+        elif isinstance(event, e.EngineLost | e.ExerciseEnded):
+            self._engine, self._interrupted = None, isinstance(event, e.EngineLost)
+
+    def _opened(self) -> JournalStore:
+        with self._opening:
+            if self._store is None:
+                self._store = self._open()
+            return self._store
+
     def _attach(self) -> None:
-        if self._control is None or self._attached:
+        if self._connect is None or self._line is not None:
             return
         try:
-            self._control.attach(self._who)
+            line = self._connect()
         except OSError:
-            # Nobody listens (yet, or any more). The guardian would count us if it were there; try again next time.
+            # Nobody listens, yet or any more. A guardian that comes counts us when we are back, in a moment.
             return
-        self._attached = True
-
-    def send(self, request: Request) -> None:
-        self._store.post(self.exercise, to_json(request), source="console", actor=self._who, wall=time.time())
-
-    def abort(self, reason: str, by: str) -> str:
-        told = []
-        if self._control is not None:
-            try:
-                answer = self._control.abort(reason, by)
-            except OSError as error:
-                told.append(f"the guardian's socket did not answer ({error})")
-            else:
-                return _said(answer)
-        if self._engine is not None and self._engine.alive():
-            try:
-                os.kill(self._engine.pid, signal.SIGTERM)
-            except OSError as error:
-                told.append(f"the engine could not be signalled ({error})")
-            else:
-                return "; ".join(
-                    [*told, f"sent SIGTERM to the engine (pid {self._engine.pid}), which undoes everything"]
-                )
         try:
-            self.send(Abort(reason))
-        except StoreError as error:
-            raise StoreError("; ".join([*told, f"nor could it be put into the inbox: {error}"])) from error
-        return "; ".join([*told, "left in the inbox for the engine, if there is one"])
+            line.attach(self._who)
+        except OSError:
+            line.close()
+            return
+        self._line = line
+
+    def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
 
     def engine_alive(self) -> bool:
         return self._engine is not None and self._engine.alive()
 
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def send(self, request: Request) -> None:
+        wall = time.time()
+        store = self._opened()
+        if self._interrupted and self._wake is not None and isinstance(request, Continue | Close):
+            self._wake()
+        row = store.post(self.exercise, to_json(request), source="console", actor=self._who, wall=wall)
+        self._poke()
+        refusal = _refusal(store, row)
+        if refusal is not None:
+            raise RefusedError(refusal)
+
+    def _poke(self) -> None:
+        if self._connect is None:
+            return
+        try:
+            line = self._connect()
+        except OSError:
+            # The engine looks into its inbox by itself; this would only have been quicker.
+            return
+        try:
+            line.poke()
+        except OSError:
+            return
+        finally:
+            line.close()
+
+    def abort(self, reason: str, by: str) -> str:
+        told = []
+        if self._connect is not None:
+            try:
+                line = self._connect()
+                try:
+                    answer = line.abort(reason, by)
+                finally:
+                    line.close()
+            except OSError as error:
+                told.append(str(error))
+            else:
+                names = ", ".join(map(str, answer.get("undoing", ())))
+                return f"the guardian is undoing {names}" if names else "the guardian knows; no fault was live"
+        engine = self._engine
+        if engine is not None and engine.here and engine.alive():
+            try:
+                os.kill(engine.pid, signal.SIGTERM)
+            except OSError as error:
+                told.append(f"the engine could not be signalled: {error}")
+            else:
+                return "; ".join([*told, f"sent SIGTERM to the engine (pid {engine.pid}), which undoes everything"])
+        try:
+            self._opened().post(
+                self.exercise, to_json(Abort(reason)), source="console", actor=by or self._who, wall=time.time()
+            )
+        except StoreError as error:
+            raise StoreError("; ".join([*told, f"nor could it be put into the inbox: {error}"])) from error
+        return "; ".join([*told, f"left in the inbox; if no engine takes it: gameday recover {self.exercise}"])
+
     def close(self) -> None:
-        if self._control is not None:
-            self._control.close()
-        self._store.close()
+        self._hang_up()
+        with self._opening:
+            if self._store is not None:
+                self._store.close()
 
 
-def _said(answer: Mapping[str, Any]) -> str:
-    for key in ("text", "message", "done", "said"):
-        if isinstance(answer.get(key), str):
-            return f"by the guardian's socket: {answer[key]}"
-    return "the guardian has it, by its socket"
+def _refusal(store: JournalStore, row: int) -> str | None:
+    """Why the engine said no, if it does so soon."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            answer = store.answer_of(row)
+        except StoreError:
+            # It was written, and that is what matters; it must not be sent twice.
+            return None
+        if answer is not None:
+            return None if answer.get("ok") else str(answer.get("error") or "the engine said no")
+        time.sleep(0.02)
+    return None
 
 
 class _Process:
@@ -163,21 +248,11 @@ class _Process:
 
     def __init__(self, pid: int, host: str) -> None:
         self.pid = pid
-        self._here = not host or host == socket.gethostname()
-        self._born = _start_time(pid) if self._here else None
+        self.here = not host or host == socket.gethostname()
+        self._born = start_ticks(pid) if self.here else None
 
     def alive(self) -> bool:
-        if not self._here:
+        if not self.here:
             # On another machine nobody can tell from here; the journal will.
             return True
-        return self._born is not None and _start_time(self.pid) == self._born
-
-
-def _start_time(pid: int) -> str | None:
-    """Start time of a process in clock ticks since boot, as text; None where it is gone or a zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]
+        return self._born is not None and alive(self.pid, self._born)

@@ -18,6 +18,8 @@ from gameday.exercise.state import Exercise, ExpectationState, FaultState
 from gameday.exercise.timings import Landmark, landmarks
 from gameday.scenario.models import MILESTONES, Entry, Expectation
 
+OVER = frozenset({"aborting", "after", "ended"})
+"""Phases in which nothing of the script comes any more."""
 SOON = 60.0
 """Seconds before something is due from which it is told in another tone."""
 
@@ -362,6 +364,8 @@ def _standing(exercise: Exercise, name: str, entry: Entry, now: float) -> tuple[
         return ("recovered" if entry.fault else "delivered"), at, "quiet"
     if stage == "started":
         return "live:", (fault.stage if fault is not None else "started"), "warn"
+    if exercise.closing or exercise.phase in OVER:
+        return "does not come", "", "quiet"
     if stage == "released":
         return "released", "now", "people"
     due = due_clock(exercise, entry, now)
@@ -385,7 +389,7 @@ def _waiting(exercise: Exercise, entry: Entry) -> str:
 def next_entry(exercise: Exercise, now: float) -> str | None:
     """What comes next: what is due soonest; else, of what waits, the first in the file; manual ones last."""
     scenario = exercise.scenario
-    if scenario is None or exercise.phase == "ended":
+    if scenario is None or exercise.closing or exercise.phase in OVER:
         return None
     found: list[tuple[int, float, str]] = []
     for index, entry in enumerate(scenario.timeline):

@@ -117,7 +117,7 @@ def _armed(event: e.FaultArmed, before: Exercise) -> Sentence:
 
 
 def _recovered(event: e.FaultRecovered, before: Exercise) -> Sentence:
-    return Sentence("FAULT", f"{_summary(before, event.entry)} has RECOVERED{_tail(event.evidence)}", "good")
+    return Sentence("FAULT", f"{event.entry} has RECOVERED{_tail(event.evidence)}", "good")
 
 
 def _leaked(event: e.FaultLeaked, before: Exercise) -> Sentence:
@@ -252,19 +252,13 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
         "FAULT", f"{event.entry} is REFUSED, nothing was touched: {event.error}", "bad"
     ),
     e.FaultArmed: _armed,
-    e.FaultInjecting: lambda event, before: Sentence(
-        "FAULT", f"{_summary(before, event.entry)} is being injected", "warn"
-    ),
+    e.FaultInjecting: lambda event, _: Sentence("FAULT", f"{event.entry} is being injected", "warn"),
     e.FaultInjected: lambda event, _: Sentence("FAULT", f"{event.entry}: the injection returned", "quiet"),
-    e.FaultFailed: lambda event, before: Sentence(
-        "FAULT", f"{_summary(before, event.entry)} FAILED: {event.error}; it is undone all the same", "bad"
+    e.FaultFailed: lambda event, _: Sentence(
+        "FAULT", f"{event.entry} FAILED: {event.error}; it is undone all the same", "bad"
     ),
-    e.FaultEffective: lambda event, before: Sentence(
-        "FAULT", f"{_summary(before, event.entry)} is EFFECTIVE{_tail(event.evidence)}", "warn"
-    ),
-    e.FaultUndoing: lambda event, before: Sentence(
-        "UNDO", f"{_summary(before, event.entry)} is being undone{_tail(event.reason)}", "warn"
-    ),
+    e.FaultEffective: lambda event, _: Sentence("FAULT", f"{event.entry} is EFFECTIVE{_tail(event.evidence)}", "warn"),
+    e.FaultUndoing: lambda event, _: Sentence("UNDO", f"{event.entry} is being undone{_tail(event.reason)}", "warn"),
     e.UndoSent: lambda event, _: Sentence("UNDO", f"{event.entry}: undo sent, attempt {event.attempt}"),
     e.UndoFailed: lambda event, _: Sentence(
         "UNDO", f"{event.entry}: undo attempt {event.attempt} FAILED: {event.error}; trying again", "bad"

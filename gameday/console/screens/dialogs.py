@@ -165,11 +165,10 @@ class Help(Dialog[None]):
         with Vertical(classes="dialog -tall"):
             yield Label("Keys", classes="dialog-title")
             with VerticalScroll():
-                yield Static(
-                    Content("\n").join(
-                        Content.assemble((f" {key:>8} ", "bold $text-accent"), f" {told}") for key, told in self._keys
-                    )
-                )
+                for key, told in self._keys:
+                    with Horizontal(classes="key"):
+                        yield Label(key, classes="key-name")
+                        yield Static(told, classes="key-told", markup=False)
             yield Label("Esc: close", classes="dialog-foot")
 
     def action_close(self) -> None:

@@ -14,6 +14,7 @@ STAMPS: tuple[tuple[str, str], ...] = (
 )
 
 RUN_KEYS: tuple[Binding, ...] = (
+    Binding("ctrl+x,f9", "app.abort", "ABORT", id="run.abort", priority=True, key_display="^X", tooltip="Abort."),
     *(
         Binding(
             keys,

@@ -329,7 +329,7 @@ class Run(ConsoleScreen):
 
     def action_help(self) -> None:
         keys = [(key_names(binding.key), binding.tooltip) for binding in self.console.always]
-        keys += [(key_names(binding.key), binding.tooltip) for binding in RUN_KEYS]
+        keys += [(key_names(binding.key), binding.tooltip) for binding in RUN_KEYS[1:]]
         self.app.push_screen(Help(keys))
 
     def _say(self, text: str, severity: str = "information") -> None:

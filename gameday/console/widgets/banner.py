@@ -46,5 +46,5 @@ class Banner(Widget):
             width,
         )
         about = Content.assemble(row.exercise, "  ", row.title)
-        second = spread(about, Content.styled(row.remark, "bold reverse"), width) if row.remark else about
+        second = Content.assemble((row.remark, "bold reverse"), "  ", about) if row.remark else about
         return Content("\n").join([first, second.truncate(width, ellipsis=True)])

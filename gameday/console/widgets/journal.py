@@ -14,6 +14,9 @@ from gameday.console.times import clock_text, wall_text
 WIDEST = 700
 """Cells of the longest line; sentences are shorter."""
 
+ROOMY = 90
+"""Cells from which the exercise's clock stands beside the wall's."""
+
 
 class JournalView(ScrollView, can_focus=False):
     """Follows the end until somebody scrolls up, and again from the moment the end is reached."""
@@ -77,10 +80,10 @@ class JournalView(ScrollView, can_focus=False):
             return Strip.blank(width, plain)
         line = self._lines[index]
         tone = self.get_component_rich_style(f"journal--{line.sentence.tone}")
+        clock = f"{clock_text(line.clock)} " if width >= ROOMY else ""
         strip = Strip(
             [
-                Segment(f"{wall_text(line.wall)} ", self._time()),
-                Segment(f"{clock_text(line.clock)} ", self._time()),
+                Segment(f"{wall_text(line.wall)} {clock}", self._time()),
                 Segment(f"{line.sentence.word:<6} ", tone),
                 Segment(line.sentence.text, tone if line.sentence.tone in ("bad", "quiet") else plain),
             ]
