@@ -5,7 +5,7 @@ Importing this loads declarations only; what a fault needs in order to run is lo
 
 from __future__ import annotations
 
-from gameday.faults import activity, dependency_outage, error_rate, latency, pod_freeze, pod_kill
+from gameday.faults import dependency_outage, error_rate, latency, pod_freeze, pod_kill
 from gameday.faults.declaration import FaultDeclaration
 
 _DECLARATIONS = (
@@ -24,4 +24,6 @@ def catalogue() -> dict[str, FaultDeclaration]:
 
 def all_faults() -> dict[str, FaultDeclaration]:
     """The same and `activity`, which is no portable fault: it does the same on every target, or fails."""
+    from gameday.faults import activity
+
     return {**catalogue(), activity.DECLARATION.name: activity.DECLARATION}

@@ -22,7 +22,8 @@ Service = Annotated[str, Field(min_length=1, description="Name of a service that
 class Parameters(BaseModel):
     """What stands under `with:`. Frozen, closed to unknown keys; durations are float seconds once they are read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built when it is first asked for: most commands never read a parameter.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
