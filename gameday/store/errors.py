@@ -8,7 +8,7 @@ StoreError                 the journal can't be read or written
 │   ├── StoreCorrupt       it is damaged, or not a store at all
 │   ├── StoreGone          the file or the server isn't there any more
 │   └── JournalGap         records before these ones are missing: absorb the spill first
-├── StoreMissing           nothing has been recorded there yet
+├── StoreMissing           nothing has been recorded there yet              exit 2
 ├── StoreTooNew            a newer gameday wrote it
 ├── BadAddress             the URL can't be used                              exit 2
 ├── ExerciseExists         that id is taken
@@ -87,7 +87,7 @@ class JournalGap(StoreUnavailable):
 
 
 class StoreMissing(StoreError):
-    pass
+    exit_code = Exit.INVALID
 
 
 class StoreTooNew(StoreError):

@@ -30,13 +30,14 @@ def merged(
     for record in found:
         merge.add(record)
     for line in damaged:
-        merge.warn(f"a spilled record could not be read: {line[:2000]}", found[-1] if found else None)
-    return merge.new
+        merge.warn_later(f"a spilled record could not be read: {line[:2000]}", found[-1] if found else None)
+    return merge.finish()
 
 
 class _Merge:
     def __init__(self, journal: Sequence[Record], epoch: int, now: float) -> None:
-        self.new: list[Record] = []
+        self._new: list[Record] = []
+        self._last_words: list[tuple[str, Record | None]] = []
         self._epoch = epoch
         self._now = now
         self._there = {record.seq: record for record in journal}
@@ -65,7 +66,16 @@ class _Merge:
         else:
             self._warn_of(record)
 
-    def warn(self, text: str, near: Record | None) -> None:
+    def finish(self) -> list[Record]:
+        for text, near in self._last_words:
+            self._warn(text, near)
+        return self._new
+
+    def warn_later(self, text: str, near: Record | None) -> None:
+        """At the end, so that the warning does not take the number of a record that fits."""
+        self._last_words.append((text, near))
+
+    def _warn(self, text: str, near: Record | None) -> None:
         if text in self._warnings:
             return
         self._warnings.add(text)
@@ -83,7 +93,7 @@ class _Merge:
         )
 
     def _put(self, record: Record) -> None:
-        self.new.append(record)
+        self._new.append(record)
         self._there[record.seq] = record
         self._known.add(_identity(record))
         self._next = record.seq + 1
@@ -105,15 +115,15 @@ class _Merge:
     def _fill_up_to(self, record: Record) -> None:
         missing = record.seq - self._next
         if missing > HOLES:
-            self.warn(f"records {self._next} to {record.seq - 1} were lost", record)
+            self._warn(f"records {self._next} to {record.seq - 1} were lost", record)
             self._shifted.add(record.epoch)
             return
         for seq in range(self._next, record.seq):
-            self.warn(f"record {seq} was lost", record)
+            self._warn(f"record {seq} was lost", record)
 
     def _warn_of(self, record: Record) -> None:
         text = json.dumps(to_json(record), separators=(",", ":"), default=repr)
-        self.warn(f"a record that was spilled did not fit the journal any more: {text}", record)
+        self.warn_later(f"a record that was spilled did not fit the journal any more: {text}", record)
 
 
 def _identity(record: Record) -> str:

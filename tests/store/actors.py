@@ -1,4 +1,7 @@
-"""Processes the tests start, to be killed, raced and starved. `python actors.py NAME ARGUMENT...`; answers on stdout."""
+"""Processes the tests start, to be killed, raced and starved.
+
+Forked with the libraries loaded (`run`), or `python actors.py NAME ARGUMENT...` where they need an exec.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,41 @@ import os
 import sqlite3
 import sys
 import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from makers import armed, note, recovered, started
 
 from gameday.errors import StoreError
 from gameday.store import Holder, open_store
 from gameday.store.spill import spill, spilled
 
+if __package__:
+    from .makers import armed, note, recovered, started
+else:
+    from makers import armed, note, recovered, started
+
+_line: Connection | None = None
+
+
+def run(line: Connection, name: str, *arguments: str) -> None:
+    global _line
+    _line = line
+    globals()[name](*arguments)
+
 
 def say(**facts: object) -> None:
-    print(json.dumps(facts), flush=True)
+    if _line is not None:
+        _line.send(facts)
+    else:
+        sys.stdout.write(json.dumps(facts) + "\n")
+        sys.stdout.flush()
+
+
+def wait() -> None:
+    """Until the test says go, or is gone."""
+    if _line is not None:
+        _line.recv()
+    else:
+        sys.stdin.readline()
 
 
 def write(url: str, exercise: str, epoch: str) -> None:
@@ -38,27 +63,26 @@ def write(url: str, exercise: str, epoch: str) -> None:
             say(acknowledged=seq)
 
 
-def race(url: str, exercise: str, epoch: str, seq: str) -> None:
-    """Ready, and at a line on stdin append one record."""
+def race(url: str, exercise: str, epoch: str, text: str) -> None:
+    """Ready, and at a word append record 2."""
     with open_store(url, busy=5.0) as store:
         store.last_seq(exercise)
         say(ready=True)
-        sys.stdin.readline()
+        wait()
         try:
-            store.append(exercise, int(epoch), [note(int(seq), f"by epoch {epoch}", int(epoch))])
+            store.append(exercise, int(epoch), [note(2, text, int(epoch))])
         except StoreError as error:
             say(refused=type(error).__name__)
         else:
-            say(won=int(epoch))
+            say(won=text)
 
 
 def hold(path: str) -> None:
-    """Lock the file against every writer until a line comes on stdin."""
+    """Lock the file against every writer until told to let go."""
     raw = sqlite3.connect(path, isolation_level=None)
-    raw.execute("PRAGMA locking_mode=EXCLUSIVE")
     raw.execute("BEGIN EXCLUSIVE")
     say(held=True)
-    sys.stdin.readline()
+    wait()
     raw.execute("ROLLBACK")
     raw.close()
     say(held=False)
@@ -66,7 +90,7 @@ def hold(path: str) -> None:
 
 def setup(url: str) -> None:
     say(ready=True)
-    sys.stdin.readline()
+    wait()
     with open_store(url) as store:
         say(schema=store.schema())
 
@@ -75,7 +99,7 @@ def live(url: str, exercise: str) -> None:
     """Hold the lease of a new exercise until killed."""
     with open_store(url, busy=5.0) as store:
         say(epoch=store.create(started(exercise), Holder.mine()))
-        sys.stdin.readline()
+        wait()
 
 
 def full(folder: str) -> None:
@@ -153,6 +177,15 @@ def readonly(path: str) -> None:
     say(**answers)
 
 
+def spilling(folder: str) -> None:
+    try:
+        spill(Path(folder), "e", 1, [note(2)])
+    except StoreError as error:
+        say(error=type(error).__name__)
+    else:
+        say(error=None)
+
+
 def fork(path: str) -> None:
     """Use one store before, in and after a forked child."""
     with open_store(path) as store:
@@ -180,7 +213,7 @@ def threads(path: str) -> None:
                     found = store.records("e")
                     assert [one.seq for one in found] == list(range(1, len(found) + 1))
                     store.data_version()
-            except BaseException as error:
+            except (StoreError, AssertionError) as error:
                 trouble.append(repr(error))
 
         readers = [threading.Thread(target=read) for _ in range(3)]

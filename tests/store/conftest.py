@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from gameday.store import open_store
 from gameday.store.store import Store
 
+from . import actors
 from .makers import ACTORS, wait_until
 
 
@@ -110,41 +112,48 @@ def path(tmp_path: Path) -> Path:
 
 
 class Actor:
-    """A process of `actors.py`."""
+    """A process of `actors.py`, forked from one that has the libraries loaded."""
 
-    def __init__(self, before: list[str], *arguments: object) -> None:
-        command = [*before, sys.executable, str(ACTORS), *map(str, arguments)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+    def __init__(self, name: str, *arguments: object) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["gameday.store.store", "gameday.store.spill", "sqlalchemy.dialects.sqlite"])
+        self._line, theirs = context.Pipe()
+        self.process = context.Process(target=actors.run, args=(theirs, name, *map(str, arguments)), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
 
     def hear(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            assert self.process.stderr is not None
-            pytest.fail(f"the process said nothing more: {self.process.stderr.read()}")
-        return json.loads(line)
+        try:
+            said: dict[str, Any] = self._line.recv()
+        except EOFError:
+            self.process.join()
+            pytest.fail(f"the process said nothing more and ended with {self.process.exitcode}")
+        return said
 
     def rest(self) -> list[dict[str, Any]]:
-        """All it said until it ended, a torn last line left out."""
-        assert self.process.stdout is not None
-        return [json.loads(line) for line in self.process.stdout if line.endswith("\n")]
+        """All it said until it ended, a torn last word left out."""
+        said = []
+        try:
+            while True:
+                said.append(self._line.recv())
+        except (EOFError, ConnectionResetError):
+            return said
 
     def go(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        self._line.send(None)
+
+    def kill(self) -> None:
+        self.process.kill()
 
     def end(self) -> None:
         self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            try:
-                pipe.close()
-            except BrokenPipeError:
-                continue
+        self.process.join()
+        self._line.close()
 
 
 @pytest.fixture
@@ -152,13 +161,23 @@ def actor() -> Iterator[Callable[..., Actor]]:
     """Start a process of `actors.py`; killed at the end of the test."""
     running: list[Actor] = []
 
-    def start(*arguments: object, before: list[str] | None = None) -> Actor:
-        running.append(Actor(before or [], *arguments))
+    def start(*arguments: object) -> Actor:
+        running.append(Actor(*map(str, arguments)))
         return running[-1]
 
     yield start
     for one in running:
         one.end()
+
+
+def run_apart(words: list[str], mount: str, *arguments: object) -> dict[str, Any]:
+    """Run a function of `actors.py` after a `mount` nobody else sees (see `private_mounts`); what it said."""
+    shell = ["sh", "-c", f'{mount} && exec "$@"', "sh"]
+    command = [*words, *shell, sys.executable, str(ACTORS), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
 @pytest.fixture(scope="session")
