@@ -147,6 +147,9 @@ class LiveProber:
         if not isinstance(question, Mapping):
             raise NoAnswer("error", f"a {kinds[0]} probe is written as keys and values")
         question = {**_USUAL_ADDRESS.get(kinds[0], {}), **question}
+        if kinds[0] == "activity":
+            # What stands in braces there is Chaos Toolkit's: its configuration and its secrets.
+            return "activity", dict(question)
         addressed = {key: question[key] for key in ("url", "address") if key in question}
         return kinds[0], {**question, **self._filled(addressed)}
 

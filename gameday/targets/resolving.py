@@ -1,0 +1,85 @@
+"""From a target's name to what faults and probes need to know of it. Reads no file and reaches no target.
+
+The sandbox's addresses are known only once it is up, and by another room; whoever brings it up passes them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gameday.engine.ports import Json, TargetInfo
+from gameday.errors import TargetError
+from gameday.scenario.problems import nearest_or_all
+from gameday.targets.settings import BUILT_IN, Settings, as_probe
+
+SANDBOX_SERVICES = ("storefront", "checkout", "payments", "inventory")
+_ADDRESSES = (*SANDBOX_SERVICES, "metrics", "alertmanager", "control", "load")
+SANDBOX_MEASURES: dict[str, dict[str, Json]] = {
+    "error-rate": {"metrics": {"name": "shop_error_rate", "url": "${metrics}"}},
+    "latency-p95": {"metrics": {"name": "shop_latency_p95_seconds", "url": "${metrics}"}},
+    "request-rate": {"metrics": {"name": "shop_requests_per_second", "url": "${metrics}"}},
+}
+"""As shoppers see it: the share of purchases that fail (0 to 1), the time they take (s), how many there are (1/s)."""
+
+
+def check_target(name: str, settings: Settings) -> TargetInfo:
+    """What is known of a target before anything is brought up: kind, environment, services; of the sandbox no address.
+
+    Raises:
+        TargetError: there is no target of this name; the message has the nearest right one.
+    """
+    if name == "none":
+        return TargetInfo("none", "none", "tabletop")
+    if name == "sandbox":
+        return TargetInfo("sandbox", "sandbox", "sandbox", services=SANDBOX_SERVICES, measures=SANDBOX_MEASURES)
+    if name not in settings.targets:
+        hint = nearest_or_all(name, [*BUILT_IN, *sorted(settings.targets)])
+        where = f"add [targets.{name}] to {settings.path or 'a gameday.toml'}"
+        raise TargetError(f"there is no target {name!r}; {hint}, or {where}")
+    said = settings.targets[name]
+    own = {"proxy": said.proxy, "context": said.context, "namespace": said.namespace}
+    return TargetInfo(
+        name,
+        said.kind,
+        said.environment,
+        names=dict(said.names),
+        services=tuple(said.services),
+        measures={measure: as_probe(probe) for measure, probe in said.measures.items()},
+        settings={key: value for key, value in own.items() if value is not None},
+    )
+
+
+def resolve(name: str, settings: Settings, *, sandbox_info: Mapping[str, Json] | None = None) -> TargetInfo:
+    """The target `name`. For the sandbox `sandbox_info` has its addresses and `state_dir`.
+
+    Raises:
+        TargetError: there is no such target, or it is the sandbox and that is not up.
+    """
+    if name == "sandbox":
+        if sandbox_info is None:
+            raise TargetError("the sandbox is not up: start it with `gameday sandbox up`")
+        return sandbox_target(sandbox_info, str(sandbox_info.get("state_dir", "")))
+    return check_target(name, settings)
+
+
+def sandbox_target(info: Mapping[str, Json], state_dir: str) -> TargetInfo:
+    """The running sandbox as a target. `info` has its addresses by name (other keys are passed over).
+
+    Raises:
+        TargetError: an address is missing: this sandbox is not of this version.
+    """
+    missing = [name for name in (*_ADDRESSES, "proxy") if not isinstance(info.get(name), str)]
+    if missing:
+        raise TargetError(
+            f"the sandbox in {state_dir} publishes no {missing[0]}: it is of another version; "
+            "take it down with `gameday sandbox down` and start it anew"
+        )
+    return TargetInfo(
+        "sandbox",
+        "sandbox",
+        "sandbox",
+        names={name: str(info[name]) for name in _ADDRESSES},
+        services=SANDBOX_SERVICES,
+        measures=SANDBOX_MEASURES,
+        settings={"control": str(info["control"]), "proxy": str(info["proxy"]), "state_dir": state_dir},
+    )
