@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gameday.debrief.conditions import condition_views, tolerance_words
 from gameday.debrief.findings import find, headline
 from gameday.debrief.gather import INTERRUPTIONS, Gathered, gather
 from gameday.debrief.lint import lint_debrief
 from gameday.debrief.response import action_views, alert_views, cadences, detection, impact_of, note_views
-from gameday.debrief.timeline import jsonable, when
+from gameday.debrief.timeline import when
 from gameday.debrief.unknowns import unknowns
 from gameday.debrief.view import (
     AbortRow,
@@ -24,6 +25,7 @@ from gameday.debrief.view import (
     When,
 )
 from gameday.debrief.words import clean, line, span
+from gameday.exercise.events import ConditionSampled
 from gameday.exercise.expectations import judge_expectations
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record, to_json
@@ -37,7 +39,8 @@ def build_debrief(records: Sequence[Record]) -> Debrief:
 
     The same records give the same debrief: nothing is read from the clock, the machine or the settings.
     """
-    exercise = fold(records)
+    # Samples change nothing but the state of their condition, which is gathered below; they are most of a journal.
+    exercise = fold(record for record in records if not isinstance(record.event, ConditionSampled))
     seen = gather(records, exercise)
     now = max((record.clock for record in records), default=0.0)
     judged = judge_expectations(exercise, now)
@@ -72,16 +75,14 @@ def build_debrief(records: Sequence[Record]) -> Debrief:
         journal=(),
     )
     findings = find(exercise, view, seen)
-    # `model_copy` does not validate again: rows and records are many, and were made here.
-    return view.model_copy(
-        update={
-            "headline": headline(exercise, findings),
-            "timeline": tuple(seen.rows),
-            "findings": findings,
-            "language": lint_debrief(exercise),
-            "unknown": unknowns(exercise, view, seen),
-            "journal": tuple(jsonable(to_json(record)) for record in records),
-        }
+    return replace(
+        view,
+        headline=headline(exercise, findings),
+        timeline=tuple(seen.rows),
+        findings=findings,
+        language=lint_debrief(exercise),
+        unknown=unknowns(exercise, view, seen),
+        journal=tuple(to_json(record) for record in records),
     )
 
 

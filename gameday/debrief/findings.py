@@ -7,6 +7,7 @@ a person. Rules about the response are silent where nobody was asked to respond.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from gameday.debrief.gather import Gathered
 from gameday.debrief.view import Debrief, Finding, Headline, Level
@@ -39,7 +40,7 @@ def headline(exercise: Exercise, findings: Sequence[Finding]) -> Headline:
     return Headline(verdict=verdict, level=level, sentence=sentence, findings=tuple(f.title for f in chosen), risk=risk)
 
 
-def _verdict(exercise: Exercise, verdict: str) -> tuple[str, str]:
+def _verdict(exercise: Exercise, verdict: str) -> tuple[str, Literal["good", "warn", "bad"]]:
     said = line(exercise.reason, 300)
     reason = f" Reason: {said}" if said else ""
     reason = reason if not reason or reason.endswith((".", "!", "?")) else f"{reason}."

@@ -6,7 +6,7 @@ The state says how things stand; a debrief also tells how they came about. Linea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gameday.debrief.conditions import Samples
 from gameday.debrief.timeline import row_of, when
@@ -87,7 +87,7 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
         case ev.Continued():
             if open_pause:
                 pause = open_pause.pop()
-                found.pauses.append(pause.model_copy(update={"end": at, "seconds": record.clock - pause.start.clock}))
+                found.pauses.append(replace(pause, end=at, seconds=round(record.clock - pause.start.clock, 6)))
         case ev.HintGiven(entry=entry, text=text):
             found.hints.append(Hint(at=at, entry=line(entry, 80), text=clean(text)))
         case ev.AlertSeen(alert=alert, state="resolved"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,22 @@ SCHEMA_FILE = Path(__file__).parent / "debrief.schema.json"
 
 def render_json(view: Debrief) -> str:
     """One object; every key on a line of its own, every event of the journal too, so that two can be compared."""
-    data = view.model_dump(mode="python")
-    journal = data.pop("journal")
-    lines = [f" {_dump(name)}: {_dump(value)}" for name, value in data.items()]
-    events = ",\n".join(f"  {_dump(record)}" for record in journal)
+    names = ["format", *(field.name for field in fields(view) if field.name not in ("format", "journal"))]
+    lines = [f" {_dump(name)}: {_dump(getattr(view, name))}" for name in names]
+    events = ",\n".join(f"  {_dump(record)}" for record in view.journal)
     lines.append(f' "journal": [\n{events}\n ]' if events else ' "journal": []')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def debrief_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of what `render_json` writes."""
-    schema = Debrief.model_json_schema(mode="serialization")
+    from pydantic import TypeAdapter
+
+    schema = TypeAdapter(Debrief).json_schema(mode="serialization")
+    for definition in [schema, *schema["$defs"].values()]:
+        # No field is left out of the file, and none is added.
+        definition["required"] = list(definition["properties"])
+        definition["additionalProperties"] = False
     schema["title"] = "gameday debrief"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
@@ -34,5 +41,24 @@ def write_schema(path: Path = SCHEMA_FILE) -> None:
 
 
 def _dump(value: Any) -> str:
-    # ASCII: whatever stands in a note, the file can be written and read anywhere. NaN has no word in JSON.
-    return json.dumps(value, ensure_ascii=True, allow_nan=False)
+    # ASCII: whatever stands in a note, the file can be written and read anywhere.
+    try:
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, default=_fields)
+    except ValueError:
+        # JSON has no word for NaN and the infinities.
+        return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _finite(value: Any) -> Any:
+    """`value` with NaN and infinities written as text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return _finite(_fields(value)) if is_dataclass(value) and not isinstance(value, type) else value

@@ -7,7 +7,6 @@ bookkeeping stay in the journal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from gameday.debrief.view import Lane, Row, When
 from gameday.debrief.words import clean, line, number, span, utc
@@ -17,7 +16,7 @@ from gameday.scenario.models import Scenario
 
 
 def when(wall: float, clock: float) -> When:
-    return When.model_construct(wall=wall, clock=clock, utc=utc(wall))
+    return When(wall=wall, clock=clock, utc=utc(wall))
 
 
 def row_of(
@@ -36,8 +35,7 @@ def row_of(
     if said is None:
         return None
     late = max(0.0, record.recorded - record.wall)
-    # Constructed, not validated: ten thousand of these are made from values that are known to be right.
-    return Row.model_construct(
+    return Row(
         seq=record.seq,
         at=when(record.wall, record.clock),
         lane=said[0],
@@ -159,14 +157,3 @@ def _is_fault(scenario: Scenario | None, entry: str) -> bool:
     if scenario is None:
         return False
     return any(scenario.entry_id(i) == entry and step.fault for i, step in enumerate(scenario.timeline))
-
-
-def jsonable(value: Any) -> Any:
-    """`value` with what JSON has no word for (NaN, infinities) written as text."""
-    if isinstance(value, float):
-        return value if value - value == 0 else str(value)
-    if isinstance(value, dict):
-        return {str(key): jsonable(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(inner) for inner in value]
-    return value

@@ -1,15 +1,16 @@
 """The debrief as data: everything the formats show, and nothing about how it looks.
 
-One frozen tree, made by `build.build_debrief`. It is also the public JSON format, so a field that goes away or changes
-its meaning raises `FORMAT`. Durations are seconds; `wall` is unix seconds (UTC); `clock` is seconds since the exercise
-began, pauses included.
+One frozen tree of plain dataclasses (ten thousand rows cost little), built by `build.build_debrief`. It is also the
+public JSON format, so a field that goes away or changes its meaning raises `FORMAT`. Durations are seconds; `wall` is
+unix seconds (UTC); `clock` is seconds since the exercise began, pauses included.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 FORMAT = 1
 Level = Literal["high", "medium", "low", "good"]
@@ -17,25 +18,24 @@ Lane = Literal["system", "response"]
 Judged = Literal["pending", "met", "late", "missed", "not_observed"]
 
 
-class View(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class When(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
     wall: float
     clock: float
     utc: str
 
 
-class Headline(View):
-    verdict: str = Field(description="completed, failed, aborted, leaked, refused, running or interrupted.")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    verdict: Annotated[str, Field(description="completed, failed, aborted, leaked, refused, running or interrupted.")]
     level: Literal["good", "warn", "bad"]
     sentence: str
-    findings: tuple[str, ...] = Field(description="The most important ones, at most three.")
-    risk: str = Field(description="The highest risk in one sentence.")
+    findings: Annotated[tuple[str, ...], Field(description="The most important ones, at most three.")]
+    risk: Annotated[str, Field(description="The highest risk in one sentence.")]
 
 
-class Overview(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
     id: str
     name: str
     title: str
@@ -62,25 +62,29 @@ class Overview(View):
     reason: str
 
 
-class Person(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
     role: str
     who: tuple[str, ...]
 
 
-class Interval(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
     start: When
     end: When | None
     seconds: float | None
     reason: str
 
 
-class Hint(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
     at: When
     entry: str
     text: str
 
 
-class TargetTime(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTime:
     """`within` counts from `of`; `tick` is the same counted from the timing's own start, where both were reached."""
 
     within: float
@@ -89,7 +93,8 @@ class TargetTime(View):
     state: Judged
 
 
-class TimingRow(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimingRow:
     key: str
     name: str
     from_event: str
@@ -98,15 +103,16 @@ class TimingRow(View):
     start: When | None
     end: When | None
     wall: float | None
-    running: float | None = Field(description="`wall` without pauses.")
+    running: Annotated[float | None, Field(description="`wall` without pauses.")]
     partial: bool
     hinted: bool
-    counts: bool = Field(description="May enter a median across exercises.")
+    counts: Annotated[bool, Field(description="May enter a median across exercises.")]
     target: TargetTime | None
     note: str
 
 
-class AbortRow(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortRow:
     entry: str
     seen: float | None
     undo_sent: float | None
@@ -117,7 +123,8 @@ class AbortRow(View):
     note: str
 
 
-class AbortView(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortView:
     at: When
     reason: str
     by: str
@@ -126,7 +133,8 @@ class AbortView(View):
     faults: tuple[AbortRow, ...]
 
 
-class Row(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
     """One line of the timeline."""
 
     seq: int
@@ -135,10 +143,11 @@ class Row(View):
     kind: str
     text: str
     actor: str
-    late: float = Field(description="Seconds between happening and being written down.")
+    late: Annotated[float, Field(description="Seconds between happening and being written down.")]
 
 
-class FaultView(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultView:
     entry: str
     name: str
     summary: str
@@ -161,7 +170,8 @@ class FaultView(View):
     commands: tuple[str, ...]
 
 
-class Point(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
     """One bucket of samples: lowest and highest value in it."""
 
     clock: float
@@ -169,24 +179,27 @@ class Point(View):
     high: float
 
 
-class ConditionView(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionView:
     name: str
-    rule: str = Field(description="What trips it, in words.")
-    threshold: tuple[float, ...] = Field(description="Lines to draw; empty where the rule has no number.")
+    rule: Annotated[str, Field(description="What trips it, in words.")]
+    threshold: Annotated[tuple[float, ...], Field(description="Lines to draw; empty where the rule has no number.")]
     every: float
     samples: int
-    unanswered: int = Field(description="Samples that brought no usable value.")
+    unanswered: Annotated[int, Field(description="Samples that brought no usable value.")]
     worst: str
-    headroom: float | None = Field(
-        description="What was left to the threshold at the worst value, as a share; 0 or less: past it."
-    )
+    headroom: Annotated[
+        float | None,
+        Field(description="What was left to the threshold at the worst value, as a share; 0 or less: past it."),
+    ]
     state: str
     tripped: When | None
     points: tuple[Point, ...]
-    gaps: tuple[float, ...] = Field(description="Clock times without a usable answer, decimated.")
+    gaps: Annotated[tuple[float, ...], Field(description="Clock times without a usable answer, decimated.")]
 
 
-class CheckView(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckView:
     phase: Literal["before", "after"]
     name: str
     wanted: str
@@ -195,7 +208,8 @@ class CheckView(View):
     at: When
 
 
-class ExpectationView(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectationView:
     index: int
     text: str
     by: Literal["machine", "people"]
@@ -204,7 +218,8 @@ class ExpectationView(View):
     detail: str
 
 
-class AlertView(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertView:
     alert: str
     fired: When
     resolved: When | None
@@ -213,13 +228,15 @@ class AlertView(View):
     expected: bool
 
 
-class Detection(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
     event: str
     source: str
     seconds: float | None
 
 
-class Silence(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
     """A silence that was too long: a clock interval, and its length without pauses."""
 
     start: float
@@ -227,17 +244,19 @@ class Silence(View):
     seconds: float
 
 
-class Cadence(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
     audience: str
     every: float | None
     within: float | None
-    window: tuple[float, float] | None = Field(description="Clock interval in which updates were due.")
+    window: Annotated[tuple[float, float] | None, Field(description="Clock interval in which updates were due.")]
     sent: tuple[float, ...]
     breaches: tuple[Silence, ...]
     excessive: bool
 
 
-class NoteView(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteView:
     seq: int
     at: When
     category: str
@@ -246,24 +265,29 @@ class NoteView(View):
     text: str
 
 
-class Impact(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impact:
     """How long the target was disturbed, as far as the journal knows."""
 
     seconds: float | None
     until: str
-    budget_share: float | None = Field(description="Of 43.2 minutes (99.9 % over 30 days), had it hit every user.")
+    budget_share: Annotated[
+        float | None, Field(description="Of 43.2 minutes (99.9 % over 30 days), had it hit every user.")
+    ]
 
 
-class Finding(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
     rule: str
     level: Level
     title: str
     detail: str
     advice: str
-    evidence: tuple[int, ...] = Field(description="Sequence numbers in the journal.")
+    evidence: Annotated[tuple[int, ...], Field(description="Sequence numbers in the journal.")]
 
 
-class Suggestion(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
     """What the language linter proposes; it changes nothing."""
 
     where: str
@@ -272,7 +296,8 @@ class Suggestion(View):
     advice: str
 
 
-class ActionView(View):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionView:
     action: str
     what: str
     owner: str
@@ -283,14 +308,14 @@ class ActionView(View):
     how: str
 
 
-class Debrief(View):
-    format: int = FORMAT
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debrief:
     headline: Headline
     overview: Overview
     people: tuple[Person, ...]
     pauses: tuple[Interval, ...]
     hints: tuple[Hint, ...]
-    interruptions: tuple[Row, ...] = Field(description="Lost engines and guardians, suspends, warnings.")
+    interruptions: Annotated[tuple[Row, ...], Field(description="Lost engines and guardians, suspends, warnings.")]
     timings: tuple[TimingRow, ...]
     abort: AbortView | None
     timeline: tuple[Row, ...]
@@ -309,4 +334,7 @@ class Debrief(View):
     actions: tuple[ActionView, ...]
     language: tuple[Suggestion, ...]
     unknown: tuple[str, ...]
-    journal: tuple[dict[str, Any], ...] = Field(description="The records, whole, as they stand in the journal.")
+    journal: Annotated[
+        tuple[dict[str, Any], ...], Field(description="The records, whole, as they stand in the journal.")
+    ]
+    format: int = FORMAT

@@ -1,0 +1,92 @@
+"""Expectations are judged by what was observed; what could not be observed is neither met nor failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gameday.exercise import events as ev
+from gameday.exercise.expectations import judge_expectations
+from gameday.exercise.state import ExpectationState
+from tests.exercise.journal import Step, exercise, fault, stamp
+
+END = ev.ExerciseEnded("completed", 0, "")
+MITIGATED = [{"milestone": "mitigated", "within": "2m"}]
+
+
+def judged(*steps: Step, expect: list[dict[str, Any]], now: float = 1000, attended: bool = True) -> ExpectationState:
+    state = exercise(*fault("dark", 50), *steps, expect=expect, attended=attended)
+    return judge_expectations(state, now)[0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "now", "state"),
+    [
+        ([], 100, "pending"),
+        ([], 171, "missed"),
+        ([(160, stamp("mitigated"))], 170, "met"),
+        ([(180, stamp("mitigated"))], 200, "late"),
+        ([(120, stamp("mitigated", partial=True))], 130, "pending"),
+        ([(160, END)], 200, "not_observed"),
+        ([(200, END)], 200, "missed"),
+        ([(100, ev.AbortBegan("", "Ada"))], 500, "not_observed"),
+        ([(200, ev.AbortBegan("", "Ada"))], 500, "missed"),
+        ([(100, ev.AbortBegan("", "Ada")), (110, stamp("mitigated"))], 500, "not_observed"),
+        ([(60, ev.Paused("")), (100, ev.Continued()), (200, stamp("mitigated"))], 300, "met"),
+    ],
+)
+def test_a_milestone(steps: list[Step], now: float, state: str) -> None:
+    assert judged(*steps, expect=MITIGATED, now=now).state == state
+
+
+def test_a_milestone_took_its_pauses_too_and_says_what_is_left_without() -> None:
+    found = judged((60, ev.Paused("")), (100, ev.Continued()), (200, stamp("mitigated")), expect=MITIGATED)
+    assert found.took == 150
+    assert "1m50s without pauses" in found.detail
+
+
+def test_unattended_nobody_is_judged() -> None:
+    expect = [{"milestone": "detected", "within": "1s"}]
+    found = judged((70, ev.AlertSeen("Errors", "firing")), (500, END), expect=expect, attended=False)
+    assert found.state == "not_observed"
+    assert "reached nobody" in found.detail
+    assert judged((500, END), expect=MITIGATED, attended=False).state == "not_observed"
+
+
+def test_what_a_machine_judged_stands_and_nothing_is_pending_after_the_end() -> None:
+    expect = [{"alert": "Errors", "within": "1m"}]
+    assert judged((60, ev.ExpectationJudged(0, "late", "slow", 70.0)), expect=expect).state == "late"
+    assert judged(expect=expect).state == "pending"
+    assert judged((60, END), expect=expect).state == "not_observed"
+
+
+UPDATES = [{"update": "stakeholders", "every": "2m"}]
+
+
+def update(clock: float, audience: str = "stakeholders") -> Step:
+    return clock, ev.NoteTaken("still at it", "update", audience)
+
+
+@pytest.mark.parametrize(
+    ("steps", "now", "state"),
+    [
+        ([], 100, "pending"),
+        ([], 171, "missed"),
+        ([update(150), update(260)], 300, "pending"),
+        ([update(150), update(260), (300, stamp("resolved"))], 900, "met"),
+        ([update(150), update(300), (310, stamp("resolved"))], 900, "late"),
+        ([update(150, "executives"), (300, stamp("resolved"))], 900, "missed"),
+        ([update(150, ""), (200, stamp("resolved"))], 900, "met"),
+        ([(100, stamp("resolved"))], 900, "not_observed"),
+        ([(100, ev.AbortBegan("", "Ada"))], 900, "not_observed"),
+        ([(60, ev.Paused("")), (160, ev.Continued()), update(250), (260, stamp("resolved"))], 900, "met"),
+    ],
+)
+def test_updates(steps: list[Step], now: float, state: str) -> None:
+    assert judged(*steps, expect=UPDATES, now=now).state == state
+
+
+def test_without_its_base_milestone_nothing_can_be_judged() -> None:
+    state = exercise((60, stamp("mitigated")), (70, END), expect=MITIGATED)
+    assert judge_expectations(state, 100)[0].state == "not_observed"
