@@ -190,6 +190,7 @@ class Database:
             self._immutable = True
             self.engine.dispose()
             up_to_date = self._up_to_date(steps)
+        self._use_wal()
         if up_to_date:
             return
         if self.address.read_only or self._immutable:
@@ -197,15 +198,21 @@ class Database:
                 f"{self.address.shown} is empty or of an older gameday and was opened to read only: "
                 "open it once where it can be written"
             )
-        if self.address.kind == "sqlite":
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         with self.engine.execution_options(gameday_write=True).begin() as connection:
             schema.bring_up(connection, self.address, steps)
 
     def _up_to_date(self, steps: Sequence[schema.Step]) -> bool:
         with self.engine.connect() as connection:
             return schema.check(schema.number_of(connection), self.address, steps)
+
+    def _use_wal(self) -> None:
+        """Readers and the writer don't wait for each other. The file remembers it, a copy made by SQLite may not."""
+        path = self.address.path
+        if path is None or self.address.read_only or self._immutable or not os.access(path, os.W_OK):
+            return
+        with self.engine.connect() as connection:
+            if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
     def _frozen(self) -> bool:
         path = self.address.path

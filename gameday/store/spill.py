@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from gameday.exercise.events import ExerciseStarted
 from gameday.exercise.record import JournalError, Record, from_json, to_json
 from gameday.store.codec import json_text, plain
-from gameday.store.errors import NoSuchExercise, refused_by_system
+from gameday.store.errors import LeaseHeld, NoSuchExercise, refused_by_system
 from gameday.store.holder import Holder
 from gameday.store.merge import merged
 
@@ -117,7 +117,11 @@ def _absorb_one(store: Store, found: Spilled) -> bool:
         borrowed = lease.holder != mine
         if borrowed and lease.held(time.time()):
             return False
-    epoch = store.take_lease(exercise, mine) if borrowed else lease.epoch
+    try:
+        epoch = store.take_lease(exercise, mine) if borrowed else lease.epoch
+    except LeaseHeld:
+        # An engine came up just now.
+        return False
     # As the store gives them back, or the same record might look like another.
     records = [_as_stored(record) for record in found.records]
     new = merged(store.records(exercise), records, found.damaged, epoch=epoch, now=time.time())

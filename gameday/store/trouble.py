@@ -116,7 +116,8 @@ def _postgresql(at: str, error: BaseException, state: str) -> StoreError:
         return StoreCorrupt(f"{at}: the server says that data is damaged ({why}); restore it from a backup")
     if state in ("42P01", "42703"):
         return StoreCorrupt(f"{at}: {why}; this is not a store that gameday made, or a table of it was removed")
-    if not state or state.startswith(("08", "57P", "58", "28", "3D")):
+    lost = not state and type(error).__name__ in ("OperationalError", "InterfaceError")
+    if lost or state.startswith(("08", "57P", "58", "28", "3D")):
         return StoreGone(f"{at}: the server can't be reached or refuses us ({why}); check that it runs, and the URL")
     return StoreError(f"{at}: {why}")
 

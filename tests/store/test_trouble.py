@@ -50,7 +50,7 @@ def test_a_locked_store_is_busy_in_time_and_then_works(made: Path, actor: Callab
         with pytest.raises(StoreBusy, match="another process holds it locked"):
             store.append("e", 1, [note(2)])
         took = time.monotonic() - began
-        assert 0.2 <= took < 1.5
+        assert 0.2 <= took < 3.0
         assert [one.seq for one in store.records("e")] == [1], "reading goes on meanwhile"
         holder.go()
         assert holder.hear() == {"held": False}
@@ -74,7 +74,7 @@ def test_a_row_that_another_session_holds_is_busy(postgresql: str) -> None:
             began = time.monotonic()
             with pytest.raises(StoreBusy):
                 store.append("e", 1, [note(2)])
-            assert time.monotonic() - began < 1.5
+            assert time.monotonic() - began < 3.0
         store.append("e", 1, [note(2)])
 
 
@@ -257,6 +257,16 @@ def test_a_newer_schema_asks_for_an_upgrade(url: str) -> None:
         connection.execute(text("UPDATE gameday_schema SET number = 99"))
     with pytest.raises(StoreTooNew, match="upgrade gameday"):
         open_store(url)
+
+
+def test_a_copy_that_forgot_the_wal_gets_it_back(made: Path) -> None:
+    copy = made.with_name("copy.db")
+    raw = sqlite3.connect(made)
+    raw.execute("VACUUM INTO ?", (str(copy),))
+    raw.close()
+    with open_store(str(copy)) as store, store._database.reading("look") as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert store.last_seq("e") == 1
 
 
 def test_no_error_of_the_driver_gets_past(made: Path) -> None:
