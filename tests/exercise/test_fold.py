@@ -15,6 +15,7 @@ from gameday.exercise import events as ev
 from gameday.exercise.fold import apply, fold
 from gameday.exercise.record import Record, from_json, to_json
 from gameday.exercise.state import Exercise
+from gameday.scenario.models import Scenario
 
 NAMES = st.sampled_from(["a", "b", "fault-3"])
 JSON = st.recursive(
@@ -26,11 +27,11 @@ SCENARIO = {
     "version": 1,
     "title": "t",
     "timeline": [
-        {"id": "a", "at": 1, "fault": "latency", "for": 5},
+        {"id": "a", "at": "1s", "fault": "latency", "for": "5s"},
         {"id": "b", "after": "a", "inject": "hello"},
         {"manual": True, "fault": "pod-kill"},
     ],
-    "expect": [{"milestone": "detected", "within": 5}, {"alert": "A", "within": 5}],
+    "expect": [{"milestone": "detected", "within": "5s"}, {"alert": "A", "within": "5s"}],
     "abort_when": [{"name": "a", "tcp": {"address": "h:1"}, "equals": False}],
 }
 DAMAGED = st.fixed_dictionaries({}, optional={key: JSON | st.just(value) for key, value in SCENARIO.items()})
@@ -80,6 +81,7 @@ def journal_of(events: list[ev.Event], clocks: list[float] | None = None) -> lis
     ]
 
 
+Scenario.model_validate(SCENARIO)
 STARTED = ev.ExerciseStarted("x", "n", "p", SCENARIO, "h", {}, True, 1, 0.0, "b")
 
 
