@@ -10,6 +10,14 @@ from gameday.sandbox import control
 from .shop import Shop
 
 
+@pytest.fixture(scope="session", autouse=True)
+def few_shoppers() -> Iterator[None]:
+    """Enough of them to be counted, and few enough to leave the processor to the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAMEDAY_SANDBOX_RATE", "8")
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One for all tests of this worker."""

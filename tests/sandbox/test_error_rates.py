@@ -26,9 +26,7 @@ def told(shop: Shop, service: str) -> list[list[str]]:
 
 def test_an_error_rate_is_felt_at_once_and_taken_away(shop: Shop) -> None:
     set_rate(shop, status=500)
-    answer = shop.buy()
-    assert answer.status_code == 502
-    assert "payments answered 500: error-rate fault f1 is set on payments" in answer.json()["cause"]
+    assert shop.fails("payments answered 500: error-rate fault f1 is set on payments").status_code == 502
     assert http.get(shop.sandbox.payments + "/health").status_code == 200
     fault = shop.control("GET", "/faults").json()["faults"][0]
     assert (fault["id"], fault["service"], fault["status"], fault["share"]) == ("f1", "payments", 500, 1.0)
@@ -36,7 +34,7 @@ def test_an_error_rate_is_felt_at_once_and_taken_away(shop: Shop) -> None:
 
     gone = shop.control("DELETE", "/faults/error-rate/f1")
     assert (gone.status_code, gone.json()) == (200, {"removed": True, "pending": []})
-    assert shop.buy().status_code == 200
+    shop.sells()
     assert shop.control("GET", "/faults").json() == {"faults": []}
 
 
@@ -49,8 +47,8 @@ def test_a_share_of_requests_fails_on_every_replica(shop: Shop) -> None:
     set_rate(shop, "checkout", share=0.5)
     assert told(shop, "checkout") == [["f1"], ["f1"]]
     answers = [shop.buy().status_code for _ in range(40)]
-    assert 5 <= answers.count(502) <= 35
-    assert answers.count(502) + answers.count(200) == 40
+    assert answers.count(502) >= 5
+    assert answers.count(200) >= 5
 
 
 def test_an_error_rate_outlives_a_restart_and_reaches_new_replicas(shop: Shop) -> None:
@@ -79,7 +77,7 @@ def test_an_instance_can_be_told_directly(shop: Shop) -> None:
     assert shop.buy().status_code == 502
     assert http.request("DELETE", admin + "/error-rate/own").json() == {"removed": True}
     assert http.request("DELETE", admin + "/error-rate/own").json() == {"removed": False}
-    assert shop.buy().status_code == 200
+    shop.sells()
 
 
 @pytest.mark.parametrize(
