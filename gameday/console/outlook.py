@@ -250,7 +250,9 @@ def _expectation_row(
     word, tone = words[state.state]
     if expectation.update is not None and expectation.every is not None and exercise.ended is None:
         return _update_row(exercise, expectation, name, state, marks, now)
-    took = f"after {span_text(state.took)}" if state.took is not None else ""
+    took = ""
+    if state.took is not None:
+        took = f"after {span_text(state.took)}" if state.took > -1 else f"{span_text(-state.took)} before"
     if state.state != "pending":
         return ExpectationRow(name, word, took, tone)
     left = _left(exercise, expectation, marks, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.binding import Binding
 
 STAMPS: tuple[tuple[str, str], ...] = (
@@ -13,7 +15,7 @@ STAMPS: tuple[tuple[str, str], ...] = (
     ("6,r", "resolved"),
 )
 
-RUN_KEYS: tuple[Binding, ...] = (
+_KEYS: tuple[Binding, ...] = (
     Binding("ctrl+x,f9", "app.abort", "ABORT", id="run.abort", priority=True, key_display="^X", tooltip="Abort."),
     *(
         Binding(
@@ -72,7 +74,7 @@ RUN_KEYS: tuple[Binding, ...] = (
     Binding("s", "summary", "summary", id="run.summary", show=False, tooltip="One line for an executive, copied."),
     Binding("e", "close", "end", id="run.close", tooltip="End the exercise."),
     Binding(
-        "exclamation_mark", "app.real", "real!", id="run.real", show=False, tooltip="This is real: undo all, tell all."
+        "exclamation_mark", "real", "real!", id="run.real", show=False, tooltip="This is real: undo all, tell all."
     ),
     Binding("up", "move(-1)", "up", id="run.up", show=False, tooltip="Choose the entry above, or scroll."),
     Binding("down", "move(1)", "down", id="run.down", show=False, tooltip="Choose the entry below, or scroll."),
@@ -82,10 +84,14 @@ RUN_KEYS: tuple[Binding, ...] = (
     Binding(
         "tab", "view", "view", id="run.view", show=False, tooltip="Timeline, journal, notes in turn (small screens)."
     ),
-    Binding("f", "debrief", "debrief", id="run.debrief", show=False, tooltip="After the end: what came of it."),
-    Binding("q", "app.leave", "leave", id="run.leave", tooltip="Leave the console: detach or abort."),
+    Binding("f", "debrief", "debrief", id="run.debrief", tooltip="After the end: what came of it."),
+    Binding("q", "leave", "leave", id="run.leave", tooltip="Leave the console: detach or abort."),
     Binding("question_mark", "help", "keys", id="run.help", tooltip="All keys."),
 )
+
+RUN_KEYS: tuple[Binding, ...] = tuple(replace(binding, priority=True) for binding in _KEYS)
+"""With priority, so that a key is done with before the next one is looked at: `n` and what is typed right behind it
+never get into each other's way. While somebody types, the screen lets all of them go (`Run.check_action`)."""
 
 KEY_NAMES = {
     "minus": "-",

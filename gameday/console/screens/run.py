@@ -82,6 +82,8 @@ class Run(ConsoleScreen):
     # --- what is shown -----------------------------------------------------------------------------------------------
 
     def show(self, snapshot: Snapshot, now: float) -> None:
+        if snapshot.exercise.phase != self._snapshot.exercise.phase:
+            self.call_after_refresh(self.refresh_bindings)
         self._snapshot, self._now = snapshot, now
         exercise = snapshot.exercise
         self._top.row = self._banner(snapshot, now)
@@ -163,19 +165,21 @@ class Run(ConsoleScreen):
     # --- stamps ------------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if self._prompt.open:
+            return False
         if action in ASKING and (self.console.read_only or self._snapshot.exercise.phase == "ended"):
             return False
         return not (action == "debrief" and self._snapshot.exercise.phase != "ended")
 
     def action_stamp(self, milestone: str, partial: bool = False) -> None:
         self.console.stamp(milestone, partial=partial)
-        self._say(f"{milestone}{' partly' if partial else ''}, now ( - one minute earlier, u takes it back)")
+        self._say(f"{milestone}{' partly' if partial else ''}, now   (- one minute earlier, u takes it back)")
 
     def action_back(self, seconds: int) -> None:
         if self.console.stamp_back(float(seconds)):
             self._say(f"the last stamp goes back by {seconds // 60} min")
         else:
-            self._say("there is no stamp of yours to move", "warning")
+            self._say("there is no stamp of yours to move")
 
     def action_unstamp(self) -> None:
         self._say(
@@ -228,7 +232,7 @@ class Run(ConsoleScreen):
     def action_classify(self) -> None:
         notes = self._snapshot.exercise.notes
         if not notes:
-            self._say("there is no note to classify", "warning")
+            self._say("there is no note to classify")
             return
         note = next((n for n in reversed(notes) if n.category == "unclassified"), notes[-1])
         options = [Option(key, name, name) for name, key in CLASSES.items()]
@@ -252,7 +256,7 @@ class Run(ConsoleScreen):
     def action_release(self) -> None:
         row = self._current()
         if row is None or not row.pending or row.entry in self._released:
-            self._say("nothing here waits to be released", "warning")
+            self._say("nothing here waits to be released")
         elif row.kind == "fault":
             told = f"{row.text}\n\nThe fault starts now instead of: {row.state} {row.when}".rstrip()
             dialog = Confirm(f"Start the fault “{row.entry}” now?", told, "Start it")
@@ -275,7 +279,7 @@ class Run(ConsoleScreen):
     def action_skip(self) -> None:
         row = self._current()
         if row is None or not row.pending:
-            self._say("nothing here can be skipped", "warning")
+            self._say("nothing here can be skipped")
             return
         dialog = Confirm(f"Skip “{row.entry}”?", f"{row.text}\n\nIt will not come any more.", "Skip it")
         self.app.push_screen(
@@ -288,7 +292,7 @@ class Run(ConsoleScreen):
         begun = [row for row in rows if row.hint and not row.pending]
         row = chosen or (begun[-1] if begun else next((row for row in rows if row.hint), None))
         if row is None:
-            self._say("there is no hint left", "warning")
+            self._say("there is no hint left")
             return
         self.console.ask(r.Hint(row.entry))
         self.app.notify(row.hint, title=f"Say this hint ({row.entry}); it is recorded", timeout=15, markup=False)
@@ -332,8 +336,14 @@ class Run(ConsoleScreen):
         keys += [(key_names(binding.key), binding.tooltip) for binding in RUN_KEYS[1:]]
         self.app.push_screen(Help(keys))
 
-    def _say(self, text: str, severity: str = "information") -> None:
-        self.app.notify(text, timeout=4, severity="warning" if severity == "warning" else "information", markup=False)
+    def action_leave(self) -> None:
+        self.console.action_leave()
+
+    def action_real(self) -> None:
+        self.console.action_real()
+
+    def _say(self, text: str) -> None:
+        self._prompt.say(text)
 
 
 def _stage(exercise: Exercise, name: str) -> str:

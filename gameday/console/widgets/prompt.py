@@ -1,6 +1,7 @@
-"""The line to type into: at the foot of the screen, so that nothing is covered while somebody writes.
+"""The line at the foot of the screen: what the last key did, or a text to type into. It covers nothing.
 
-What is half typed stays: leaving the line, or an abort on top of it, loses no letter.
+What is half typed stays: leaving the line, or an abort on top of it, loses no letter. The focus is taken within the
+key press that asks, so that whoever types on at once types into the line.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, Label
+
+SAID = 5.0
+"""Seconds that something said stays."""
 
 
 class Prompt(Horizontal):
-    """Hidden until `ask`; posts `Prompt.Answered` at Enter. One draft is kept for each kind of question."""
+    """Says things with `say`, asks with `ask` and posts `Prompt.Answered`; keeps a draft of each kind of text."""
 
     BINDINGS = [  # noqa: RUF012 - Textual's own shape
-        Binding("escape", "put_away", "keep the draft and go back", id="prompt.away", show=False)
+        Binding("escape", "put_away", "back (the draft is kept)", id="prompt.away")
     ]
 
     @dataclass
@@ -35,29 +40,48 @@ class Prompt(Horizontal):
         self.detail = ""
         self._asked = 0.0
         self._drafts: dict[tuple[str, str], tuple[str, float]] = {}
+        self._label = Label("", id="prompt-label", markup=False)
+        self._field = Input(id="prompt-input", compact=True)
+        self._field.can_focus = False
+        self._silence: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        yield Label("", id="prompt-label")
-        yield Input(id="prompt-input", compact=True)
+        yield self._label
+        yield self._field
+
+    def say(self, text: str) -> None:
+        """Show `text` for a moment, unless somebody types."""
+        if self.open:
+            return
+        self._label.update(text)
+        if self._silence is not None:
+            self._silence.stop()
+        self._silence = self.set_timer(SAID, self._hush)
+
+    def _hush(self) -> None:
+        if not self.open:
+            self._label.update("")
 
     def ask(self, kind: str, label: str, now: float, detail: str = "") -> None:
         """Open the line for a `kind` of text; a draft of the same kind is taken up again, with its time."""
         self._keep()
         draft, asked = self._drafts.pop((kind, detail), ("", now))
         self.kind, self.detail, self._asked = kind, detail, asked
-        self.query_one(Label).update(label)
-        field = self.query_one(Input)
+        self._label.update(label)
+        field = self._field
         field.value = draft
         field.cursor_position = len(draft)
         self.add_class("-open")
-        field.focus()
+        field.can_focus = True
+        self.screen.set_focus(field)
+        self.screen.refresh_bindings()
 
     @property
     def open(self) -> bool:
         return self.has_class("-open")
 
     def _keep(self) -> None:
-        text = self.query_one(Input).value
+        text = self._field.value
         if self.open and text.strip():
             self._drafts[(self.kind, self.detail)] = (text, self._asked)
 
@@ -67,9 +91,11 @@ class Prompt(Horizontal):
 
     def _close(self) -> None:
         self.remove_class("-open")
-        field = self.query_one(Input)
-        field.value = ""
+        self._field.value = ""
+        self._field.can_focus = False
+        self._label.update("")
         self.screen.set_focus(None)
+        self.screen.refresh_bindings()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

@@ -13,6 +13,8 @@ from gameday.console.widgets.panel import STYLES, Panel
 
 BEFORE = 2
 """Lines of the past that stay visible above the next entry."""
+AROUND = 4
+"""Lines that the current entry leaves to the others, however much it has to say."""
 
 
 class Timeline(Panel):
@@ -21,6 +23,9 @@ class Timeline(Panel):
     rows: tuple[EntryRow, ...]
     chosen: reactive[str | None] = reactive(None)
     """Entry under the cursor; None follows what is next."""
+
+    _names = 0
+    """Columns for the entries' names, so that what they say stands in line."""
 
     def current(self) -> EntryRow | None:
         """The entry that keys act upon: the chosen one, else the next."""
@@ -37,25 +42,25 @@ class Timeline(Panel):
 
     def draw(self, width: int, height: int) -> Sequence[Content]:
         current = self.current()
-        blocks = [self._block(row, row is current, width) for row in self.rows]
+        room = max(3, height - AROUND) if height else 0
+        self._names = min(18, max(len(row.entry) for row in self.rows))
+        blocks = [self._block(row, row is current, width, room) for row in self.rows]
         lines = [line for block in blocks for line in block]
         if not height or len(lines) <= height:
             return lines
         index = self.rows.index(current) if current is not None else len(self.rows) - 1
         top = sum(len(block) for block in blocks[:index])
         # The current entry whole, a little of what was before it, and as much as fits of what comes.
-        start = min(max(0, top - BEFORE), max(0, len(lines) - height))
-        if top + len(blocks[index]) > start + height:
-            start = top + len(blocks[index]) - height
+        start = min(max(0, top - BEFORE), len(lines) - height)
         shown = lines[start : start + height]
-        if start:
-            shown[0] = Content.styled(f"  ↑ {start} more", "$foreground-darken-3")
+        if 0 < start < top:
+            shown[0] = Content.styled(f"  ↑ {start + 1} more", "$foreground-darken-3")
         below = len(lines) - start - height
         if below > 0:
             shown[-1] = Content.styled(f"  ↓ {below + 1} more", "$foreground-darken-3")
         return shown
 
-    def _block(self, row: EntryRow, current: bool, width: int) -> list[Content]:
+    def _block(self, row: EntryRow, current: bool, width: int, room: int) -> list[Content]:
         style = STYLES[row.tone]
         mark = "▶ " if row.next else "› " if current else "  "
         when = f"{row.state} {row.when}".strip()
@@ -65,20 +70,24 @@ class Timeline(Panel):
             (mark, "bold $text-accent"),
             Content.styled(when, style).truncate(column, ellipsis=True, pad=True),
             (f" {kind} ", "bold" if row.kind == "fault" else "$foreground-darken-3"),
-            (row.entry, "bold" if current else style),
+            (f"{row.entry:<{self._names}}", "bold" if current else style),
         )
         if not current:
             rest = Content.styled(f"  {row.text}", "$foreground-darken-3")
             return [Content.assemble(head, rest).truncate(width, ellipsis=True)]
         told = row.text if not row.audience else f"to {row.audience}: {row.text}"
-        block = [head.truncate(width, ellipsis=True), *_wrapped(told, width, "")]
-        if row.notes:
-            block += _wrapped(f"for you: {row.notes}", width, "italic")
+        parts = [(told, "")]
         if row.hint:
-            block += _wrapped(f"hint (h): {row.hint}", width, "$foreground-darken-3")
+            parts.append((f"hint (h): {row.hint}", "$foreground-darken-3"))
+        if row.notes:
+            parts.append((f"for you: {row.notes}", "italic"))
+        each = max(1, (room - 1) // len(parts)) if room else 3
+        block = [head.truncate(width, ellipsis=True)]
+        for text, look in parts:
+            block += _wrapped(text, width, look, each)
         return block
 
 
-def _wrapped(text: str, width: int, style: str) -> list[Content]:
-    lines = textwrap.wrap(text, max(10, width - 6), max_lines=3, placeholder=" …")
+def _wrapped(text: str, width: int, style: str, most: int) -> list[Content]:
+    lines = textwrap.wrap(text, max(10, width - 6), max_lines=most, placeholder=" …")
     return [Content.styled(f"      {line}", style) for line in lines]
