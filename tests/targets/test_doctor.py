@@ -111,13 +111,15 @@ def test_faults_that_were_left_standing_are_found(machine: dict[str, str], tmp_p
             boot=0.0,
             boot_id="gone",
         )
-        record = Record(1, 1_700_000_000.0, 0.0, "engine", "gameday", started)
+        record = Record(1, 1_700_000_000.0, 0.0, 1_700_000_000.0, 1, "engine", "gameday", started)
         dead = Holder(pid=2**22 + 1, start_ticks=1, host="elsewhere", boot_id="gone")
         epoch = store.create(record, dead)
+        begun = ev.EngineStarted(1, 1, "elsewhere", False)
+        later = Record(2, 1_700_000_001.0, 1.0, 1_700_000_001.0, epoch, "engine", "gameday", begun)
         store.append(
             "20260101-0000-left",
             epoch,
-            [Record(2, 1_700_000_001.0, 1.0, "engine", "gameday", ev.EngineStarted(1, 1, "elsewhere", False))],
+            [later],
             status="interrupted",
             unrecovered=1,
         )
