@@ -17,7 +17,14 @@ from gameday.engine.guardian import Config, as_line
 from gameday.errors import Exit, GamedayError, RefusedError
 from gameday.store import default_url
 
-PRELOAD = ["httpx", "chaoslib.activity", "gameday.faults.planning", "gameday.probes.sync"]
+PRELOAD = [
+    "httpx",
+    "chaoslib.activity",
+    "gameday.faults.planning",
+    "gameday.faults.wire",
+    "gameday.faults.chaostoolkit",
+    "gameday.probes.sync",
+]
 """What workers need, imported by the guardian once, so that a worker starts in a millisecond or two."""
 HEARTBEAT = 2.0
 

@@ -12,7 +12,7 @@ from gameday.engine.fault_life import plan_arguments
 from gameday.engine.ports import Plan, TargetInfo
 from gameday.engine.watching import describe
 from gameday.errors import GamedayError
-from gameday.faults.catalogue import catalogue
+from gameday.faults.catalogue import all_faults, catalogue
 from gameday.faults.planning import plan
 from gameday.probes.judge import explain
 from gameday.probes.prober import LiveProber
@@ -114,7 +114,7 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool) -> list[Fault
             continue
         name = scenario.entry_id(index)
         shown = FaultPreview(_when(entry), entry.fault, entry.fault)
-        declaration = catalogue()[entry.fault]
+        declaration = all_faults()[entry.fault]
         backend = declaration.backends.get(info.kind)
         if backend is not None:
             shown = replace(

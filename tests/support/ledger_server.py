@@ -1,8 +1,8 @@
 """A target with a ledger of its own: a small HTTP server process that writes down every request as it arrives.
 
 python ledger_server.py LEDGER_FILE; prints its port. It knows `/value` (a number that PUT sets), `/metrics` (the same
-as a Prometheus page), `/state` (what was set with PUT /state/NAME and not deleted), `/slow` (never answers) and a few pages
-that no probe should have to see. Standard library only.
+as a Prometheus page), `/state` (what was set with PUT /state/NAME and not deleted), `/slow` (never answers) and a few
+pages that no probe should have to see. Standard library only.
 """
 
 import json

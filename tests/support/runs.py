@@ -85,14 +85,15 @@ class Place:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `gameday ARGUMENTS`; stdout goes to the file `out`, stderr to `err`."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gameday", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=(self.folder / "out").open("wb"),
-            stderr=(self.folder / "err").open("wb"),
-        )
+        with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gameday", *arguments],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
         self.started.append(process)
         return process
 
