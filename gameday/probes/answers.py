@@ -10,6 +10,7 @@ import json
 import math
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,7 +91,10 @@ def excerpt(text: str | bytes) -> str:
 
 def system_reason(error: OSError) -> str:
     """What the operating system means, e.g. `connection refused`; asyncio puts a text of its own over it."""
-    own = isinstance(error, socket.gaierror) or error.errno is None or error.errno <= 0
+    # Those two have numbers of their own, which mean something else to the system.
+    own = isinstance(error, socket.gaierror | ssl.SSLError) or error.errno is None or error.errno <= 0
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not to be trusted: {excerpt(error.verify_message)}"
     text = (error.strerror or str(error)) if own else os.strerror(error.errno or 0)
     return excerpt(text[:1].lower() + text[1:])
 
