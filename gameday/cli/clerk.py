@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from gameday.engine import decide as do
@@ -21,6 +20,7 @@ from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.store import Holder, open_store
 from gameday.store.errors import NoSuchExercise, StoreBusy
+from gameday.store.port import spill_folders
 from gameday.store.store import Store
 
 SUFFIX = ".aftermath.json"
@@ -49,11 +49,16 @@ def main() -> int:
 
 
 def _keep(facts: dict[str, Any], error: GamedayError) -> int:
-    folder = Path(facts["payload"]["spill"])
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{facts['exercise']}{SUFFIX}"
-    path.write_text(json.dumps(facts))
-    sys.stderr.write(f"clerk: the journal can't be written ({error}); kept in {path} for `gameday recover`\n")
+    for folder in spill_folders():
+        path = folder / f"{facts['exercise']}{SUFFIX}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.write_text(json.dumps(facts))
+        except OSError as refused:
+            sys.stderr.write(f"clerk: {refused}\n")
+            continue
+        sys.stderr.write(f"clerk: the journal can't be written ({error}); kept in {path} for `gameday recover`\n")
+        break
     return 1
 
 

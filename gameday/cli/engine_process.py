@@ -15,10 +15,9 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from gameday.cli.engine_ports import StoreInbox, StoreJournal, alerts_of
+from gameday.engine.asking import Alerts
 from gameday.engine.conductor import Conductor, Ports
 from gameday.engine.guardian import Config
 from gameday.engine.journal import Journal
@@ -31,6 +30,7 @@ from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
 from gameday.probes.prober import LiveProber
 from gameday.store import Holder, open_store
+from gameday.store.port import StoreInbox, StoreJournal
 from gameday.store.store import Store
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -43,8 +43,6 @@ class Payload:
     mode: Literal["new", "resume", "recover"]
     exercise: str
     store: str
-    spill: str
-    """Folder for records that the store would not take."""
     heartbeat: float
     attended: bool
     target: dict[str, Json]
@@ -82,7 +80,7 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         if conductor is not None:
             conductor.journal_trouble(trouble)
 
-    port = StoreJournal(store, payload.exercise, epoch, Path(payload.spill))
+    port = StoreJournal(store, payload.exercise, epoch)
     journal = Journal(port, exercise, epoch=epoch, boot=boot, on_trouble=on_trouble)
     target = TargetInfo.from_json(payload.target)
 
@@ -121,6 +119,14 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
     _release(store, payload.exercise, epoch)
     store.close()
     return code
+
+
+async def alerts_of(prober: LiveProber) -> Alerts:
+    """What fires now, in the engine's words."""
+    answer = await prober.alerts(set())
+    if answer.kind != "value":
+        return Alerts(trouble=f"{answer.kind.replace('_', ' ')}: {answer.detail}")
+    return Alerts({alert.name: (alert.summary, alert.starts_at) for alert in answer.alerts})
 
 
 def _take_up(store: Store, payload: Payload) -> tuple[int, list[Record], float]:

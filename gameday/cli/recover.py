@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,16 +36,26 @@ def recover(exercise: str | None, store: str | None) -> int:
 def _absorb(store: Store) -> None:
     """Facts and records that could not be written at their time."""
     from gameday.cli import clerk
-    from gameday.cli.launching import state_folder
+    from gameday.store.port import spill_folders
     from gameday.store.spill import absorb
 
-    folder = state_folder() / "spill"
-    for ident in absorb(store, folder):
-        click.echo(f"{ident}: records that had been spilled are in the journal now", err=True)
-    for path in sorted(folder.glob(f"*{clerk.SUFFIX}")):
-        clerk.write_down(store, json.loads(path.read_text()))
-        path.unlink()
-        click.echo(f"{path.name.removesuffix(clerk.SUFFIX)}: what its guardian did is in the journal now", err=True)
+    for folder in spill_folders():
+        for ident in absorb(store, folder):
+            click.echo(f"{ident}: records that had been spilled are in the journal now", err=True)
+        for path in sorted(folder.glob(f"*{clerk.SUFFIX}")):
+            facts = json.loads(path.read_text())
+            if not _same_store(facts, store):
+                continue
+            clerk.write_down(store, facts)
+            path.unlink()
+            click.echo(f"{facts['exercise']}: what its guardian did is in the journal now", err=True)
+
+
+def _same_store(facts: dict[str, Any], store: Store) -> bool:
+    """Whether the facts are of a journal in this store."""
+    from gameday.store.address import read_address
+
+    return read_address(facts["payload"]["store"]).shown == store.address.shown
 
 
 def _in_need(store: Store) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from gameday.cli.engine_process import Payload
-from gameday.cli.launching import HEARTBEAT, Running, launch, state_folder
+from gameday.cli.launching import HEARTBEAT, Running, launch
 from gameday.errors import UsageError
 from gameday.exercise.events import ExerciseStarted
 from gameday.store import default_url, open_store
@@ -27,7 +27,6 @@ def resume(exercise: str, store: str | None, mode: Literal["resume", "recover"] 
         mode=mode,
         exercise=exercise,
         store=url,
-        spill=str(state_folder() / "spill"),
         heartbeat=HEARTBEAT,
         attended=started.attended,
         target=started.target,

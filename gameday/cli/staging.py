@@ -16,7 +16,7 @@ import click
 
 from gameday import __version__
 from gameday.cli.engine_process import Payload
-from gameday.cli.launching import HEARTBEAT, state_folder
+from gameday.cli.launching import HEARTBEAT
 from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, TargetError, UsageError
 from gameday.faults.catalogue import catalogue
@@ -119,7 +119,6 @@ def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int |
         mode="new",
         exercise=exercise,
         store=store or staged.settings.store.url or default_url(),
-        spill=str(state_folder() / "spill"),
         heartbeat=HEARTBEAT,
         attended=attended,
         target=staged.target.to_json(),
