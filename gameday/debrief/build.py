@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gameday.debrief.conditions import condition_views, tolerance_words
+from gameday.debrief.conditions import condition_views
 from gameday.debrief.findings import find, headline
 from gameday.debrief.gather import INTERRUPTIONS, Gathered, gather
 from gameday.debrief.lint import lint_debrief
 from gameday.debrief.response import action_views, alert_views, cadences, detection, impact_of, note_views
+from gameday.debrief.script import expectation_words
 from gameday.debrief.timeline import when
 from gameday.debrief.unknowns import unknowns
 from gameday.debrief.view import (
@@ -24,14 +25,13 @@ from gameday.debrief.view import (
     TimingRow,
     When,
 )
-from gameday.debrief.words import clean, line, span
+from gameday.debrief.words import clean, line
 from gameday.exercise.events import ConditionSampled
 from gameday.exercise.expectations import judge_expectations
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record, to_json
 from gameday.exercise.state import Exercise, ExpectationState, FaultState, Moment
 from gameday.exercise.timings import Landmark, Timing, abort_timings, landmarks, timings
-from gameday.scenario.models import Expectation
 
 
 def build_debrief(records: Sequence[Record]) -> Debrief:
@@ -234,25 +234,3 @@ def _expectations(exercise: Exercise, judged: list[ExpectationState]) -> tuple[E
         )
         for expectation, state in zip(exercise.scenario.expect, judged, strict=True)
     )
-
-
-def expectation_words(expectation: Expectation) -> str:
-    """`Alert CheckoutErrors fires within 2 min of impact`."""
-    if expectation.alert:
-        text = f"alert {line(expectation.alert, 120)} fires"
-    elif expectation.milestone:
-        text = expectation.milestone
-    elif expectation.update:
-        text = f"updates to {line(expectation.update, 80)}"
-    elif expectation.check:
-        name = line(expectation.check.name or "", 120) or "the check"
-        text = f"{name}: {tolerance_words(expectation.check.expect)}"
-    else:
-        text = "nothing in particular"
-    if expectation.every:
-        text += f" at least every {span(expectation.every)}"
-    if expectation.within is not None:
-        text += f" within {span(expectation.within)} of {expectation.of}"
-    if expectation.name:
-        text = f"{line(expectation.name, 200)} ({text})"
-    return text[:1].upper() + text[1:]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gameday.debrief.script import tolerance_words
 from gameday.debrief.timeline import when
 from gameday.debrief.view import ConditionView, Point, When
 from gameday.debrief.words import line, number, numeric, span
 from gameday.exercise import events as ev
 from gameday.exercise.record import Record
-from gameday.scenario.models import AbortCondition, Scenario, Tolerance
+from gameday.scenario.models import AbortCondition, Scenario
 
 BUCKETS = 240
 """Points of one chart; each keeps the lowest and the highest value that fell into it, so no spike is lost."""
@@ -66,24 +67,6 @@ def _view(name: str, rule: AbortCondition | None, seen: Samples) -> ConditionVie
         points=_decimate(seen.values),
         gaps=_thin(seen.gaps),
     )
-
-
-def tolerance_words(tolerance: Tolerance) -> str:
-    """`above 0.5`, `between 1 and 3 and status 200`."""
-    parts = []
-    if tolerance.above is not None:
-        parts.append(f"above {number(tolerance.above)}")
-    if tolerance.below is not None:
-        parts.append(f"below {number(tolerance.below)}")
-    if tolerance.between is not None:
-        parts.append(f"between {number(tolerance.between[0])} and {number(tolerance.between[1])}")
-    if tolerance.matches is not None:
-        parts.append(f"matching {line(tolerance.matches, 80)}")
-    if tolerance.status is not None:
-        parts.append(f"status {line(tolerance.status, 80)}")
-    if "equals" in tolerance.model_fields_set:
-        parts.append(f"equal to {line(tolerance.equals, 80)}")
-    return " and ".join(parts)
 
 
 def _rule(rule: AbortCondition | None) -> str:

@@ -46,6 +46,8 @@ def _verdict(exercise: Exercise, verdict: str) -> tuple[str, Literal["good", "wa
     reason = reason if not reason or reason.endswith((".", "!", "?")) else f"{reason}."
     alive = count(len(exercise.unrecovered), "fault")
     match verdict:
+        case "completed" | "failed" if exercise.unrecovered:
+            return f"The exercise ended, and {alive} was not seen to recover. Somebody has to look now.{reason}", "bad"
         case "completed":
             return "The exercise ran to its end and the system came back.", "good"
         case "failed":

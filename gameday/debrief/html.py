@@ -6,14 +6,18 @@ policy in the page forbids everything but its own style, in case something slipp
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gameday.debrief.chart import abort_chart, condition_chart, stages_chart, timeline_chart
-from gameday.debrief.view import Debrief, Finding, NoteView, When
+from gameday.debrief.view import ConditionView, Debrief, Finding, NoteView, Row, When
 from gameday.debrief.words import clean, count, day, number, on_clock, span, time_of_day
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 _BODY = 220
@@ -25,8 +29,41 @@ STAGE_MARKS = {"recovered": "✓", "leaked": "✗", "refused": "–"}
 
 def render_html(view: Debrief) -> str:
     """The whole page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
+
+    charts = {
+        "timeline": Markup(timeline_chart(view)),
+        "stages": Markup(stages_chart(view)),
+        "abort": Markup(abort_chart(view.abort)),
+        "conditions": [Markup(condition_chart(condition, view)) for condition in view.conditions],
+    }
+    shown = {row.seq for row in view.timeline}
+    return (
+        _environment()
+        .get_template("debrief.html")
+        .render(
+            d=view,
+            charts=charts,
+            style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+            journal=list(journal_lines(view.journal)),
+            count=count,
+            shown=shown,
+            link=web_address,
+            marks={"state": STATE_MARKS, "level": LEVEL_MARKS, "stage": STAGE_MARKS},
+            leaked=[fault for fault in view.faults if fault.stage == "leaked" or alive(view, fault.stage)],
+            key_numbers=key_numbers(view),
+            groups=note_groups(view),
+            evidence=lambda finding: evidence(finding, shown),
+            moment=moment,
+            row_time=lambda row: row_time(view, row),
+            headroom=headroom_words,
+        )
+    )
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -36,28 +73,7 @@ def render_html(view: Debrief) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(span=span, clock=on_clock, time=time_of_day, day=day, number=number)
-    charts = {
-        "timeline": Markup(timeline_chart(view)),
-        "stages": Markup(stages_chart(view)),
-        "abort": Markup(abort_chart(view.abort)),
-        "conditions": [Markup(condition_chart(condition, view)) for condition in view.conditions],
-    }
-    shown = {row.seq for row in view.timeline}
-    return environment.get_template("debrief.html").render(
-        d=view,
-        charts=charts,
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        journal=list(journal_lines(view.journal)),
-        count=count,
-        shown=shown,
-        link=web_address,
-        marks={"state": STATE_MARKS, "level": LEVEL_MARKS, "stage": STAGE_MARKS},
-        leaked=[fault for fault in view.faults if fault.stage == "leaked" or alive(view, fault.stage)],
-        key_numbers=key_numbers(view),
-        groups=note_groups(view),
-        evidence=lambda finding: evidence(finding, shown),
-        moment=moment,
-    )
+    return environment
 
 
 def alive(view: Debrief, stage: str) -> bool:
@@ -73,6 +89,19 @@ def web_address(text: str) -> str | None:
 def moment(at: When | None, exact: bool = False) -> str:
     """`14:32:05 (2:05)`: wall time UTC, with milliseconds where `exact`, and exercise time."""
     return "–" if at is None else f"{at.utc[11 : 23 if exact else 19]} ({on_clock(at.clock)})"
+
+
+def row_time(view: Debrief, row: Row) -> str:
+    """UTC time of day; around an abort, where everything happens at once, with milliseconds."""
+    near = view.abort is not None and abs(row.at.clock - view.abort.at.clock) < 3
+    return row.at.utc[11 : 23 if near else 19]
+
+
+def headroom_words(condition: ConditionView) -> str:
+    """`72 %`, `none, it was past` or `–` where nothing can be said."""
+    if condition.headroom is None:
+        return "–"
+    return f"{condition.headroom:.0%}".replace("%", " %") if condition.headroom > 0 else "none, it was past"
 
 
 def evidence(finding: Finding, shown: set[int]) -> list[tuple[int, bool]]:

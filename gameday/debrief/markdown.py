@@ -9,10 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from gameday.debrief.html import LEVEL_MARKS, STATE_MARKS, alive, key_numbers, moment, note_groups, web_address
+from gameday.debrief.html import (
+    LEVEL_MARKS,
+    STATE_MARKS,
+    alive,
+    headroom_words,
+    key_numbers,
+    moment,
+    note_groups,
+    row_time,
+    web_address,
+)
 from gameday.debrief.mermaid import gantt
 from gameday.debrief.view import Debrief, FaultView, Finding, NoteView, TimingRow
-from gameday.debrief.words import count, number, on_clock, span, time_of_day
+from gameday.debrief.words import count, number, on_clock, span
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
 _FIRST = re.compile(r"^(\d*)((?<!\d)[-+=](?=[-+=\s]|$)|(?<=\d)[.)](?=\s|$))")
@@ -30,10 +40,19 @@ def md(text: object) -> str:
 
 def render_markdown(view: Debrief) -> str:
     """The whole document."""
-    blocks = [
-        *_top(view), *_danger(view), *_overview(view), *_timings(view), *_timeline(view), *_system(view),
-        *_response(view), *_findings(view), *_outcome(view),
-    ]  # fmt: skip
+    parts = (
+        _top,
+        _danger,
+        _overview,
+        _timings,
+        _timeline,
+        _system,
+        _expectations,
+        _response,
+        _findings,
+        _outcome,
+    )
+    blocks = [block for part in parts for block in part(view)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -174,7 +193,7 @@ def _timeline(view: Debrief) -> list[str]:
     shown = rows if len(rows) <= _ROWS else (*rows[: _ROWS // 2], *rows[-_ROWS // 2 :])
     cells = (
         (
-            time_of_day(row.at.wall),
+            row_time(view, row),
             on_clock(row.at.clock),
             md(row.text) if row.lane == "system" else "",
             md(f"{row.text}{f' – {row.actor}' if row.actor else ''}{_late(row.late)}")
@@ -204,7 +223,7 @@ def _system(view: Debrief) -> list[str]:
         head = ("condition", "trips when", "worst", "headroom", "samples", "state")
         blocks += ["### Abort conditions", table(head, (
             (
-                md(c.name), md(c.rule), md(c.worst), "–" if c.headroom is None else f"{c.headroom:.0%}",
+                md(c.name), md(c.rule), md(c.worst), headroom_words(c),
                 f"{c.samples}{f', {c.unanswered} without an answer' if c.unanswered else ''}", md(c.state),
             )
             for c in view.conditions
@@ -214,6 +233,11 @@ def _system(view: Debrief) -> list[str]:
             (c.phase, md(c.name), md(c.wanted), md(c.answer), "✓ yes" if c.held else "✗ no") for c in view.steady_state
         )
         blocks += ["### Steady state", table(("when", "check", "wanted", "answer", "held"), checks)]
+    return blocks if len(blocks) > 1 else []
+
+
+def _expectations(view: Debrief) -> list[str]:
+    blocks = []
     if view.expectations:
         blocks.append("## Expectations")
         judged = (
@@ -221,7 +245,7 @@ def _system(view: Debrief) -> list[str]:
             for e in view.expectations
         )
         blocks.append(table(("", "expectation", "judged by", "what came"), judged))
-    return blocks if len(blocks) > 1 else []
+    return blocks
 
 
 def _fault(fault: FaultView) -> tuple[str, ...]:
@@ -273,7 +297,7 @@ def _response(view: Debrief) -> list[str]:
 
 
 def _note(note: NoteView) -> str:
-    return f"{on_clock(note.at.clock)} {md(note.text)}{md(f' – {note.actor}') if note.actor else ''}"
+    return f"{on_clock(note.at.clock)} {md(note.text)}{f' – {md(note.actor)}' if note.actor else ''}"
 
 
 def _findings(view: Debrief) -> list[str]:

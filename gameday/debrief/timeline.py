@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gameday.debrief.script import expectation_words, is_fault
 from gameday.debrief.view import Lane, Row, When
 from gameday.debrief.words import clean, line, number, span, utc
 from gameday.exercise import events as ev
@@ -31,7 +32,7 @@ def row_of(
             return None
         said: tuple[Lane, str] | None = ("system", _condition(event))
     else:
-        said = _system(event) or _people(record, event, withdrawn) or _script(event, scenario)
+        said = _system(event, scenario) or _people(record, event, withdrawn) or _script(event, scenario)
     if said is None:
         return None
     late = max(0.0, record.recorded - record.wall)
@@ -53,7 +54,7 @@ def _condition(event: ev.ConditionSampled) -> str:
     return f"Abort condition “{name}” {words.get(event.state, event.state)}: {value}"
 
 
-def _system(event: ev.Event) -> tuple[Lane, str] | None:
+def _system(event: ev.Event, scenario: Scenario | None) -> tuple[Lane, str] | None:
     text: str | None = None
     match event:
         case ev.TimelineStarted():
@@ -68,7 +69,9 @@ def _system(event: ev.Event) -> tuple[Lane, str] | None:
             about = f": {line(summary)}" if summary else ""
             text = f"Alert {line(alert, 200)} {'fired' if state == 'firing' else 'resolved'}{about}"
         case ev.ExpectationJudged(index=index, state=state, detail=detail):
-            text = f"Expectation {index + 1} {state.replace('_', ' ')}{f': {line(detail)}' if detail else ''}"
+            known = scenario is not None and 0 <= index < len(scenario.expect)
+            what = expectation_words(scenario.expect[index]) if scenario is not None and known else f"no. {index + 1}"
+            text = f"Expectation {state.replace('_', ' ')}: {what}{f' – {line(detail)}' if detail else ''}"
         case ev.EngineStarted(resumed=resumed):
             text = "The engine started again after it was lost" if resumed else None
         case ev.EngineLost(reason=reason):
@@ -147,13 +150,7 @@ def _script(event: ev.Event, scenario: Scenario | None) -> tuple[Lane, str] | No
         case ev.EntryReleased(entry=entry):
             return "response", f"The facilitator released {line(entry, 80)}"
         case ev.EntrySkipped(entry=entry, reason=reason):
-            what = "Fault" if _is_fault(scenario, entry) else "Inject"
+            what = "Fault" if is_fault(scenario, entry) else "Inject"
             return "response", f"{what} {line(entry, 80)} skipped{f': {line(reason)}' if reason else ''}"
         case _:
             return None
-
-
-def _is_fault(scenario: Scenario | None, entry: str) -> bool:
-    if scenario is None:
-        return False
-    return any(scenario.entry_id(i) == entry and step.fault for i, step in enumerate(scenario.timeline))

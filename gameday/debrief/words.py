@@ -46,7 +46,7 @@ def span(seconds: float | None) -> str:
     if seconds < 0:
         return f"−{span(-seconds)}"
     if seconds < 0.0005:
-        return "0 ms"
+        return "0 s"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:

@@ -1,0 +1,152 @@
+"""Each rule speaks where it should, names its evidence, and is silent where it should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gameday.debrief.build import build_debrief
+from gameday.debrief.view import Debrief, Finding
+from gameday.exercise import events as ev
+from tests.debrief.journals import Journal, leaked, payment_outage, plan, scenario, started, tabletop
+
+NO_CONDITIONS = {"abort_when": [], "expect": [], "roles": []}
+
+
+def debrief(*steps: tuple[float, ev.Event], attended: bool = True, **script: Any) -> Debrief:
+    """An exercise with one fault that was effective at 50, plus `steps`."""
+    j = Journal()
+    j.at(0, started(scenario(**{**NO_CONDITIONS, **script}), attended=attended))
+    j.at(1, ev.TimelineStarted())
+    j.at(48, ev.FaultPlanned("payments-dark", "dependency-outage"))
+    j.at(48, ev.FaultArmed("payments-dark", "dependency-outage", plan("dark", "payments"), False, 60.0))
+    j.at(49, ev.FaultInjecting("payments-dark"))
+    for clock, event in steps:
+        j.at(clock, event)
+    return build_debrief(j.records)
+
+
+EFFECTIVE = (50.0, ev.FaultEffective("payments-dark", "refused"))
+UNDONE = ((200.0, ev.UndoSent("payments-dark", 1)), (201.0, ev.FaultRecovered("payments-dark", "ok")))
+ENDED = (300.0, ev.ExerciseEnded("completed", 0, ""))
+
+
+def rules(view: Debrief) -> dict[str, Finding]:
+    return {finding.rule: finding for finding in view.findings}
+
+
+def test_a_quiet_exercise_has_only_good_findings() -> None:
+    view = debrief(EFFECTIVE, *UNDONE, ENDED)
+    assert {finding.level for finding in view.findings} == {"good"}
+    assert view.headline.level == "good"
+    assert view.headline.sentence == "The exercise ran to its end and the system came back."
+
+
+def test_a_leaked_fault_leads_everything() -> None:
+    view = build_debrief(leaked())
+    assert view.findings[0].rule == "leaked"
+    assert view.headline.level == "bad"
+    assert view.headline.findings[0] == "Fault payments-dark is not recovered"
+    kinds = {record["seq"]: record["kind"] for record in view.journal}
+    assert {kinds[seq] for seq in view.findings[0].evidence} == {"fault_armed", "undo_failed", "fault_leaked"}
+
+
+def test_a_fault_that_is_still_live_in_the_journal_is_never_called_recovered() -> None:
+    view = debrief(EFFECTIVE, ENDED)
+    assert rules(view)["leaked"].title == "Fault payments-dark was not seen to recover"
+    assert "recovered" not in rules(view)
+    assert view.headline.level == "bad"
+
+
+def test_an_abort_names_the_condition_and_its_speed() -> None:
+    found = rules(build_debrief(payment_outage()))["aborted"]
+    assert found.title == "The exercise was aborted: “too many failed checkouts” tripped"
+    assert "payments-dark: undo sent after 5 ms, recovered after 408 ms" in found.detail
+
+
+def test_a_fault_that_did_not_take_hold() -> None:
+    view = debrief((52, ev.FaultFailed("payments-dark", "still answers")), *UNDONE, ENDED)
+    assert rules(view)["not-effective"].detail == "still answers"
+    assert view.impact.seconds is None
+
+
+def test_detected_by_a_user_and_slowly() -> None:
+    view = debrief(
+        EFFECTIVE,
+        (190, ev.MilestoneReached("detected", detection="user")),
+        *UNDONE,
+        ENDED,
+        expect=[{"milestone": "detected", "within": "1m"}],
+    )
+    assert {"user-detected", "detection-slow"} <= set(rules(view))
+
+
+def test_diagnosed_before_anything_was_eased_is_an_inversion_and_the_other_way_round_is_not() -> None:
+    stamps = {name: (clock, ev.MilestoneReached(name)) for name, clock in (("diagnosed", 100), ("mitigated", 150))}
+    assert "inversion" in rules(debrief(EFFECTIVE, stamps["diagnosed"], stamps["mitigated"], *UNDONE, ENDED))
+    partial = (80, ev.MilestoneReached("mitigated", partial=True))
+    assert "inversion" not in rules(
+        debrief(EFFECTIVE, partial, stamps["diagnosed"], stamps["mitigated"], *UNDONE, ENDED)
+    )
+
+
+def test_roles() -> None:
+    found = rules(build_debrief(tabletop()))
+    assert found["role-conflict"].detail == "Ada: incident-commander, communications-lead"
+    found = rules(build_debrief(payment_outage()))
+    assert "role-conflict" not in found
+    assert found["commander-terminal"].evidence == (465,)
+    assert found["role-open"].title == "Nobody took the role communications-lead"
+
+
+def test_overdue_and_excessive_updates() -> None:
+    def notes(*clocks: float) -> list[tuple[float, ev.Event]]:
+        return [(clock, ev.NoteTaken("news", "update", "stakeholders")) for clock in clocks]
+
+    end = (650.0, ev.MilestoneReached("resolved")), (660.0, ev.ExerciseEnded("completed", 0, ""))
+    expect = [{"update": "stakeholders", "every": "5m"}]
+    late = debrief(EFFECTIVE, *notes(100), *UNDONE, *end, expect=expect)
+    assert rules(late)["updates-overdue"].detail == "1 silence, the longest 9 min 10 s; asked for every 5 min"
+    many = debrief(EFFECTIVE, *notes(*range(60, 640, 60)), *UNDONE, *end, expect=expect)
+    assert "updates-excessive" in rules(many)
+    assert "updates-overdue" not in rules(many)
+
+
+def test_unattended_says_nothing_of_people() -> None:
+    expect = [{"milestone": "acknowledged", "within": "1s"}, {"update": "all", "every": "1s"}]
+    view = debrief(EFFECTIVE, *UNDONE, ENDED, attended=False, expect=expect, roles=["incident-commander"])
+    assert {finding.level for finding in view.findings} == {"good"}
+    assert {expectation.state for expectation in view.expectations} == {"not_observed"}
+    assert any("responses are never made up" in text for text in view.unknown)
+
+
+def test_conditions_without_answers_and_close_calls() -> None:
+    name = "too many failed checkouts"
+    samples: list[tuple[float, ev.Event]] = [(60 + n, ev.ConditionSampled(name, "ok", 0.45)) for n in range(8)]
+    blind: list[tuple[float, ev.Event]] = [
+        (70 + n, ev.ConditionSampled(name, "ok", None, "unreachable", "refused")) for n in range(2)
+    ]
+    conditions = scenario()["abort_when"]
+    view = debrief(EFFECTIVE, *samples, *blind, *UNDONE, ENDED, abort_when=conditions)
+    found = rules(view)
+    assert found["no-data"].title == f"Abort condition “{name}” had no answer 20 % of the time"
+    assert found["close-call"].detail == "worst 0.45, 10% short of it"
+    assert found["unwatched"].title == "Abort condition “orders per minute collapse” was never sampled"
+
+
+def test_every_piece_of_evidence_stands_in_the_journal() -> None:
+    for records in (payment_outage(), leaked(), tabletop()):
+        view = build_debrief(records)
+        known = {record.seq for record in records}
+        assert all(set(finding.evidence) <= known for finding in view.findings)
+
+
+def test_thousands_of_samples_become_a_small_chart_that_keeps_the_spike() -> None:
+    name = "too many failed checkouts"
+    samples = [(60 + n / 100, ev.ConditionSampled(name, "ok", 0.49 if n == 7777 else 0.1)) for n in range(9000)]
+    view = debrief(EFFECTIVE, *samples, *UNDONE, ENDED, abort_when=scenario()["abort_when"])
+    (condition, _) = view.conditions
+    assert condition.samples == 9000
+    assert len(condition.points) <= 240
+    assert max(point.high for point in condition.points) == 0.49
+    assert condition.worst == "0.49"
+    assert sum(row.kind == "condition_sampled" for row in view.timeline) == 0
