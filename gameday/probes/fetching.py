@@ -19,8 +19,10 @@ import re
 import time
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gameday import __version__
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a body that are read, before and after decompression."""
+_AT_FIRST_REQUEST = ("httpcore", "httpcore._backends.anyio", "anyio._backends._asyncio", "h11")
+"""What httpx would import in the middle of its first request, and so on the loop: a tenth of a second."""
 _CHUNKS_A_TURN = 64
 _TEXT_CODECS = re.compile(
     r"utf-?8|utf-?16(-?[bl]e)?|utf-?32(-?[bl]e)?|(us-)?ascii|latin-?1|iso-?8859-?\d{1,2}|(windows-|cp)125\d"
@@ -71,6 +75,10 @@ def make_client() -> httpx.AsyncClient:
 
     import httpx
 
+    for module in _AT_FIRST_REQUEST:
+        # Only to be early: a version that has it elsewhere imports it when it is needed.
+        with suppress(ImportError):
+            import_module(module)
     client = httpx.AsyncClient(
         verify=_trust(),
         trust_env=False,
