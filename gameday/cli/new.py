@@ -43,12 +43,13 @@ def new(path: Path | None, template: str | None, title: str | None) -> None:
         raise UsageError(f"{path}: a scenario file ends in .yaml")
     text = filled(template, title=title, path=str(path), schema=_schema_for(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path} exists already and is left as it is: name another file") from None
     except OSError as error:
+        if isinstance(error, FileExistsError) and os.path.lexists(path):
+            raise UsageError(f"{path} exists already and is left as it is: name another file") from None
         raise UsageError(f"{path} can't be written: {error.strerror or error}") from None
     click.echo(path)
     click.echo(f"Change the story, then check it with `gameday validate {path}`.", err=True)

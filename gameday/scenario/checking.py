@@ -6,6 +6,7 @@ error: a rehearsal is no place for warnings that nobody reads.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
@@ -163,7 +164,9 @@ def _fault(entry: Entry, index: int, catalogue: Catalogue) -> Iterator[Finding]:
         spec.parameters.model_validate(entry.with_)
     except ValidationError as error:
         place = (f"'with' of {entry.fault}", spec.parameters)
-        yield from wording.findings(error, entry.with_, (*path, "with"), place)
+        # Without any parameters there is no `with` to point at.
+        way: Path = (*path, "with" if "with_" in entry.model_fields_set else "fault")
+        yield from wording.findings(error, entry.with_, way, place)
 
 
 def _activity(entry: Entry, index: int) -> Iterator[Finding]:
@@ -258,6 +261,8 @@ def _cycles(waits: dict[str, str], ids: dict[str, int]) -> Iterator[Finding]:
 def _fits(draft: Draft) -> Iterator[Finding]:
     """Nothing that has a fixed time is due, or ends, after the exercise is aborted for its length."""
     limit = draft.limits.duration
+    if not math.isfinite(limit):
+        return  # It could not be read.
     names = {draft.entry_id(index): entry for index, entry in enumerate(draft.timeline)}
     starts: dict[str, float | None] = {}
 

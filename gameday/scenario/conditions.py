@@ -162,7 +162,8 @@ def abort_condition(item: AbortCondition, path: Path) -> Iterator[Finding]:
         for extra in keys[1:]:
             message = f"two tolerances in one abort condition: {keys[0]!r} and {extra!r}"
             yield Finding((*path, extra), message, "make two conditions", at_key=True)
-        yield from tolerance(item, path, item)
+        if len(keys) == 1:
+            yield from tolerance(item, path, item)
     if item.for_ is not None and item.consecutive is not None:
         message = "'for' and 'consecutive' both say how long it must last"
         yield Finding((*path, "consecutive"), message, "keep one of the two", at_key=True)

@@ -120,7 +120,7 @@ def load_text(
     if missing:
         raise ScenarioErrors(_placed([*found, *missing], parsed, path, values))
     if not values.keys().isdisjoint(used):
-        _fill(raw, parsed.placeholders, values)
+        _fill(raw, parsed, values)
         names = [(way, name) for way, name in names if name not in values]
     scenario = None
     try:
@@ -153,16 +153,15 @@ def load_many(
     return results
 
 
-def _fill(document: Json, texts: Mapping[Way, str], values: Mapping[str, Json]) -> None:
-    """Put the parameters' values into `document`, where its `texts` have placeholders for them."""
-    for way, text in texts.items():
-        if way[:1] == ("parameters",):
+def _fill(document: Json, parsed: Parsed, values: Mapping[str, Json]) -> None:
+    """Put the parameters' values into `document`, where its texts have placeholders for them."""
+    for way, text in parsed.placeholders.items():
+        if way[:1] == ("parameters",) or parsed.refused(way):
             continue
         around = document
         for step in way[:-1]:
             around = around[step]
-        if around[way[-1]] == text:  # Not what the parser refused.
-            around[way[-1]] = substitute(text, values)
+        around[way[-1]] = substitute(text, values)
 
 
 def _values(raw: Mapping[str, Json], given: Mapping[str, str]) -> tuple[dict[str, Json], list[Finding]]:
@@ -189,10 +188,9 @@ def _values(raw: Mapping[str, Json], given: Mapping[str, str]) -> tuple[dict[str
 def _placed(found: Sequence[Finding], parsed: Parsed, path: str, values: Mapping[str, Json]) -> list[Problem]:
     """Findings with their places, after what the parser found; what follows from a value it refused is left out."""
     problems = list(parsed.problems)
-    poisoned = set(parsed.poisoned)
     for finding in found:
         way = finding.path
-        if any(way[:length] in poisoned for length in range(1, len(way) + 1)):
+        if parsed.refused(way):
             continue
         place = parsed.place(way, key=finding.at_key)
         message = finding.message + ("" if finding.at_key else _origin(parsed.placeholders.get(way, ""), values))

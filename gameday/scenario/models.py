@@ -270,10 +270,16 @@ def _parameter(value: Any) -> Any:
 Category = Literal["infrastructure", "dependency", "cascading", "security", "communication"]
 
 
+def _version(value: Any) -> Any:
+    if type(value) is not int or value != 1:
+        raise ValueError("this reads version 1 of scenario files: write `version: 1`")
+    return value
+
+
 class Scenario(Model):
     """One scenario file."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(_version)]
     title: str = Field(min_length=1)
     description: str | None = None
     category: Category | None = None

@@ -57,7 +57,7 @@ class Parsed:
 
     document: Json = None
     problems: list[Problem] = field(default_factory=list)
-    poisoned: list[Path] = field(default_factory=list)
+    poisoned: set[Path] = field(default_factory=set)
     """Ways to values that were not understood; something stands there that is not JSON."""
     whole: bool = False
     """The parser came to the end: `document` is all that there is."""
@@ -65,6 +65,10 @@ class Parsed:
     """Texts that have `${` in them, by their way."""
     marks: dict[Path, tuple[Any, Any]] = field(default_factory=dict)
     """For each way: libyaml's marks of the value and of its key."""
+
+    def refused(self, path: Path) -> bool:
+        """The value at `path`, or one around it, was not understood."""
+        return bool(self.poisoned) and any(path[:length] in self.poisoned for length in range(1, len(path) + 1))
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where the value at `path` stands, or its key; the nearest thing around it where there is no such value."""
@@ -150,8 +154,10 @@ class _Parser:
         if len(path) > DEEPEST:
             self.problem(event, f"nested deeper than {DEEPEST} levels", "a scenario needs a handful")
             raise _Stop
-        if kind is MappingStartEvent:
-            return self.mapping(path)
+        found = self.mapping(path) if kind is MappingStartEvent else self.items(path)
+        return self.poison(path) if odd else found
+
+    def items(self, path: Path) -> list[Json]:
         items: list[Json] = []
         while type(event := self.events()) is not SequenceEndEvent:
             items.append(self.value(event, (*path, len(items)), event))
@@ -175,7 +181,10 @@ class _Parser:
                 f"{event.start_mark.line + 1}",
                 "remove one",
             )
-            self.value(self.events(), (*path, f"\0{len(self.marks)}"), event)
+            # A way that no value of the document has.
+            lost = (*path, -len(self.marks))
+            self.value(self.events(), lost, event)
+            self.poison(lost)
         return mapping
 
     def key(self, event: Event, path: Path) -> str:
@@ -217,7 +226,7 @@ class _Parser:
         return False
 
     def poison(self, path: Path) -> Json:
-        self.result.poisoned.append(path)
+        self.result.poisoned.add(path)
         return _POISON
 
 
@@ -277,7 +286,7 @@ def _syntax(error: yaml.YAMLError, text: str, name: str) -> Problem:
         message, hint = f"a value can't begin with {there[column]}", "put it in quotes"
     elif "${" in there and ("{" in there.replace("${", "") or "[" in there):
         hint = 'inside { } and [ ] put a placeholder in quotes: "${name}"'
-    if opened and "never closed" in message:
+    if opened and ("never closed" in message or "without its colon" in message):
         line, column = opened.line, opened.column
     elif opened and opened.line < line and "comma" in message:
         message += f" (what it belongs to begins on line {opened.line + 1})"

@@ -180,8 +180,6 @@ def _judge(kind: str, details: Details, value: Json, path: Path) -> tuple[str, s
         return f"{details['msg']}; found {_found(value)}", _quote_hint(value)
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
-        if path == ("version",):
-            return f"this reads version 1 of scenario files, found {_found(value)}", "write `version: 1`"
         if not isinstance(value, str):
             return f"expected {listed(allowed)}, found {_found(value)}", ""
         return f"{_key(path)} can't be {shown(value)}", nearest(value, allowed) or f"write {listed(allowed)}"
