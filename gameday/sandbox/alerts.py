@@ -154,5 +154,6 @@ async def main(settings: Settings) -> None:
     watching.cancel()
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Be this process."""
     run(main)

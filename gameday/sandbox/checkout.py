@@ -89,5 +89,6 @@ async def main(settings: Settings) -> None:
     settling.cancel()
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Be this process."""
     run(main)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gameday.sandbox.launch import VARIABLE, start_python
+from gameday.sandbox.launch import start_python
 from gameday.sandbox.processes import carrying, is_alive, start_ticks
 
 
@@ -177,10 +177,28 @@ def _starting(folder: Path, deadline: float) -> Iterator[None]:
         os.close(lock)
 
 
+def _coming_up(folder: Path) -> tuple[int, int] | None:
+    """Pid and start of the supervisor that runs there, up or not; None if none does.
+
+    Whoever started it may have been killed before it was up.
+    """
+    try:
+        known = json.loads((folder / "supervisor.lock").read_text(encoding="utf-8"))
+        pid, start = int(known["pid"]), int(known["start"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return (pid, start) if is_alive(pid, start) else None
+
+
 def _start(folder: Path, deadline: float, say: Callable[[str], None]) -> Sandbox:
     log = folder / "logs" / "supervisor.log"
     begun = time.monotonic()
-    pid = start_python("gameday.sandbox.supervisor", {"GAMEDAY_SANDBOX": str(folder)}, log, own_session=True)
+    orphan = _coming_up(folder)
+    if orphan is not None:
+        _kill(*orphan)
+        while is_alive(*orphan):
+            _pause_until(deadline, f"a sandbox that was never up (pid {orphan[0]}) doesn't go")
+    pid = start_python("supervisor", str(folder), {"GAMEDAY_SANDBOX": str(folder)}, log, own_session=True)
     start = start_ticks(pid)
     while True:
         found = find(folder)
@@ -209,7 +227,17 @@ def down(state_dir: Path | None = None, *, wait: float = 10.0) -> bool:
     """
     folder = _folder(state_dir)
     deadline = time.monotonic() + wait
+    if not folder.is_dir():
+        return False
+    with _starting(folder, deadline):
+        return _take_down(folder, wait, deadline)
+
+
+def _take_down(folder: Path, wait: float, deadline: float) -> bool:
     sandbox = find(folder)
+    orphan = _coming_up(folder)
+    if sandbox is None and orphan is not None:
+        _kill(*orphan)
     if sandbox is not None:
         try:
             _ask(sandbox, "POST", "/down", {}, timeout=min(3.0, wait / 2))
@@ -220,10 +248,10 @@ def down(state_dir: Path | None = None, *, wait: float = 10.0) -> bool:
                 _kill(sandbox.pid, sandbox.start)
             _pause_until(deadline, f"the sandbox's supervisor (pid {sandbox.pid}) doesn't go")
         _reap(sandbox.pid)
-    while left := carrying(f"GAMEDAY_SANDBOX={folder}", f"{VARIABLE}="):
+    while left := carrying(f"GAMEDAY_SANDBOX={folder}", "gameday.sandbox."):
         _pause_until(deadline, f"processes of the sandbox are left: {', '.join(map(str, left))}")
     (folder / "sandbox.json").unlink(missing_ok=True)
-    return sandbox is not None
+    return sandbox is not None or orphan is not None
 
 
 def _pause_until(deadline: float, complaint: str) -> None:

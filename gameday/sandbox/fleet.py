@@ -16,6 +16,7 @@ from gameday.sandbox.child import Settings
 from gameday.sandbox.clock import boot
 from gameday.sandbox.instance import Instance, State, spawn
 from gameday.sandbox.ledger import Ledger
+from gameday.sandbox.nursery import Nursery
 from gameday.sandbox.shop import Part
 from gameday.sandbox.web import reserve
 
@@ -43,10 +44,17 @@ class Group:
 class Fleet:
     """All instances of all parts."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, became_ready: Callable[[Instance], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        nursery: Nursery | None,
+        became_ready: Callable[[Instance], None],
+    ) -> None:
         """`settings` are those that all processes share; `became_ready` is called when an instance begins to serve."""
         self._ledger = ledger
         self._settings = settings
+        self._nursery = nursery
         self._became_ready = became_ready
         self._holders: dict[str, socket.socket] = {}
         self._state: Callable[[str], tuple[int, dict[str, Any]]] = lambda service: (0, {})
@@ -113,7 +121,8 @@ class Fleet:
             state=state,
         )
         try:
-            spawn(instance, settings)
+            if not spawn(instance, settings, self._nursery):
+                self._nursery = None
         finally:
             os.close(written)
         instance.pushed = revision
@@ -183,28 +192,28 @@ class Fleet:
         """Take in what the kernel has to tell of all children: exits, freezes, thaws."""
         while True:
             try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             except ChildProcessError:
                 return
-            if found is None:
+            if pid == 0:
                 return
             seen = boot()
             for instance in self.instances():
-                if instance.pid == found.si_pid:
-                    self._changed(instance, found, seen)
+                if instance.pid == pid:
+                    self._changed(instance, status, seen)
 
-    def _changed(self, instance: Instance, found: os.waitid_result, seen: float) -> None:
+    def _changed(self, instance: Instance, status: int, seen: float) -> None:
         who = {"name": instance.name, "service": instance.service, "pid": instance.pid, "start": instance.start}
-        if found.si_code == os.CLD_STOPPED:
+        if os.WIFSTOPPED(status):
             instance.state = State.FROZEN
             self._ledger.write("instance-frozen", seen, **who)
-        elif found.si_code == os.CLD_CONTINUED:
+        elif os.WIFCONTINUED(status):
             instance.state = State.STARTING if instance.ready_since is None else State.RUNNING
             self._ledger.write("instance-thawed", seen, **who)
             if instance.state is State.RUNNING:
                 self._became_ready(instance)
-        elif found.si_code in (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED):
-            how = {"code": found.si_status} if found.si_code == os.CLD_EXITED else {"signal": found.si_status}
+        else:
+            how = {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
             self._ledger.write("instance-exited", seen, **who, **how, wanted=instance.leaving)
             self._gone(instance)
 

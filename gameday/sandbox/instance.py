@@ -7,6 +7,7 @@ from typing import Any
 from gameday.sandbox.child import Settings
 from gameday.sandbox.launch import VARIABLE, start_python
 from gameday.sandbox.logbook import log_path
+from gameday.sandbox.nursery import Barren, Nursery
 from gameday.sandbox.processes import start_ticks
 from gameday.sandbox.shop import PARTS
 
@@ -73,10 +74,21 @@ class Instance:
         return wait
 
 
-def spawn(instance: Instance, settings: Settings) -> None:
-    """Start the process of an instance. The descriptors named in the settings must be inheritable; others stay here."""
+def spawn(instance: Instance, settings: Settings, nursery: Nursery | None) -> bool:
+    """Start the process of an instance; by the nursery, if there is one, or else from scratch.
+
+    The descriptors named in the settings must be inheritable; others stay here. Says whether the nursery is still good.
+    """
     log = log_path(settings.folder(), instance.name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    instance.pid = start_python(f"gameday.sandbox.{PARTS[instance.service].module}", {VARIABLE: settings.dump()}, log)
+    module = PARTS[instance.service].module
+    pid = 0
+    if nursery is not None:
+        try:
+            pid = nursery.beget(module, instance.name, settings.dump(), log, settings.ready)
+        except Barren:
+            nursery = None
+    instance.pid = pid or start_python(module, instance.name, {VARIABLE: settings.dump()}, log)
     instance.start = start_ticks(instance.pid)
     instance.state = State.STARTING
+    return nursery is not None

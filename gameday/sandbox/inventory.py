@@ -28,5 +28,6 @@ async def main(settings: Settings) -> None:
     await service.serve()
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Be this process."""
     run(main)

@@ -7,7 +7,9 @@ undoes anything.
 
 import json
 import os
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,18 @@ class Ledger:
             "what": what,
             "detail": detail,
         }
-        os.write(self._file, json.dumps(line).encode() + b"\n")
+        try:
+            os.write(self._file, json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            # A full disk must not keep anybody from undoing a fault: what was asked for is done all the same.
+            complain(f"the ledger lost {line}: {error}")
+
+
+def complain(text: str) -> None:
+    """Say something on standard error, which is a log file on the same disk that may be full."""
+    with suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def read(state_dir: Path) -> list[LedgerLine]:

@@ -62,7 +62,10 @@ class Load:
         self._history: deque[dict[str, float | None]] = deque(maxlen=_HISTORY)
         self._under_way: set[asyncio.Task[None]] = set()
         self._started = boot()
+        self.is_open = asyncio.Event()
         self.first = asyncio.Event()
+        if settings.state["open"]:
+            self.is_open.set()
         self.metrics = Metrics()
         for name, kind, text in (
             ("up", "gauge", "1 while the load generator runs"),
@@ -77,6 +80,7 @@ class Load:
 
     async def shop(self) -> None:
         """Send a shopper every 1/rate seconds; after a pause (the process was frozen) nobody bursts in."""
+        await self.is_open.wait()
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -107,6 +111,7 @@ class Load:
 
     async def remember(self) -> None:
         """Keep a reading per second for the status page."""
+        await self.is_open.wait()
         while True:
             await asyncio.sleep(1.0)
             view = self.view()
@@ -132,6 +137,11 @@ class Load:
         """`/history`: a reading per second over the last three minutes, oldest first."""
         return reply(list(self._history))
 
+    async def open(self, request: Request) -> Response:
+        """`POST /open`: the shop is open, shoppers may come."""
+        self.is_open.set()
+        return reply({"open": True})
+
 
 async def health(request: Request) -> Response:
     """`/health`."""
@@ -145,6 +155,7 @@ async def main(settings: Settings) -> None:
     routes = Routes()
     routes.add("GET", "/metrics", load.metrics_page)
     routes.add("GET", "/history", load.history)
+    routes.add("POST", "/open", load.open)
     routes.add("GET", "/health", health)
     await Server(routes).listen(settings.own_port)
     Ledger(settings.folder(), settings.name).write("started", rate=settings.rate)
@@ -157,5 +168,6 @@ async def main(settings: Settings) -> None:
         task.cancel()
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Be this process."""
     run(main)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gameday.sandbox.clock import wall
+from gameday.sandbox.ledger import complain
 
 _LARGEST = 8_000_000
 
@@ -42,4 +43,8 @@ class Logbook:
         now = wall()
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
         line = json.dumps({"time": moment, "level": level, **self._who, "event": event, **fields}).encode() + b"\n"
-        self._size += os.write(self._file, line)
+        try:
+            self._size += os.write(self._file, line)
+        except OSError as error:
+            # Serving goes on without its log, say when the disk is full.
+            complain(f"the log lost a line: {error}")

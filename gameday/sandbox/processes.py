@@ -67,22 +67,18 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def carrying(*variables: str) -> list[int]:
-    """The live processes in whose environment stand all of these `NAME=value`, or `NAME=` followed by anything."""
+def carrying(variable: str, word: str) -> list[int]:
+    """The live processes in whose environment this `NAME=value` stands, and in whose command line a word begins so."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         pid = int(folder.name)
         try:
             environment = (folder / "environ").read_bytes().split(b"\0")
+            words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue  # Gone meanwhile, or somebody else's.
-        wanted = [variable.encode() for variable in variables]
-        if all(any(_is(line, variable) for line in environment) for variable in wanted):
-            state = stat(pid)
-            if state is not None and state[0] not in "ZX":
-                found.append(pid)
+        state = stat(pid)
+        named = any(one.startswith(word.encode()) for one in words)
+        if named and variable.encode() in environment and state is not None and state[0] not in "ZX":
+            found.append(pid)
     return found
-
-
-def _is(line: bytes, variable: bytes) -> bool:
-    return line.startswith(variable) if variable.endswith(b"=") else line == variable

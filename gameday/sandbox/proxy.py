@@ -299,5 +299,6 @@ async def main(settings: Settings) -> None:
     await stop.wait()
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Be this process."""
     run(main)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """A service of the shop, or a process that the shop stands on; run as `python -m gameday.sandbox.<module>`."""
+    """A service of the shop, or a process that the shop stands on; `module` is the one of this package that it runs."""
 
     name: str
     module: str

@@ -25,6 +25,7 @@ class ShopState:
         self._instances = instances
         self._revision = 1
         self._telling: dict[str, asyncio.Task[None]] = {}
+        self.is_open = False
         self.flags: set[str] = set()
         self.faults: dict[str, dict[str, Any]] = {}
         self.deploys: list[dict[str, Any]] = [
@@ -36,7 +37,7 @@ class ShopState:
         """The revision, and what the instances of a service must know."""
         keys = ("id", "status", "share")
         faults = [{key: fault[key] for key in keys} for fault in self.faults.values() if fault["service"] == service]
-        return self._revision, {"flags": sorted(self.flags), "faults": faults}
+        return self._revision, {"flags": sorted(self.flags), "faults": faults, "open": self.is_open}
 
     async def changed(self) -> list[str]:
         """Tell all instances that serve; returns the names of those that haven't confirmed within half a second."""

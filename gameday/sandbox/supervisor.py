@@ -19,6 +19,7 @@ from gameday.sandbox.child import Settings
 from gameday.sandbox.fleet import Fleet
 from gameday.sandbox.instance import Instance
 from gameday.sandbox.ledger import Ledger, put_aside
+from gameday.sandbox.nursery import Nursery, found
 from gameday.sandbox.processes import adopt_orphans, start_ticks
 from gameday.sandbox.shop import DEFAULT_RATE, PARTS, SERVICE_NAMES
 from gameday.sandbox.shopstate import ShopState
@@ -30,7 +31,7 @@ LOCKED = 75
 class Supervisor:
     """Wires the fleet, the shop's state and the control API together."""
 
-    def __init__(self, state_dir: Path, lifeline: int) -> None:
+    def __init__(self, state_dir: Path, lifeline: int, nursery: Nursery | None) -> None:
         self._state_dir = state_dir
         self._ledger = Ledger(state_dir, "supervisor")
         self._populated = asyncio.Event()
@@ -47,7 +48,7 @@ class Supervisor:
             ready=-1,
             rate=float(os.environ.get("GAMEDAY_SANDBOX_RATE", DEFAULT_RATE)),
         )
-        self._fleet = Fleet(self._ledger, settings, self._became_ready)
+        self._fleet = Fleet(self._ledger, settings, nursery, self._became_ready)
         self._urls = {name: self._url(f"proxy of {name}") for name in SERVICE_NAMES}
         self._urls |= {
             "proxy": self._url("proxy itself"),
@@ -89,12 +90,12 @@ class Supervisor:
         ]
         while instance.pid == pid:
             try:
-                found = await call("POST", self._urls["proxy"] + "/populate", proxies)
+                answer = await call("POST", self._urls["proxy"] + "/populate", proxies)
             except Unanswered:
                 await asyncio.sleep(0.05)
                 continue
-            if found.status != 201:
-                sys.stderr.write(f"the proxy refused its proxies: {found.body.decode()}\n")
+            if answer.status != 201:
+                sys.stderr.write(f"the proxy refused its proxies: {answer.body.decode()}\n")
             self._populated.set()
             return
 
@@ -113,13 +114,18 @@ class Supervisor:
 
     async def _come_up(self) -> None:
         for part in PARTS.values():
-            if part.name != "load":
-                self._fleet.add(part)
+            self._fleet.add(part)
         await self._populated.wait()
-        await self._all_ready()
+        await self._all_ready(*(name for name in PARTS if name != "load"))
         # Shoppers come when the shop is open: the first seconds of metrics are of a healthy shop.
-        self._fleet.add(PARTS["load"])
-        await self._all_ready()
+        self._shop.is_open = True
+        while not self._fleet.groups["load"].ready:
+            try:
+                await call("POST", self._urls["load"] + "/open")
+            except Unanswered:
+                await asyncio.sleep(0.02)
+                continue
+            await self._all_ready("load")
         names = ("proxy", *SERVICE_NAMES, "load", "alertmanager")
         info = {
             **self._who,
@@ -133,8 +139,9 @@ class Supervisor:
         written.replace(path)
         self._ledger.write("sandbox-up")
 
-    async def _all_ready(self) -> None:
-        while not all(group.ready >= group.desired for group in self._fleet.groups.values()):
+    async def _all_ready(self, *names: str) -> None:
+        groups = [self._fleet.groups[name] for name in names]
+        while not all(group.ready >= group.desired for group in groups):
             await asyncio.sleep(0.005)
 
     async def _go_down(self) -> None:
@@ -148,7 +155,7 @@ class Supervisor:
         await asyncio.sleep(0.02)
 
 
-def main() -> int:
+def start() -> None:
     """Run in the state directory that the environment names; exits with LOCKED if another one runs there."""
     state_dir = Path(os.environ["GAMEDAY_SANDBOX"])
     lock = os.open(state_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -156,21 +163,20 @@ def main() -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.stderr.write(f"another sandbox runs in {state_dir}\n")
-        return LOCKED
+        sys.exit(LOCKED)
+    # From here on it can be found, though it isn't up yet.
+    os.ftruncate(lock, 0)
+    os.write(lock, json.dumps({"pid": os.getpid(), "start": start_ticks(os.getpid())}).encode())
     if sys.platform != "linux":
         os.setsid()
     os.chdir("/")
     put_aside(state_dir)
     adopt_orphans()
-    lifeline, _held_open = os.pipe()
+    lifeline, held_open = os.pipe()
     os.set_inheritable(lifeline, True)
-    asyncio.run(_run(state_dir, lifeline))
-    return 0
+    nursery = found([lock, held_open]) if sys.platform == "linux" else None
+    asyncio.run(_run(state_dir, lifeline, nursery))
 
 
-async def _run(state_dir: Path, lifeline: int) -> None:
-    await Supervisor(state_dir, lifeline).run()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+async def _run(state_dir: Path, lifeline: int, nursery: Nursery | None) -> None:
+    await Supervisor(state_dir, lifeline, nursery).run()

@@ -21,6 +21,7 @@ from gameday.sandbox.clock import boot
 _LARGEST_HEAD = 32_768
 _LARGEST_BODY = 1_000_000
 _IDLE = 75.0
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
 
@@ -244,7 +245,7 @@ async def _read(head: bytes, reader: asyncio.StreamReader, received: float) -> t
 
 
 def _send(writer: asyncio.StreamWriter, request: Request, response: Response, stays: bool) -> None:
-    head = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    head = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Unnamed')}"]
     if response.status != HTTPStatus.NO_CONTENT:
         head.append(f"Content-Type: {response.type}")
         head.append(f"Content-Length: {len(response.body)}")

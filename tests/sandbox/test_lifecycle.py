@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,8 +21,8 @@ PARTS = ("storefront", "checkout", "payments", "inventory", "proxy", "load", "al
 def test_up_answers_everywhere_and_down_leaves_nothing(state_dir: Path) -> None:
     found, started = control.up(state_dir)
     assert started
-    # The supervisor, the proxy, load, alerts, and five instances of four services.
-    assert len(processes_of(state_dir)) == 9
+    # The supervisor, its nursery, the proxy, load, alerts, and five instances of four services.
+    assert len(processes_of(state_dir)) == 10
     for url in (found.storefront, found.checkout, found.payments, found.inventory, found.load):
         assert http.get(url + "/health").json()["status"] == "ok"
     assert http.get(found.alertmanager + "/-/healthy").status_code == 200
@@ -52,7 +54,7 @@ def test_two_ups_at_once_make_one_sandbox_and_sigterm_ends_it(state_dir: Path) -
         first, second = threads.map(lambda _: control.up(state_dir), range(2))
     assert first[0] == second[0]
     assert sorted([first[1], second[1]]) == [False, True]
-    assert len(processes_of(state_dir)) == 9
+    assert len(processes_of(state_dir)) == 10
 
     os.kill(first[0].pid, signal.SIGTERM)
     eventually(lambda: not processes_of(state_dir), within=2)
@@ -62,7 +64,7 @@ def test_two_ups_at_once_make_one_sandbox_and_sigterm_ends_it(state_dir: Path) -
 def test_all_die_with_a_killed_supervisor_and_frozen_ones_with_down(own_shop: Shop) -> None:
     os.kill(own_shop.instances("inventory")[0]["pid"], signal.SIGSTOP)
     before = processes_of(own_shop.state_dir)
-    assert len(before) == 9
+    assert len(before) == 10
 
     os.kill(own_shop.sandbox.pid, signal.SIGKILL)
 
@@ -108,6 +110,28 @@ def test_a_killed_process_comes_back_at_the_same_address(shop: Shop, part: str) 
         == 200
     )
     shop.sells()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_nursery_that_is_gone_or_frozen_keeps_nobody_from_coming_back(state_dir: Path, number: int) -> None:
+    shop = Shop(control.up(state_dir)[0])
+    nursery = next(pid for pid in processes_of(state_dir) if Path(f"/proc/{pid}/comm").read_text() == "nursery\n")
+    os.kill(nursery, number)
+    os.kill(shop.instances("inventory")[0]["pid"], signal.SIGKILL)
+    eventually(lambda: (one := shop.instances("inventory")[0])["restarts"] == 1 and one["state"] == "running")
+    shop.sells()
+    control.down(state_dir)
+    assert processes_of(state_dir) == []
+
+
+def test_an_up_whose_caller_is_killed_midway_is_no_obstacle(state_dir: Path) -> None:
+    code = f"from pathlib import Path; from gameday.sandbox import control; control.up(Path({str(state_dir)!r}))"
+    caller = subprocess.Popen([sys.executable, "-c", code])
+    eventually(lambda: (state_dir / "supervisor.lock").exists() and (state_dir / "supervisor.lock").read_text())
+    caller.kill()
+    caller.wait()
+    assert control.down(state_dir)
+    assert processes_of(state_dir) == []
 
 
 def test_restarts_wait_longer_each_time_and_a_frozen_supervisor_goes_down(own_shop: Shop) -> None:
