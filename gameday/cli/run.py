@@ -8,11 +8,15 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from gameday.cli.options import store_option
 from gameday.errors import Exit
+
+if TYPE_CHECKING:
+    from gameday.cli.launching import Running
 
 
 @click.command()
@@ -72,7 +76,7 @@ def start_and_follow(staged: object, payload: object, *, folder: Path, plain: bo
     except BaseException:
         staged.take_down()
         raise
-    stopping.control_at(running.socket)
+    stopping.goes_to(running)
     click.echo(payload.exercise)
     sys.stdout.flush()
     if payload.attended and not plain:
@@ -127,30 +131,31 @@ class Stopping:
 
     def __init__(self) -> None:
         self.received = ""
-        self._socket: Path | None = None
+        self._running: Running | None = None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
                 signal.signal(number, self._on_signal)
 
-    def control_at(self, path: Path) -> None:
-        self._socket = path
+    def goes_to(self, running: Running) -> None:
+        self._running = running
         if self.received:
             self._abort()
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         again = bool(self.received)
         self.received = signal.Signals(number).name
-        if self._socket is None:
+        if self._running is None:
             raise SystemExit(130)
         if not again:
             threading.Thread(target=self._abort, daemon=True).start()
 
     def _abort(self) -> None:
-        from gameday.engine.control import Control, ControlError
+        from gameday.engine.control import ControlError
 
-        assert self._socket is not None
+        assert self._running is not None
         try:
-            with Control(self._socket) as control:
+            with self._running.control() as control:
                 control.abort(f"{self.received} received", getpass.getuser())
         except ControlError as error:
-            click.echo(f"abort: {error}", err=True)
+            click.echo(f"abort: {error}; signalling the guardian instead", err=True)
+            self._running.process.send_signal(signal.SIGTERM)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from gameday.engine.held import Held, Undoing
-from gameday.engine.peers import Peer, Peers
+from gameday.engine.peers import Peer, Peers, claim
 from gameday.engine.ports import Call
 from gameday.engine.processes import become_subreaper, boot_clock, kill_group
 from gameday.engine.workers import Worker, fork_gated, fork_undo, parse
@@ -530,6 +530,11 @@ def as_line(config: Config) -> bytes:
 def main() -> int:
     """Run a guardian with the configuration on stdin; the exercise's exit code."""
     config = Config(**json.loads(sys.stdin.readline()))
+    claimed = claim(Path(config.socket), wait=5.0 if config.link >= 0 else 0.5)
+    if claimed is None:
+        error = f"exercise {config.exercise} has a guardian already: gameday watch {config.exercise}"
+        os.write(1, json.dumps({"failed": error, "exit_code": 5}).encode() + b"\n")
+        return 5
     if config.engine:
         ours, theirs = socket.socketpair()
         engine = subprocess.Popen(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gameday.engine.ports import Call
-from gameday.engine.processes import group_alive, kill_group, kill_marked
+from gameday.engine.processes import kill_marked
 from gameday.engine.workers import MARK, Worker, fork_undo
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -36,12 +36,17 @@ class Held:
     worker: Worker | None = None
     inject: Worker | None = None
     """Its injection; None again once the whole group is known to be gone, since then its number may be used again."""
+    touched: bool = False
+    """Something was injected, or may have been: by us or, for a fault taken over, by a guardian that died."""
+    ready: bool = False
+    """An undo worker has said that it is prepared."""
     stage: str = "armed"
     """armed, injecting, waiting (its undo waits for a newer fault), undoing, recovered, leaked."""
     attempt: int = 0
     clean: bool = False
     """No injection was alive when the present attempt was sent."""
     give_up: float = 0.0
+    """Boot clock after which a failed attempt is the last one."""
     attempt_until: float = 0.0
     retry_at: float | None = None
     error: str = ""
@@ -53,18 +58,24 @@ class Held:
         return self.stage in SETTLED
 
     def injection_alive(self) -> bool:
-        if self.inject is not None and not group_alive(self.inject.pid):
+        if self.inject is not None and not self.inject.alive():
             self.inject.release()
             self.inject = None
         return self.inject is not None
 
     def kill_injection(self) -> None:
         if self.injection_alive() and self.inject is not None:
-            kill_group(self.inject.pid)
+            self.inject.kill()
 
     def kill_escaped(self) -> bool:
         """Kill what the injection started in sessions of its own; whether there was any."""
-        return bool(kill_marked(f"{MARK}={self.mark}"))
+        return self.touched and bool(kill_marked(f"{MARK}={self.mark}"))
+
+    def fork_worker(self) -> None:
+        """An undo worker, which knows what to kill should it be left alone. Raises OSError, see `fork`."""
+        self.worker = fork_undo(self.undo, self.recovered, self.mark, recovery=self.recovery)
+        if self.inject is not None:
+            self.worker.tell(b"k%d\n" % self.inject.pid)
 
 
 class Undoing:
@@ -83,7 +94,6 @@ class Undoing:
             held.stage = "waiting"
             held.kill_injection()
         for held in sorted(wanted, key=lambda one: -one.order):
-            held.give_up = self._clock() + held.recovery
             self._tell("undoing", {"entry": held.entry, "reason": reason})
         self.send_waiting()
 
@@ -92,6 +102,7 @@ class Undoing:
         for held in self.held.values():
             if held.stage == "waiting" and not self._newer_unsettled(held):
                 held.stage = "undoing"
+                held.give_up = self._clock() + held.recovery
                 self._send(held)
 
     def _newer_unsettled(self, held: Held) -> bool:
@@ -107,8 +118,13 @@ class Undoing:
         patience = (held.undo.timeout if held.undo else 0.0) + (held.recovered.timeout if held.recovered else 0.0)
         held.attempt_until = self._clock() + patience + 1.0
         if held.worker is None:
-            held.worker = fork_undo(held.undo, held.recovered, held.mark)
+            try:
+                held.fork_worker()
+            except OSError as error:
+                self.failed(held, f"no process for the undo: {error}")
+                return
             self._tell("forked", {"entry": held.entry})
+        assert held.worker is not None
         held.worker.tell(b"g\n")
 
     def reported(self, held: Held, message: dict[str, Any]) -> None:
@@ -159,7 +175,7 @@ class Undoing:
                     due.append(held.retry_at)
             elif now >= held.attempt_until:
                 if held.worker is not None:
-                    kill_group(held.worker.pid)
+                    held.worker.kill()
                 self.failed(held, "the undo did not come back in time")
                 due.append(now)
             if held.stage == "undoing" and held.retry_at is None:
@@ -170,7 +186,7 @@ class Undoing:
         held.kill_injection()
         if held.worker is not None:
             self._tell("replaced", {"entry": held.entry})
-            kill_group(held.worker.pid)
+            held.worker.kill()
             held.worker.release()
             held.worker = None
         self._send(held)

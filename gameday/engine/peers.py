@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import selectors
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,30 @@ class Peer:
     """The command that started an unattended run: it ends, the run ends."""
 
 
+def claim(path: Path, wait: float) -> int | None:
+    """The right to be the guardian that listens at `path`; a descriptor to keep open, or None where another has it.
+
+    A second guardian must never take the first one's socket away: an abort would go to the wrong one. The kernel gives
+    the claim back when its holder dies, so a dead guardian's is free; `wait` (seconds) for one that is just dying.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = path.with_suffix(".lock")
+    until = time.monotonic() + wait
+    while True:
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if name.exists() and os.path.samestat(os.fstat(lock), name.stat()):
+                return lock
+            # Its holder removed it just now, at its end: what we hold is a file that nobody else will look at.
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                os.close(lock)
+                return None
+            time.sleep(0.02)
+        os.close(lock)
+
+
 class Peers:
     """Listens at `path`; `ask` answers a request, `gone` hears of a peer that left."""
 
@@ -41,7 +68,6 @@ class Peers:
         self._ask = ask
         self._gone = gone
         self._peers: dict[int, Peer] = {}
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
         self._listener = socket.socket(socket.AF_UNIX)
@@ -57,8 +83,9 @@ class Peers:
 
     def close(self) -> None:
         self._listener.close()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        for path in (self._path, self._path.with_suffix(".lock")):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
 
     def _connect(self, _: Any) -> None:
         try:

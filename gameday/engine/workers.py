@@ -12,17 +12,27 @@ Workers report in JSON lines on a pipe: `{"what": ..., "boot": CLOCK_BOOTTIME, .
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from gameday.engine.ports import Call, Json
-from gameday.engine.processes import boot_clock, die_with, group_alive, kill_group, kill_marked, start_ticks
+from gameday.engine.processes import (
+    alive,
+    boot_clock,
+    carry,
+    die_with,
+    group_alive,
+    kill_group,
+    kill_marked,
+    start_ticks,
+)
 
 MARK = "GAMEDAY_FAULT"
 """Environment variable that names `exercise/entry` in everything an injection starts."""
@@ -43,6 +53,8 @@ class Worker:
     """Read end of its report pipe."""
     control: int
     """Write end of its gate or command pipe; -1 when closed."""
+    reaped: bool = False
+    """Its own number may be used again; its group's not as long as the group has a member."""
 
     def tell(self, message: bytes) -> None:
         """Write to the worker; one that is dead is noticed by the guardian's reaping, not here."""
@@ -51,6 +63,16 @@ class Worker:
                 os.write(self.control, message)
             except BrokenPipeError:
                 return
+
+    def alive(self) -> bool:
+        """Whether it, or anything in its group, may still run. Just forked, it may not have a group yet."""
+        return group_alive(self.pid) or (not self.reaped and alive(self.pid, self.start))
+
+    def kill(self) -> None:
+        """SIGKILL it and its group."""
+        kill_group(self.pid)
+        if not self.reaped and alive(self.pid, self.start):
+            os.kill(self.pid, signal.SIGKILL)
 
     def release(self) -> None:
         if self.control >= 0:
@@ -66,11 +88,22 @@ def function(name: str) -> Callable[..., Json]:
 
 
 def fork(body: Callable[[int, int], None], mark: tuple[str, str]) -> Worker:
-    """Fork a worker that runs `body(control, results)` and nothing else, with no other descriptor of ours open."""
-    control_read, control_write = os.pipe()
-    results_read, results_write = os.pipe()
+    """Fork a worker that runs `body(control, results)` and nothing else, with no other descriptor of ours open.
+
+    Raises:
+        OSError: no descriptors or no processes are left; nothing was forked and nothing stays open.
+    """
+    pipes: list[int] = []
     parent = os.getpid()
-    pid = os.fork()
+    try:
+        for _ in range(2):
+            pipes += os.pipe()
+        pid = os.fork()
+    except OSError:
+        for descriptor in pipes:
+            os.close(descriptor)
+        raise
+    control_read, control_write, results_read, results_write = pipes
     if pid == 0:
         code = 70
         try:
@@ -102,7 +135,10 @@ def _become_worker(control: int, results: int, mark: tuple[str, str]) -> None:
     os.closerange(3, low)
     os.closerange(low + 1, high)
     os.closerange(high + 1, os.sysconf("SC_OPEN_MAX") if high < 4096 else high + 4096)
-    os.environ[mark[0]] = mark[1]
+    if mark[0] == MARK:
+        carry(*mark)
+    else:
+        os.environ[mark[0]] = mark[1]
 
 
 def report(results: int, what: str, **fields: Json) -> None:
@@ -169,8 +205,11 @@ def poll_until(run: Callable[..., Json], args: dict[str, Json], window: float) -
 # --- undo workers --------------------------------------------------------------------------------------------------
 
 
-def fork_undo(undo: Call | None, recovered: Call | None, mark: str) -> Worker:
-    """A worker that holds one armed undo: prepared, waiting, and on its own when the guardian dies."""
+def fork_undo(undo: Call | None, recovered: Call | None, mark: str, *, recovery: float = 60.0) -> Worker:
+    """A worker that holds one armed undo: prepared, waiting, and on its own when the guardian dies.
+
+    On its own it tries for `recovery` seconds; under a guardian once, since the guardian sees to the rest.
+    """
 
     def body(control: int, results: int) -> None:
         # Only the guardian, or its end, moves this one: a Ctrl-C or a lost terminal must not take the undo away.
@@ -182,15 +221,23 @@ def fork_undo(undo: Call | None, recovered: Call | None, mark: str) -> Worker:
         order, groups = wait_for_order(control)
         if order == "stay":
             return
-        alone = order == "alone"
-        if alone:
-            for group in groups:
-                kill_group(group)
-        _attempt(results, undo, run, recovered, holds)
-        if alone and groups:
-            # The injection may have been alive when the undo went out: make sure that it is dead, then undo again.
-            _wait_dead(groups, mark)
+        if order == "go":
             _attempt(results, undo, run, recovered, holds)
+            return
+        for group in groups:
+            kill_group(group)
+        clean = not groups
+        until = time.monotonic() + recovery
+        while True:
+            with _limited(undo.timeout if undo is not None else 0.0):
+                done = _attempt(results, undo, run, recovered, holds)
+            if not clean:
+                # The injection may have been alive when that went out: make sure that it is dead, then undo again.
+                clean = _wait_dead(groups, mark)
+            elif done or time.monotonic() >= until:
+                return
+            else:
+                time.sleep(0.2)
 
     return fork(body, (UNDO_MARK, mark))
 
@@ -225,36 +272,64 @@ def wait_for_order(control: int) -> tuple[str, list[int]]:
                 return "stay", groups
 
 
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Nobody is left to kill an undo that hangs: have it interrupted."""
+
+    def interrupt(*_: object) -> None:
+        raise TimeoutError(f"it took longer than its timeout of {seconds:g} s")
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def _attempt(
     results: int,
     undo: Call | None,
     run: Callable[..., Json] | None,
     recovered: Call | None,
     holds: Callable[..., Json] | None,
-) -> None:
+) -> bool:
+    """Undo and verify once; whether the fault is gone."""
     if undo is not None and run is not None:
         report(results, "sent")
         try:
             run(**undo.args)
         except Exception as error:
             report(results, "failed", error=words(error))
-            return
+            return False
+        except SystemExit as error:
+            report(results, "failed", error=f"the undo tried to exit: {error.code}")
+            return False
         report(results, "undone")
     if recovered is None or holds is None:
         report(results, "recovered", evidence="the undo returned; nothing was declared to verify it with")
-        return
+        return True
+    signal.setitimer(signal.ITIMER_REAL, 0)
     answer = poll_until(holds, recovered.args, recovered.timeout)
     if answer["holds"]:
         report(results, "recovered", evidence=answer["evidence"])
     else:
         report(results, "failed", error=f"not recovered: {answer['evidence']}")
+    return bool(answer["holds"])
 
 
-def _wait_dead(groups: list[int], mark: str, limit: float = 5.0) -> None:
+def _wait_dead(groups: list[int], mark: str, limit: float = 5.0) -> bool:
+    """Until nothing of an injection is left; False where something still was after `limit` seconds."""
     deadline = time.monotonic() + limit
-    while time.monotonic() < deadline and any(group_alive(group) for group in groups):
+    while True:
+        escaped = kill_marked(f"{MARK}={mark}")
+        if not escaped and not any(group_alive(group) for group in groups):
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        for group in groups:
+            kill_group(group)
         time.sleep(0.005)
-    kill_marked(f"{MARK}={mark}")
 
 
 def parse(line: bytes) -> dict[str, Any]:

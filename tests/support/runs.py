@@ -114,6 +114,13 @@ class Place:
         with open_store(str(self.store)) as store:
             return store.records(store.resolve(None))
 
+    def begun(self) -> bool:
+        """Whether any exercise is in the journal."""
+        if not self.store.exists():
+            return False
+        with open_store(str(self.store)) as store:
+            return bool(store.exercises(1))
+
     def exercise(self) -> Exercise:
         return fold(self.records())
 
