@@ -109,8 +109,8 @@ def load_text(
     """Like `load`, for a text that was read already; `path` is what errors call it."""
     given = dict(parameters or {})
     parsed = parse(text, path)
-    if not parsed.whole or any(way[:1] == ("parameters",) for way in parsed.poisoned):
-        # Without an end, or without its parameters, the rest of the file can't be judged.
+    if not parsed.whole or any(way[:1] in ((), ("parameters",)) for way in parsed.poisoned):
+        # Without an end, as a whole refused, or without its parameters, the rest of a file can't be judged.
         raise ScenarioErrors(_in_order(parsed.problems))
     raw: dict[str, Json] = parsed.document
     names = list(placed_names(parsed.placeholders))

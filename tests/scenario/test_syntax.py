@@ -91,6 +91,7 @@ def test_a_syntax_error_in_plain_words(text: str, message: str, hint: str) -> No
     [
         ("»- a\n- b\n", "a scenario is a mapping of keys; this is a list"),
         ("»just text\n", "a scenario is a mapping of keys; this is a single value"),
+        ("»!!map\nversion: 1\ntitle: x\n", "tags ('!!map') are not supported"),
         ("version: 1\ntitle: x\n»---\nversion: 1\n", "a second document begins here"),
     ],
 )
