@@ -1,6 +1,6 @@
-"""A feed that replays a journal as time passes: `python -m tests.console.demo_feed` shows the console without an engine.
+"""A feed that replays a journal: `python tests/console/demo_feed.py` shows the console without an engine.
 
-Run from the repository's root; `--speed 10` makes ten seconds out of one. Requests turn into events at once, abort too.
+`--speed 10` makes ten seconds out of one. Requests turn into events at once, abort too.
 """
 
 from __future__ import annotations

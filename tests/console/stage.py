@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import html
+import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,3 +99,22 @@ async def until(pilot: Pilot[Any], true: Callable[[], Any], seconds: float = 5.0
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"
         await pilot.pause(0.01)
+
+
+def played(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """A test that is a coroutine."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **more: Any) -> None:
+        asyncio.run(test(*args, **more))
+
+    return run
+
+
+def words(app: Console) -> str:
+    """What stands on the screen, line by line, without colours."""
+    rows: dict[float, list[tuple[float, str]]] = {}
+    drawn = app.export_screenshot(simplify=True)
+    for x, y, text in re.findall(r'<text[^>]*? x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', drawn):
+        rows.setdefault(float(y), []).append((float(x), html.unescape(text).replace("\xa0", " ")))
+    return "\n".join("".join(text for _, text in sorted(rows[y])) for y in sorted(rows))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
@@ -13,6 +15,7 @@ from gameday.console.screens.base import ConsoleScreen
 from gameday.console.snapshot import Snapshot
 from gameday.console.times import clean, span_text, took_text
 from gameday.console.widgets.panel import STYLES
+from gameday.console.widgets.told import Paragraph, Told
 from gameday.exercise.state import Exercise, FaultState
 
 VERDICTS = {
@@ -36,7 +39,7 @@ class Debrief(ConsoleScreen):
         super().__init__()
         self._report = ""
         self._head = Static(id="verdict", classes="heading")
-        self._text = Static(id="debrief-text")
+        self._text = Told(id="debrief-text")
 
     def compose(self) -> ComposeResult:
         yield self._head
@@ -54,36 +57,34 @@ class Debrief(ConsoleScreen):
         word, told, tone = VERDICTS.get(exercise.verdict or "", ((exercise.verdict or "?").upper(), "", "warn"))
         self._head.set_class(tone == "bad", "-production")
         self._head.update(Content.assemble((f" {word} ", "bold reverse"), f"  {told}"))
-        self._text.update(Content("\n").join(self._lines(exercise, now)))
+        self._text.rows = tuple(self._told(exercise, now))
 
-    def _lines(self, exercise: Exercise, now: float) -> list[Content]:
+    def _told(self, exercise: Exercise, now: float) -> Iterator[Paragraph]:
         title = clean(exercise.scenario.title) if exercise.scenario is not None else exercise.name
-        lines = [Content.assemble((title, "bold"), f"   {exercise.id}   {span_text(now)}")]
+        yield Paragraph("", f"{title}   {exercise.id}   {span_text(now)}", style="bold")
         if exercise.reason:
-            lines.append(Content(f"Why: {clean(exercise.reason)}"))
-        lines.append(Content.styled("\nFaults", "bold underline"))
-        lines += [_fault(fault) for fault in exercise.faults.values()] or [Content("  none was due")]
-        lines.append(Content.styled("\nMilestones, from impact", "bold underline"))
+            yield Paragraph("Why: ", clean(exercise.reason))
+        yield Paragraph(title="Faults")
+        for fault in exercise.faults.values():
+            yield from _fault(fault)
+        if not exercise.faults:
+            yield Paragraph("  ", "none was due")
+        yield Paragraph(title="Milestones, from impact")
         for row in milestone_rows(exercise):
             reached = "not reached" if row.missing else f"{row.when}  {row.after:>6}  {row.how}"
-            lines.append(Content.assemble(f"  {row.milestone:<13} ", (reached, "$text-warning" if row.missing else "")))
+            yield Paragraph(f"  {row.milestone:<13} ", reached, style="$text-warning" if row.missing else "")
         expected = expectation_rows(exercise, now)
         if expected:
-            lines.append(Content.styled("\nExpectations", "bold underline"))
-            lines += [
-                Content.assemble((f"  {row.state:<13} ", STYLES[row.tone]), f"{row.name} {row.when}")
-                for row in expected
-            ]
-        lines.append(Content.styled("\nWhere to go next", "bold underline"))
-        lines.append(
-            Content(f"  debrief: {self._report}" if self._report else f"  debrief: gameday report {exercise.id}")
-        )
-        lines.append(
-            Content(f"  actions: gameday action add {exercise.id} …   (owner and due date, while all are here)")
+            yield Paragraph(title="Expectations")
+        for judged in expected:
+            yield Paragraph(f"  {judged.state:<13} ", f"{judged.name} {judged.when}", STYLES[judged.tone])
+        yield Paragraph(title="Where to go next")
+        yield Paragraph("  debrief  ", self._report or f"gameday report {exercise.id}")
+        yield Paragraph(
+            "  actions  ", f"gameday action add {exercise.id} …   (with owner and due date, while all are here)"
         )
         if exercise.unrecovered:
-            lines.append(Content.styled("  undo what is left: gameday recover", "bold $text-error"))
-        return lines
+            yield Paragraph("  undo     ", f"gameday recover {exercise.id}", STYLES["bad"], STYLES["bad"])
 
     def action_leave(self) -> None:
         self.console.exit("ended")
@@ -95,14 +96,16 @@ class Debrief(ConsoleScreen):
         self.query_one("#debrief-body", VerticalScroll).scroll_relative(y=step, animate=False)
 
 
-def _fault(fault: FaultState) -> Content:
-    what = f"{fault.entry}  {clean(fault.summary)}"
+def _fault(fault: FaultState) -> Iterator[Paragraph]:
+    what = f"{fault.entry}: {clean(fault.summary)}"
     if fault.stage == "recovered":
         took = ""
         if fault.ended is not None and fault.undo_sent is not None:
             took = f", {took_text(fault.ended.clock - fault.undo_sent.clock)} after the undo"
-        return Content.assemble(("  CONFIRMED CLEAR ", STYLES["good"]), f"{what}{took}")
-    if fault.stage == "refused":
-        return Content.assemble(("  REFUSED         ", STYLES["warn"]), f"{what}: {clean(fault.error)}")
-    by_hand = "".join(f"\n      {command}" for command in fault.commands)
-    return Content.assemble(("  NOT UNDONE      ", STYLES["bad"]), f"{what}: {clean(fault.error)}", (by_hand, "bold"))
+        yield Paragraph("  CONFIRMED CLEAR  ", f"{what}{took}", STYLES["good"])
+    elif fault.stage == "refused":
+        yield Paragraph("  REFUSED          ", f"{fault.entry}: {clean(fault.error)}", STYLES["warn"])
+    else:
+        yield Paragraph("  NOT UNDONE       ", f"{what}: {clean(fault.error)}", STYLES["bad"])
+        for command in fault.commands:
+            yield Paragraph("      ", clean(command), style="bold")

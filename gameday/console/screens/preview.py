@@ -8,12 +8,12 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
 from textual.widgets import Button, Footer, Input, Static
 
 from gameday.console.preview_model import FaultPreview, PreviewModel
 from gameday.console.screens.base import ConsoleScreen
 from gameday.console.times import clean
+from gameday.console.widgets.told import Paragraph, Told
 
 
 class Preview(ConsoleScreen):
@@ -31,45 +31,51 @@ class Preview(ConsoleScreen):
         self.path = path
         self.model: PreviewModel | None = None
         self.starting = False
+        self._head = Static(f"looking at {path.name} …", id="preview-head", classes="heading", markup=False)
+        self._text = Told(id="preview-text")
+        self._text.rows = (Paragraph("", "Resolving targets and asking the probes; nothing is touched."),)
+        self._typed = Input(id="confirm-name", compact=True)
+        self._typed.display = False
+        self._go = Button("Start (F5)", id="start", disabled=True, compact=True, variant="primary")
 
     def compose(self) -> ComposeResult:
-        yield Static(f"looking at {self.path.name} …", id="preview-head", classes="heading", markup=False)
+        yield self._head
         with VerticalScroll(id="preview-body", can_focus=False):
-            yield Static("Resolving targets and asking the probes; nothing is touched.", id="preview-text")
+            yield self._text
         with Horizontal(id="preview-foot"):
-            yield Input(id="confirm-name", compact=True)
+            yield self._typed
             yield Button("Cancel (Esc)", id="back", compact=True)
-            yield Button("Start (F5)", id="start", disabled=True, compact=True, variant="primary")
+            yield self._go
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one("#confirm-name").display = False
-        self.query_one("#back").focus()
+        (self._typed if self._typed.display else self.query_one("#back")).focus()
 
     def fill(self, model: PreviewModel) -> None:
         """The preview is made: show it, and let it be started unless something says no."""
         self.model = model
-        head = self.query_one("#preview-head", Static)
+        head = self._head
         where = f"{model.target} [{model.environment.upper()}]"
         if model.production:
             head.add_class("-production")
             head.update(f"▲▲ PRODUCTION ▲▲  {where}  {clean(model.title)}")
-            field = self.query_one("#confirm-name", Input)
+            field = self._typed
             field.placeholder = f"type {model.target} to allow the start"
             field.display = True
             field.focus()
         else:
             head.update(f"{where}  {clean(model.title)}")
-        self.query_one("#preview-text", Static).update(Content("\n").join(list(_told(model))))
+        self._text.rows = tuple(_told(model))
         self._allow()
 
     def failed(self, error: str) -> None:
         """No preview, or no start; nothing was touched."""
         self.starting = False
-        self.query_one("#preview-text", Static).update(
-            Content.assemble(("Refused: ", "bold $text-error"), error, "\n\nNothing was touched. Esc goes back.")
+        self._text.rows = (
+            Paragraph("Refused: ", clean(error), "bold $text-error"),
+            Paragraph(title="Nothing was touched. Esc goes back."),
         )
-        self.query_one("#start", Button).disabled = True
+        self._go.disabled = True
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -77,17 +83,15 @@ class Preview(ConsoleScreen):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one("#start", Button).focus()
+        self._go.focus()
 
     def _named(self) -> bool:
         model = self.model
-        return model is not None and (
-            not model.production or self.query_one("#confirm-name", Input).value.strip() == model.target
-        )
+        return model is not None and (not model.production or self._typed.value.strip() == model.target)
 
     def _allow(self) -> None:
         allowed = self.model is not None and not self.model.refusals and self._named() and not self.starting
-        self.query_one("#start", Button).disabled = not allowed
+        self._go.disabled = not allowed
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -97,7 +101,7 @@ class Preview(ConsoleScreen):
             self.action_back()
 
     def action_start(self) -> None:
-        if self.model is None or self.query_one("#start", Button).disabled:
+        if self.model is None or self._go.disabled:
             if self.model is not None and not self.model.refusals and not self._named():
                 self.notify(
                     f"This is PRODUCTION: type its name, {self.model.target}, first.", severity="warning", markup=False
@@ -105,7 +109,7 @@ class Preview(ConsoleScreen):
             return
         self.starting = True
         self._allow()
-        self.query_one("#start", Button).label = "Starting …"
+        self._go.label = "Starting …"
         self.console.start_exercise(self.path)
 
     def action_back(self) -> None:
@@ -118,39 +122,33 @@ class Preview(ConsoleScreen):
         self.query_one("#preview-body", VerticalScroll).scroll_relative(y=step, animate=False)
 
 
-def _told(model: PreviewModel) -> Iterator[Content]:
+def _told(model: PreviewModel) -> Iterator[Paragraph]:
     for refusal in model.refusals:
-        yield Content.assemble(("REFUSED  ", "bold $text-error"), clean(refusal))
+        yield Paragraph("REFUSED  ", clean(refusal), "bold $text-error")
     for warning in model.warnings:
-        yield Content.assemble(("WARNING  ", "bold $text-warning"), clean(warning))
-    yield _title(f"What will be touched ({len(model.faults)})" if model.faults else "Nothing will be touched: tabletop")
+        yield Paragraph("WARNING  ", clean(warning), "bold $text-warning")
+    touched = f"What will be touched ({len(model.faults)})" if model.faults else "Nothing will be touched: tabletop"
+    yield Paragraph(title=touched)
     for fault in model.faults:
         yield from _fault(fault)
-    yield _title(f"What stops it ({len(model.conditions)})")
+    yield Paragraph(title=f"What stops it ({len(model.conditions)})")
     for condition in model.conditions:
-        mark, style = ("ANSWERS ", "$text-success") if condition.answers else ("NO ANSWER", "bold $text-error")
-        yield Content.assemble(
-            (f"  {mark:<9} ", style), (condition.name, "bold"), f"  {condition.limit}; now {condition.value}"
-        )
-    yield _title(f"What people are told ({len(model.injects)})")
+        mark, style = ("ANSWERS", "$text-success") if condition.answers else ("NO ANSWER", "bold $text-error")
+        told = f"{condition.name}: stops at {condition.limit}; now {condition.value}"
+        yield Paragraph(f"  {mark:<11}", clean(told), style)
+    yield Paragraph(title=f"What people are told ({len(model.injects)})")
     for inject in model.injects:
-        to = f" to {inject.audience}" if inject.audience else ""
-        yield Content.assemble(
-            (f"  {inject.when:<22} ", "$text-accent"), clean(f"{inject.text}"), (to, "$foreground-darken-3")
-        )
-    yield _title(f"What is expected ({len(model.expectations)})")
+        to = f"to {inject.audience}: " if inject.audience else ""
+        yield Paragraph(f"  {inject.when:<22} ", clean(f"{to}{inject.text}"), "$text-accent")
+    yield Paragraph(title=f"What is expected ({len(model.expectations)})")
     for expectation in model.expectations:
-        yield Content(f"  {clean(expectation)}")
+        yield Paragraph("  ", clean(expectation))
 
 
-def _title(text: str) -> Content:
-    return Content.assemble("\n", (text, "bold underline"))
-
-
-def _fault(fault: FaultPreview) -> Iterator[Content]:
-    yield Content.assemble((f"  {fault.when:<22} ", "$text-accent"), (fault.name, "bold"), f"  {clean(fault.summary)}")
+def _fault(fault: FaultPreview) -> Iterator[Paragraph]:
+    yield Paragraph(f"  {fault.when:<22} ", clean(f"{fault.name}: {fault.summary}"), "$text-accent", "bold")
     if fault.error:
-        yield Content.assemble("      ", ("can't be done: ", "bold $text-error"), clean(fault.error))
+        yield Paragraph("      can't be done   ", clean(fault.error), "bold $text-error")
     for label, text in (
         ("touches", ", ".join(fault.targets)),
         ("undone by", fault.undo),
@@ -158,4 +156,4 @@ def _fault(fault: FaultPreview) -> Iterator[Content]:
         ("gone when", fault.recovered),
     ):
         if text:
-            yield Content.assemble((f"      {label:<15} ", "$foreground-darken-3"), clean(text))
+            yield Paragraph(f"      {label:<15} ", clean(text), "$foreground-darken-3")

@@ -41,7 +41,7 @@ class Prompt(Horizontal):
         self._asked = 0.0
         self._drafts: dict[tuple[str, str], tuple[str, float]] = {}
         self._label = Label("", id="prompt-label", markup=False)
-        self._field = Input(id="prompt-input", compact=True)
+        self._field = Input(id="prompt-input", compact=True, select_on_focus=False)
         self._field.can_focus = False
         self._silence: Timer | None = None
 

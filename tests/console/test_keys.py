@@ -1,0 +1,284 @@
+"""What each key asks for: the request that reaches the feed, and the moment it speaks of."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+
+from gameday.console.screens.run import Run
+from gameday.engine import requests as r
+from gameday.exercise import events as e
+
+from . import states
+from .journal import Journal, running
+from .stage import SMALL, Held, HeldFeed, played, post, stage, until, words
+
+UNCLASSIFIED = next(
+    record.seq
+    for record in running().records
+    if isinstance(record.event, e.NoteTaken) and record.event.category == "unclassified"
+)
+ONE_KEY: list[tuple[tuple[str, ...], list[r.Request]]] = [
+    (("1",), [r.Mark("impact")]),
+    (("2",), [r.Mark("detected")]),
+    (("d",), [r.Mark("detected")]),
+    (("3",), [r.Mark("acknowledged")]),
+    (("a",), [r.Mark("acknowledged")]),
+    (("4",), [r.Mark("diagnosed")]),
+    (("g",), [r.Mark("diagnosed")]),
+    (("5",), [r.Mark("mitigated")]),
+    (("m",), [r.Mark("mitigated")]),
+    (("M",), [r.Mark("mitigated", partial=True)]),
+    (("6",), [r.Mark("resolved")]),
+    (("r",), [r.Mark("resolved")]),
+    (("n", *"seen 1", "enter"), [r.TakeNote("seen 1")]),
+    (("n", "enter"), []),
+    (("U", *"told them", "enter"), [r.TakeNote("told them", "update", "stakeholders")]),
+    (("o", *"lights out", "enter"), [r.Improvise("lights out")]),
+    (("w", "1", *"sam", "enter"), [r.TakeRole("incident-commander", "sam")]),
+    (("w", "escape"), []),
+    (("i", "escape"), []),  # next is a fault: asks, Cancel has the focus
+    (("i", "enter"), []),
+    (("i", "y"), [r.Release("slow-checkout")]),
+    (("space", "y"), [r.Release("slow-checkout")]),
+    (("down", "i"), [r.Release("vp-asks")]),
+    (("down", "down", "i"), [r.Release("double-charges")]),
+    (("down", "escape", "i", "y"), [r.Release("slow-checkout")]),
+    (("down", "k", "y"), [r.Skip("vp-asks", "by the facilitator")]),
+    (("h",), [r.Hint("slow-checkout")]),
+    (("down", "h"), [r.Hint("vp-asks")]),
+    (("x",), [r.UndoNow("payments-dark")]),
+    (("p",), [r.Pause()]),
+    (("e", "enter"), []),
+    (("e", "y"), [r.Close()]),
+    (("c", "d"), [r.Classify(UNCLASSIFIED, "decision")]),
+    (("c", "escape"), []),
+]
+
+
+@played
+async def test_every_key_asks_for_what_it_says() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        for keys, wanted in ONE_KEY:
+            feed.sent.clear()
+            await pilot.press(*keys)
+            if wanted:
+                await until(pilot, lambda: feed.sent)
+            await pilot.pause()
+            assert feed.sent == wanted, keys
+            assert isinstance(app.screen, Run), keys
+            # As the journal would after the entry was released: it may be asked for again below.
+            app.screen._released.clear()
+            await pilot.press("escape")
+
+
+@played
+async def test_a_stamp_is_of_the_moment_of_its_key() -> None:
+    journal = running()
+    feed, held = HeldFeed(journal.records), Held(130.0)
+    app, _ = stage(feed, held)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        feed.locked.set()
+        await pilot.press("g")
+        held.clock = 137.5
+        feed.locked.clear()
+        await until(pilot, lambda: feed.sent)
+        assert feed.sent == [r.Mark("diagnosed", ago=7.5)]
+
+
+@played
+async def test_a_note_is_of_the_moment_it_was_begun() -> None:
+    journal = running()
+    feed, held = HeldFeed(journal.records), Held(130.0)
+    app, _ = stage(feed, held)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("n", *"slow")
+        held.clock = 150.0
+        await pilot.press("enter")
+        await until(pilot, lambda: feed.sent)
+        assert feed.sent == [r.TakeNote("slow", ago=20.0)]
+
+
+@played
+async def test_backdating_waits_for_the_stamp_and_adds_up() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, held = stage(feed, Held(130.0))
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("g", "minus", "minus", "underscore")
+        await until(pilot, lambda: feed.sent)
+        await pilot.pause()
+        assert feed.sent == [r.Mark("diagnosed")], "a stamp that is not seen yet can't be moved"
+        stamp = journal.stamp("diagnosed", 130.0)
+        await post(pilot, journal.records)
+        await until(pilot, lambda: len(feed.sent) == 3)
+        assert feed.sent[1:] == [r.Withdraw(stamp.seq, "moved back by 7 min"), r.Mark("diagnosed", ago=420.0)]
+        journal.add(e.MilestoneWithdrawn(stamp.seq), at=130.1)
+        moved = journal.stamp("diagnosed", 130.1, ago=420.0)
+        await post(pilot, journal.records)
+        held.clock = 140.0
+        await pilot.press("u")
+        await until(pilot, lambda: len(feed.sent) == 4)
+        assert feed.sent[3] == r.Withdraw(moved.seq, "undone in the console")
+        # The withdrawal is on its way: the next one takes the stamp before, never the same twice.
+        await pilot.press("u")
+        await until(pilot, lambda: len(feed.sent) == 5)
+        before = [record.seq for record in journal.records if isinstance(record.event, e.MilestoneReached)]
+        assert feed.sent[4] == r.Withdraw(before[1], "undone in the console")
+
+
+@played
+async def test_stamps_of_machines_are_not_moved() -> None:
+    journal = Journal().start().steady()
+    journal.add(e.MilestoneReached("impact"), at=31.0, source="engine")
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("minus", "u")
+        await pilot.pause()
+        assert feed.sent == []
+        assert "no stamp of yours" in words(app)
+
+
+@played
+async def test_no_key_does_anything_while_somebody_types() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    typed = "125dagmrMnuUihkpxseq?!-_ cow"
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        # All at once, as a terminal delivers what was typed while the machine was busy.
+        for letter in "n" + typed:
+            app.post_message(events.Key("space" if letter == " " else letter, letter))
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: feed.sent)
+        await pilot.pause()
+        assert feed.sent == [r.TakeNote(typed)]
+        assert isinstance(app.screen, Run)
+
+
+@played
+async def test_a_draft_is_kept_with_its_time() -> None:
+    journal = running()
+    feed, held = HeldFeed(journal.records), Held(130.0)
+    app, _ = stage(feed, held)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("n", *"half", "escape")
+        held.clock = 160.0
+        await pilot.press("U", *"sent", "enter")
+        await pilot.press("n", *" a note", "enter")
+        await until(pilot, lambda: len(feed.sent) == 2)
+        assert feed.sent == [r.TakeNote("sent", "update", "stakeholders"), r.TakeNote("half a note", ago=30.0)]
+
+
+@played
+async def test_an_entry_is_released_once() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("down", "i", "down", "i")
+        await until(pilot, lambda: feed.sent)
+        await pilot.pause()
+        assert feed.sent == [r.Release("vp-asks")]
+
+
+@played
+async def test_p_goes_on_after_a_pause_and_after_an_interruption() -> None:
+    for journal in (states.paused(), states.interrupted()):
+        feed = HeldFeed(journal.records)
+        app, _ = stage(feed)
+        async with app.run_test(size=SMALL) as pilot:
+            await post(pilot, journal.records)
+            await pilot.press("p")
+            await until(pilot, lambda feed=feed: feed.sent)
+            assert feed.sent == [r.Continue()]
+
+
+@played
+async def test_of_two_live_faults_one_is_chosen() -> None:
+    journal = states.two_faults()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("x", "2")
+        await until(pilot, lambda: feed.sent)
+        assert feed.sent == [r.UndoNow("slow-checkout")]
+
+
+@played
+async def test_the_summary_is_shown_and_copied() -> None:
+    journal = running()
+    app, _ = stage(HeldFeed(journal.records))
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("s")
+        await pilot.pause()
+        assert app.clipboard == (
+            "14:32:10 UTC, EXERCISE “The payment provider goes dark at peak” (sandbox, SEV2): running, 2:10 in; "
+            "1 fault live (payments-dark); reached: impact 14:30:31, detected +0:31, acknowledged +1:03; "
+            "not yet: diagnosed, mitigated, resolved; headroom to abort 32%; updates to stakeholders next in 18:21."
+        )
+        await until(pilot, lambda: "Summary (copied)" in words(app))
+
+
+@played
+async def test_read_only_asks_for_nothing() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed, read_only=True)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        for keys, _ in ONE_KEY:
+            await pilot.press(keys[0])
+        await pilot.press("ctrl+x", "f8", "exclamation_mark")
+        await pilot.pause()
+        assert (feed.sent, feed.aborts) == ([], [])
+        assert "READ-ONLY" in words(app)
+        await pilot.press("q")
+    assert app.return_value == "detached"
+
+
+@played
+async def test_leaving() -> None:
+    journal = running()
+    for keys, left, aborts in (
+        (("q", "enter", "q", "escape", "q", "d"), "detached", 0),
+        (("ctrl+c", "d"), "detached", 0),
+        (("q", "right", "enter"), "detached", 0),
+        (("q", "a", "escape", "q", "d"), "detached", 1),
+    ):
+        feed = HeldFeed(journal.records)
+        app, _ = stage(feed)
+        async with app.run_test(size=SMALL) as pilot:
+            await post(pilot, journal.records)
+            await pilot.press(*keys)
+            await pilot.pause()
+        assert (app.return_value, len(feed.aborts)) == (left, aborts), keys
+        assert feed.closed
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "enter"])
+@played
+async def test_after_the_end_nobody_is_asked(key: str) -> None:
+    journal = states.aborted()
+    app, _ = stage(HeldFeed(journal.records))
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await until(pilot, lambda: "CONFIRMED CLEAR" in words(app))
+        await pilot.press(key)
+        await pilot.pause()
+    assert app.return_value == "ended"
