@@ -187,6 +187,7 @@ def _abort(exercise: Exercise) -> AbortView | None:
                 recovered=row.recovered,
                 to_undo=_exact(row.to_undo),
                 to_recovered=_exact(row.to_recovered),
+                undo_to_recovered=_exact(row.undo_to_recovered),
                 state=row.state,
                 note=line(row.note, 300),
             )

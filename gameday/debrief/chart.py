@@ -107,7 +107,7 @@ def abort_chart(abort: AbortView | None) -> str:
 
 def condition_chart(condition: ConditionView, view: Debrief) -> str:
     """The measured values as a band from lowest to highest with a line through the highs, and the threshold."""
-    if not condition.points:
+    if not condition.points or not condition.threshold:
         return ""
     width, height, left, right, top, bottom = 520.0, 150.0, 46.0, 508.0, 16.0, 124.0
     start, end = bounds(view)

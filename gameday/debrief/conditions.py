@@ -26,21 +26,24 @@ class Samples:
     gaps: list[float] = field(default_factory=list)
     total: int = 0
     text: str = ""
-    """The last answer that is not a number."""
+    """The first answer in breach."""
+    breaching: int = 0
     state: str = "unknown"
     tripped: When | None = None
 
     def add(self, record: Record, event: ev.ConditionSampled) -> None:
         self.total += 1
         self.state = event.state
+        breach = event.state in ("breaching", "tripped")
+        self.breaching += breach
         if event.state == "tripped" and self.tripped is None:
             self.tripped = when(record.wall, record.clock)
         value = numeric(event.value)
-        if event.answer == "value" and value is not None:
-            self.values.append((record.clock, value))
-        elif event.answer != "value":
+        if event.answer != "value":
             self.gaps.append(record.clock)
-        else:
+        elif value is not None:
+            self.values.append((record.clock, value))
+        if event.answer == "value" and breach and not self.text:
             self.text = number(event.value)
 
 
@@ -52,13 +55,15 @@ def condition_views(scenario: Scenario | None, samples: dict[str, Samples]) -> t
 
 
 def _view(name: str, rule: AbortCondition | None, seen: Samples) -> ConditionView:
-    worst = _worst(rule, seen.values)
+    # A status code has no worst; a number without a threshold neither.
+    worst = _worst(rule, seen.values) if _threshold(rule) else None
     return ConditionView(
         name=line(name, 200),
         rule=_rule(rule),
         threshold=_threshold(rule),
         every=rule.every if rule else 0.0,
         samples=seen.total,
+        breaching=seen.breaching,
         unanswered=len(seen.gaps),
         worst=seen.text if worst is None else number(worst),
         headroom=_headroom(rule, worst),

@@ -33,7 +33,7 @@ def headline(exercise: Exercise, findings: Sequence[Finding]) -> Headline:
     verdict = exercise.verdict or ("interrupted" if exercise.phase == "interrupted" else "running")
     sentence, level = _verdict(exercise, verdict)
     serious = [finding for finding in findings if finding.level in ("high", "medium")]
-    chosen = serious[:3] or list(findings[:3])
+    chosen = serious[:3] or sorted(findings, key=lambda finding: finding.level != "good")[:3]
     risk = "None that the rules know of; what is not known stands below."
     if serious:
         risk = f"{serious[0].title}. {serious[0].advice}".strip()
@@ -108,7 +108,8 @@ def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     advice = "Decide whether the limit was right, and whether the system or the scenario changes before the next run."
     tripped = seen.samples[x.abort.condition].tripped if x.abort.condition in seen.samples else None
     where = f" at {tripped.utc[11:19]} UTC" if tripped else ""
-    detail = f"Breach{where}. {'; '.join(parts)}" if parts else "No fault was live."
+    live = view.abort is not None and bool(view.abort.faults)
+    detail = f"Breach{where}. {'; '.join(parts)}" if parts else "" if live else "No fault was live."
     yield _finding("aborted", "high", f"The exercise was aborted: {why}", detail, advice, _seqs(seen, "abort_began"))
 
 
@@ -358,8 +359,13 @@ def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         yield _finding("recovered", "good", title, "", "", _seqs(seen, "fault_recovered"))
     met = [e for e in view.expectations if e.state == "met"]
     if met:
-        title = f"{len(met)} of {count(len(view.expectations), 'expectation')} met"
-        yield _finding("met", "good", title, "; ".join(e.text for e in met), "", _seqs(seen, "expectation_judged"))
+        rest = sum(e.state in ("late", "missed") for e in view.expectations)
+        unseen = len(view.expectations) - len(met) - rest
+        parts = [count(len(met), "expectation") + " met"]
+        parts += [f"{rest} late or missed"] if rest else []
+        parts += [f"{unseen} not observed"] if unseen else []
+        evidence = _seqs(seen, "expectation_judged", "milestone_reached")
+        yield _finding("met", "good", ", ".join(parts), "; ".join(e.text for e in met), "", evidence)
     if x.steady_after:
         yield _finding(
             "steady", "good", "The steady state held again afterwards", "", "", _seqs(seen, "steady_state_judged")[-1:]

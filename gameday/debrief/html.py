@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 _BODY = 220
 """Characters of one event's fields that the page shows."""
+_LONG = 3000
+"""Events; in a longer journal the page does not repeat what stands in the timeline."""
 STATE_MARKS = {"met": "✓", "late": "◷", "missed": "✗", "not_observed": "○", "pending": "…"}
 LEVEL_MARKS = {"high": "▲", "medium": "◆", "low": "●", "good": "✓"}
 STAGE_MARKS = {"recovered": "✓", "leaked": "✗", "refused": "–"}
@@ -45,7 +47,8 @@ def render_html(view: Debrief) -> str:
             d=view,
             charts=charts,
             style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-            journal=list(journal_lines(view.journal)),
+            journal=list(journal_lines(_raw(view, shown))),
+            short_journal=len(view.journal) > _LONG,
             count=count,
             shown=shown,
             link=web_address,
@@ -56,7 +59,8 @@ def render_html(view: Debrief) -> str:
             evidence=lambda finding: evidence(finding, shown),
             moment=moment,
             row_time=lambda row: row_time(view, row),
-            headroom=headroom_words,
+            condition_words=condition_words,
+            file_words=file_words,
         )
     )
 
@@ -102,6 +106,26 @@ def headroom_words(condition: ConditionView) -> str:
     if condition.headroom is None:
         return "–"
     return f"{condition.headroom:.0%}".replace("%", " %") if condition.headroom > 0 else "none, it was past"
+
+
+def condition_words(condition: ConditionView) -> str:
+    """`39 samples, worst 16, headroom 94 %`."""
+    if not condition.samples:
+        return "never sampled"
+    words = count(condition.samples, "sample")
+    if condition.threshold:
+        words += f", worst {condition.worst or '–'}"
+        words += f", headroom {headroom_words(condition)}" if condition.headroom is not None else ""
+    elif condition.breaching:
+        words += f", {condition.breaching} in breach, the first with {condition.worst or 'no answer'}"
+    else:
+        words += ", none in breach"
+    return words + (f", {condition.unanswered} without an answer" if condition.unanswered else "")
+
+
+def file_words(path: str) -> str:
+    """The scenario file by its last two names: where a home folder lies is nobody's business."""
+    return "/".join(path.replace("\\", "/").split("/")[-2:])
 
 
 def evidence(finding: Finding, shown: set[int]) -> list[tuple[int, bool]]:
@@ -155,6 +179,12 @@ def note_groups(view: Debrief) -> list[tuple[str, list[NoteView]]]:
     }
     groups = [(title, [n for n in view.notes if n.category == category]) for category, title in titles.items()]
     return [(title, notes) for title, notes in groups if notes]
+
+
+def _raw(view: Debrief, shown: set[int]) -> Iterable[dict[str, Any]]:
+    if len(view.journal) <= _LONG:
+        return view.journal
+    return (record for record in view.journal if record["seq"] not in shown)
 
 
 def journal_lines(journal: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from gameday.debrief.html import (
     LEVEL_MARKS,
     STATE_MARKS,
     alive,
-    headroom_words,
+    condition_words,
+    file_words,
     key_numbers,
     moment,
     note_groups,
@@ -21,7 +22,7 @@ from gameday.debrief.html import (
     web_address,
 )
 from gameday.debrief.mermaid import gantt
-from gameday.debrief.view import Debrief, FaultView, Finding, NoteView, TimingRow
+from gameday.debrief.view import AbortRow, Debrief, FaultView, Finding, NoteView, TimingRow
 from gameday.debrief.words import count, number, on_clock, span
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
@@ -114,7 +115,7 @@ def _overview(view: Debrief) -> list[str]:
         ("Impact", md(_impact(view))),
         ("Parameters", md(", ".join(f"{name}={value}" for name, value in o.parameters.items()))),
         ("Runbook", runbook),
-        ("Scenario", md(f"{o.scenario_path} sha256 {o.scenario_hash[:16]}")),
+        ("Scenario", md(f"{file_words(o.scenario_path)} sha256 {o.scenario_hash[:16]}")),
     ]
     blocks = ["## Overview", md(o.description), table(("", ""), ((name, text) for name, text in facts if text))]
     if o.objectives:
@@ -156,7 +157,7 @@ def _timings(view: Debrief) -> list[str]:
                         md(row.entry),
                         md(on_clock(row.seen)) if row.seen is not None else "–",
                         f"after {md(span(row.to_undo))}" if row.to_undo is not None else "–",
-                        f"after {md(span(row.to_recovered))}" if row.to_recovered is not None else "–",
+                        md(_recovered(row)),
                         md("; ".join(part for part in (row.state, row.note) if part)),
                     )
                     for row in abort.faults
@@ -164,6 +165,12 @@ def _timings(view: Debrief) -> list[str]:
             )
         )
     return blocks
+
+
+def _recovered(row: AbortRow) -> str:
+    if row.to_recovered is not None:
+        return f"after {span(row.to_recovered)}"
+    return "–" if row.undo_to_recovered is None else f"{span(row.undo_to_recovered)} after the undo"
 
 
 def _took(row: TimingRow) -> str:
@@ -220,14 +227,8 @@ def _system(view: Debrief) -> list[str]:
             table(("fault", "what", "state", "effective", "undo sent", "over", "evidence"), map(_fault, view.faults))
         )
     if view.conditions:
-        head = ("condition", "trips when", "worst", "headroom", "samples", "state")
-        blocks += ["### Abort conditions", table(head, (
-            (
-                md(c.name), md(c.rule), md(c.worst), headroom_words(c),
-                f"{c.samples}{f', {c.unanswered} without an answer' if c.unanswered else ''}", md(c.state),
-            )
-            for c in view.conditions
-        ))]  # fmt: skip
+        rows = ((md(c.name), md(c.rule), md(condition_words(c)), md(c.state)) for c in view.conditions)
+        blocks += ["### Abort conditions", table(("condition", "trips when", "measured", "state"), rows)]
     if view.steady_state:
         checks = (
             (c.phase, md(c.name), md(c.wanted), md(c.answer), "✓ yes" if c.held else "✗ no") for c in view.steady_state
@@ -278,7 +279,8 @@ def _response(view: Debrief) -> list[str]:
     for cadence in view.cadence:
         late = "; ".join(f"silence of {span(b.seconds)} from {on_clock(b.start)}" for b in cadence.breaches)
         every = f", asked for every {span(cadence.every)}" if cadence.every else ""
-        words = f"{count(len(cadence.sent), 'update')}{every}. {f'✗ {late}' if late else 'No silence was too long.'}"
+        fine = "No silence was too long." if cadence.sent or view.overview.attended else "Not observed."
+        words = f"{count(len(cadence.sent), 'update')}{every}. {f'✗ {late}' if late else fine}"
         blocks.append(f"**Updates to {md(cadence.audience)}:** {md(words)}")
     decisions = [note for note in view.notes if note.category == "decision"]
     if decisions:

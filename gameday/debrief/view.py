@@ -119,6 +119,7 @@ class AbortRow:
     recovered: float | None
     to_undo: float | None
     to_recovered: float | None
+    undo_to_recovered: float | None
     state: Literal["recovered", "leaked", "not recovered", "already undoing"]
     note: str
 
@@ -186,6 +187,7 @@ class ConditionView:
     threshold: Annotated[tuple[float, ...], Field(description="Lines to draw; empty where the rule has no number.")]
     every: float
     samples: int
+    breaching: Annotated[int, Field(description="Samples that were in breach, on the way to tripping or tripped.")]
     unanswered: Annotated[int, Field(description="Samples that brought no usable value.")]
     worst: str
     headroom: Annotated[

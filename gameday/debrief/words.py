@@ -24,6 +24,8 @@ def clean(text: object, limit: int = SHOWN) -> str:
     Newlines stay. Longer than `limit` characters: cut, and said so.
     """
     whole = str(text)
+    if len(whole) <= limit and whole.isascii() and whole.isprintable():
+        return whole
     cut = whole[: limit + 1] if len(whole) > limit else whole
     plain = _CONTROL.sub("", _ESCAPES.sub("", cut.replace("\r\n", "\n").replace("\r", "\n")))
     named = _UNSEEN.sub(lambda found: f"[U+{ord(found.group()):04X}]", plain)

@@ -74,7 +74,8 @@ class AbortTiming:
 
     entry: str
     seen: float | None
-    """When the answer with the breach was in hand; where a person aborted: when the abort was taken."""
+    """When the answer with the breach was in hand; where a person aborted: when that was written down. None where the
+    undo went out before anything was written down, so that nobody can say."""
     seen_event: str
     undo_sent: float | None
     recovered: float | None
@@ -88,6 +89,10 @@ class AbortTiming:
     @property
     def to_recovered(self) -> float | None:
         return _between(self.seen, self.recovered)
+
+    @property
+    def undo_to_recovered(self) -> float | None:
+        return _between(self.undo_sent, self.recovered)
 
 
 _SPANS: tuple[tuple[str, str, str, str], ...] = (
@@ -131,9 +136,14 @@ def is_tabletop(exercise: Exercise) -> bool:
 
 def frozen_at(exercise: Exercise) -> float | None:
     """The clock at which an abort stopped all timings, or None."""
-    if exercise.abort is None:
+    abort = exercise.abort
+    if abort is None:
         return None
-    return exercise.abort.at.clock if exercise.abort.seen is None else exercise.abort.seen
+    if abort.seen is not None:
+        return abort.seen
+    # Without a breach the abort is written down after the undo went out; after an engine's death much later.
+    sent = [f.undo_sent.clock for f in exercise.faults.values() if f.undo_sent and f.undo_reason == abort.reason]
+    return min([abort.at.clock, *sent])
 
 
 def timings(exercise: Exercise) -> list[Timing]:
@@ -153,12 +163,13 @@ def abort_timings(exercise: Exercise) -> list[AbortTiming]:
     abort = exercise.abort
     if abort is None:
         return []
-    seen = abort.at.clock if abort.seen is None else abort.seen
+    seen, stopped = abort.at.clock if abort.seen is None else abort.seen, frozen_at(exercise)
+    assert stopped is not None
     event = f"breach of “{abort.condition}” seen" if abort.condition else f"abort by {abort.by or 'a person'}"
     return [
         _abort_timing(fault, seen, event, certain=abort.seen is not None)
         for fault in exercise.faults.values()
-        if fault.armed is not None and (fault.ended is None or fault.ended.clock >= seen)
+        if fault.armed is not None and (fault.ended is None or fault.ended.clock >= stopped)
     ]
 
 
@@ -170,16 +181,16 @@ def _abort_timing(fault: FaultState, seen: float, event: str, *, certain: bool) 
             return AbortTiming(
                 fault.entry, seen, event, sent, ended, "already undoing", "its undo was under way before the breach"
             )
-        note = "the undo went out before the abort was written down"
+        begun, note = None, "the undo went out first, then the abort was written down"
     else:
-        note = "" if sent is not None else "no undo was sent"
+        begun, note = seen, "" if sent is not None else "no undo was sent"
     if fault.stage == "leaked":
-        return AbortTiming(fault.entry, seen, event, sent, None, "leaked", note or fault.error)
+        return AbortTiming(fault.entry, begun, event, sent, None, "leaked", note or fault.error)
     if ended is None:
-        return AbortTiming(fault.entry, seen, event, sent, None, "not recovered", note)
+        return AbortTiming(fault.entry, begun, event, sent, None, "not recovered", note)
     if fault.one_shot and sent is None:
         note = "one-shot: nothing to undo, recovery was verified"
-    return AbortTiming(fault.entry, seen, event, sent, ended, "recovered", note)
+    return AbortTiming(fault.entry, begun, event, sent, ended, "recovered", note)
 
 
 def _between(start: float | None, end: float | None) -> float | None:
@@ -308,13 +319,15 @@ def _hinted(exercise: Exercise, start: Landmark | None, wall: float) -> bool:
 
 
 def _target(exercise: Exercise, milestone: str) -> Target | None:
-    """The expectation about `milestone`; for `detected` an alert's stands in where no milestone is expected."""
+    """The expectation about `milestone`; for `detected` an alert's stands in where no milestone is expected, and where
+    nobody is there to detect anything."""
     if exercise.scenario is None:
         return None
     wanted = [(i, e) for i, e in enumerate(exercise.scenario.expect) if e.within is not None]
     found = [(i, e) for i, e in wanted if e.milestone == milestone]
-    if not found and milestone == "detected":
-        found = [(i, e) for i, e in wanted if e.alert]
+    alerts = [(i, e) for i, e in wanted if e.alert]
+    if milestone == "detected" and alerts and (not found or not exercise.attended):
+        found = alerts
     if not found:
         return None
     index, expectation = min(found, key=lambda pair: pair[1].within or 0.0)

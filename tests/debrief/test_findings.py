@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gameday.debrief.build import build_debrief
+from gameday.debrief.chart import condition_chart
+from gameday.debrief.html import condition_words
 from gameday.debrief.view import Debrief, Finding
 from gameday.exercise import events as ev
 from tests.debrief.journals import Journal, leaked, payment_outage, plan, scenario, started, tabletop
@@ -150,3 +152,15 @@ def test_thousands_of_samples_become_a_small_chart_that_keeps_the_spike() -> Non
     assert max(point.high for point in condition.points) == 0.49
     assert condition.worst == "0.49"
     assert sum(row.kind == "condition_sampled" for row in view.timeline) == 0
+
+
+def test_a_condition_without_a_number_is_told_in_words() -> None:
+    conditions = [
+        {"name": "health", "http": {"url": "http://127.0.0.1:1/"}, "unless": {"status": 200}, "no_data": "trip"}
+    ]
+    samples = [(60, ev.ConditionSampled("health", "ok", 200)), (61, ev.ConditionSampled("health", "breaching", 503))]
+    view = debrief(EFFECTIVE, *samples, *UNDONE, ENDED, abort_when=conditions)
+    (condition,) = view.conditions
+    assert (condition.threshold, condition.headroom) == ((), None)
+    assert condition_words(condition) == "2 samples, 1 in breach, the first with 503"
+    assert condition_chart(condition, view) == ""

@@ -178,3 +178,36 @@ def test_targets_stand_beside_the_timing_they_are_about() -> None:
     ttd, tta = found["ttd"].target, found["tta"].target
     assert ttd is not None and (ttd.index, ttd.within, ttd.of) == (0, 60, "impact")
     assert tta is not None and (tta.index, tta.within, tta.of) == (1, 300, "detected")
+
+
+def test_a_person_s_abort_is_written_down_after_its_undo_and_nobody_claims_a_time_for_that() -> None:
+    state = exercise(
+        *fault("dark", 50),
+        (60, stamp("detected")),
+        (100, ev.FaultUndoing("dark", "Ada says stop")),
+        (100, ev.UndoSent("dark", 1)),
+        (100.02, ev.AbortBegan("Ada says stop", "Ada")),
+        (101, ev.FaultRecovered("dark", "fast")),
+    )
+    (row,) = abort_timings(state)
+    assert (row.to_undo, row.to_recovered, row.undo_to_recovered) == (None, None, 1)
+    assert by_key(state)["ttr"].wall == 40, "frozen at the undo"
+
+
+def test_faults_that_recovered_before_an_engine_s_death_was_written_down_belong_to_that_abort() -> None:
+    state = exercise(
+        *fault("dark", 50),
+        (100, ev.FaultUndoing("dark", "the engine died")),
+        (100, ev.UndoSent("dark", 1)),
+        (101, ev.FaultRecovered("dark", "fast")),
+        (500, ev.AbortBegan("the engine died", "guardian")),
+    )
+    assert [(row.entry, row.undo_to_recovered) for row in abort_timings(state)] == [("dark", 1)]
+    assert by_key(state)["ttm"].wall == 50
+
+
+def test_unattended_the_alert_s_own_target_stands_beside_the_detection() -> None:
+    expect = [{"milestone": "detected", "within": "2m"}, {"alert": "Errors", "within": "20s"}]
+    for attended, index in ((True, 0), (False, 1)):
+        target = by_key(exercise(*fault("dark", 50), expect=expect, attended=attended))["ttd"].target
+        assert target is not None and target.index == index
