@@ -52,7 +52,8 @@ def timeline_chart(view: Debrief) -> str:
         return ""
     start, end = bounds(view)
     canvas = _Canvas(scale_over(start, end, LEFT, RIGHT), 46.0, [])
-    canvas.lane("SYSTEM")
+    if view.faults or view.alerts:
+        canvas.lane("SYSTEM")
     for fault in view.faults[:40]:
         _fault(canvas, fault, end)
     _alerts(canvas, view, end)

@@ -83,6 +83,10 @@ def _leaked(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         evidence = _seqs(
             seen, f"fault_armed:{fault.entry}", f"undo_failed:{fault.entry}", f"fault_leaked:{fault.entry}"
         )
+        if fault.stage != "leaked" and x.phase not in ("ended", "interrupted"):
+            advice = "The exercise goes on: its engine undoes it, at the latest when it is aborted."
+            yield _finding("live", "medium", f"Fault {name} is live", f"It is {fault.stage}.", advice, evidence)
+            continue
         if fault.stage == "leaked":
             title = f"Fault {name} is not recovered"
             detail = f"{line(fault.error)} ({count(fault.attempts, 'attempt')} to undo it)"
@@ -97,20 +101,26 @@ def _leaked(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
 def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     if x.abort is None:
         return
-    why = (
-        f"“{line(x.abort.condition, 200)}” tripped" if x.abort.condition else line(x.abort.reason) or "a person said so"
-    )
-    parts = [
-        f"{row.entry}: undo sent after {span(row.to_undo)}, recovered after {span(row.to_recovered)}"
-        for row in (view.abort.faults if view.abort else ())
-        if row.to_undo is not None
-    ]
-    advice = "Decide whether the limit was right, and whether the system or the scenario changes before the next run."
+    said = line(x.abort.reason)
+    if x.abort.condition:
+        title = f"The exercise was aborted: “{line(x.abort.condition, 200)}” tripped"
+        advice = (
+            "Decide whether the limit was right, and whether the system or the scenario changes before the next run."
+        )
+    else:
+        title = "The exercise was " + (said if said.startswith("aborted") else f"aborted: {said or 'no reason given'}")
+        advice = "Write down what made it necessary, and what has to be different before the next run."
     tripped = seen.samples[x.abort.condition].tripped if x.abort.condition in seen.samples else None
-    where = f" at {tripped.utc[11:19]} UTC" if tripped else ""
-    live = view.abort is not None and bool(view.abort.faults)
-    detail = f"Breach{where}. {'; '.join(parts)}" if parts else "" if live else "No fault was live."
-    yield _finding("aborted", "high", f"The exercise was aborted: {why}", detail, advice, _seqs(seen, "abort_began"))
+    parts = [f"Breach at {tripped.utc[11:19]} UTC"] if tripped else []
+    for row in view.abort.faults if view.abort else ():
+        if row.to_undo is not None:
+            parts.append(f"{row.entry}: undo sent after {span(row.to_undo)}, recovered after {span(row.to_recovered)}")
+        elif row.undo_to_recovered is not None:
+            parts.append(f"{row.entry}: recovered {span(row.undo_to_recovered)} after its undo was sent")
+        else:
+            parts.append(f"{row.entry}: {row.state}")
+    detail = "; ".join(parts) or "No fault was live."
+    yield _finding("aborted", "high", title, detail, advice, _seqs(seen, "abort_began"))
 
 
 def _steady_state(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:

@@ -160,6 +160,9 @@ def key_numbers(view: Debrief) -> list[tuple[str, str, str]]:
             strip.append(("breach to undo sent", span(max(sent)), "slowest fault"))
         if back:
             strip.append(("breach to recovered", span(max(back)), "slowest fault"))
+        undone = [row.undo_to_recovered for row in view.abort.faults if row.undo_to_recovered is not None]
+        if undone and not sent:
+            strip.append(("undo to recovered", span(max(undone)), "slowest fault"))
     elif view.impact.seconds is not None:
         strip.append(("impact lasted", span(view.impact.seconds), f"until {view.impact.until}"))
     elif view.impact.until:

@@ -272,6 +272,8 @@ def _timing(
         )
 
     frozen = frozen_at(exercise)
+    if end is None and not exercise.attended and ends[1] != "detected":
+        return made(*_absent(exercise, ends[1]))
     if frozen is not None and start is not None and (end is None or end.at.clock > frozen) and start.at.clock <= frozen:
         after = "" if end is None else f"; {ends[1]} came {end.at.clock - frozen:.1f} s after the abort"
         wall_at = Moment(start.at.wall + frozen - start.at.clock, frozen)

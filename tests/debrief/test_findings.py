@@ -164,3 +164,19 @@ def test_a_condition_without_a_number_is_told_in_words() -> None:
     assert (condition.threshold, condition.headroom) == ((), None)
     assert condition_words(condition) == "2 samples, 1 in breach, the first with 503"
     assert condition_chart(condition, view) == ""
+
+
+def test_a_live_fault_of_a_running_exercise_is_not_for_anybody_to_undo_by_hand() -> None:
+    found = rules(debrief(EFFECTIVE))
+    assert found["live"].title == "Fault payments-dark is live"
+    assert "leaked" not in found
+    lost = rules(debrief(EFFECTIVE, (60, ev.EngineLost("killed"))))
+    assert lost["leaked"].level == "high"
+
+
+def test_an_abort_by_a_person() -> None:
+    undone = ((59.99, ev.FaultUndoing("payments-dark", "aborted by Ada")), (60, ev.UndoSent("payments-dark", 1)))
+    end = ((61, ev.FaultRecovered("payments-dark", "ok")), (62, ev.ExerciseEnded("aborted", 3, "aborted by Ada")))
+    found = rules(debrief(EFFECTIVE, *undone, (60.01, ev.AbortBegan("aborted by Ada", "Ada")), *end))["aborted"]
+    assert found.title == "The exercise was aborted by Ada"
+    assert found.detail == "payments-dark: recovered 1 s after its undo was sent"

@@ -211,3 +211,10 @@ def test_unattended_the_alert_s_own_target_stands_beside_the_detection() -> None
     for attended, index in ((True, 0), (False, 1)):
         target = by_key(exercise(*fault("dark", 50), expect=expect, attended=attended))["ttd"].target
         assert target is not None and target.index == index
+
+
+def test_unattended_an_abort_freezes_no_clock_that_nobody_ran_against() -> None:
+    state = exercise(*fault("dark", 50), (100, ev.AbortBegan("", "Ada")), attended=False, expect=[{"alert": "Errors"}])
+    found = by_key(state)
+    assert (found["ttd"].state, found["ttd"].wall) == ("frozen", 50)
+    assert {found[key].state for key in ("tta", "diagnose", "ttm", "ttr")} == {"not applicable"}
