@@ -68,8 +68,12 @@ class Held:
             self.inject.kill()
 
     def kill_escaped(self) -> bool:
-        """Kill what the injection started in sessions of its own; whether there was any."""
-        return self.touched and bool(kill_marked(f"{MARK}={self.mark}"))
+        """Kill what the injection started in sessions of its own; whether there was, or may have been, any."""
+        try:
+            return self.touched and bool(kill_marked(f"{MARK}={self.mark}"))
+        except OSError:
+            # Nobody can look now, say for want of descriptors.
+            return True
 
     def fork_worker(self) -> None:
         """An undo worker, which knows what to kill should it be left alone. Raises OSError, see `fork`."""
@@ -83,7 +87,7 @@ class Undoing:
 
     def __init__(self, tell: Tell, clock: Callable[[], float]) -> None:
         self.held: dict[str, Held] = {}
-        self._tell = tell
+        self.tell = tell
         self._clock = clock
 
     def undo(self, entries: list[str], reason: str) -> None:
@@ -94,7 +98,7 @@ class Undoing:
             held.stage = "waiting"
             held.kill_injection()
         for held in sorted(wanted, key=lambda one: -one.order):
-            self._tell("undoing", {"entry": held.entry, "reason": reason})
+            self.tell("undoing", {"entry": held.entry, "reason": reason})
         self.send_waiting()
 
     def send_waiting(self) -> None:
@@ -123,7 +127,7 @@ class Undoing:
             except OSError as error:
                 self.failed(held, f"no process for the undo: {error}")
                 return
-            self._tell("forked", {"entry": held.entry})
+            self.tell("forked", {"entry": held.entry})
         assert held.worker is not None
         held.worker.tell(b"g\n")
 
@@ -132,7 +136,7 @@ class Undoing:
         what = message["what"]
         if what == "sent":
             held.times.setdefault("sent", message["wall"])
-            self._tell("undo_sent", {"entry": held.entry, "attempt": held.attempt, "at": message["wall"]})
+            self.tell("undo_sent", {"entry": held.entry, "attempt": held.attempt, "at": message["wall"]})
         elif what == "failed":
             self.failed(held, str(message.get("error", "")))
         elif what == "recovered":
@@ -144,7 +148,7 @@ class Undoing:
             self.failed(held, "the injection was still alive when the undo went out; undoing once more", at_once=True)
             return
         held.stage = "recovered"
-        self._tell("recovered", {"entry": held.entry, "evidence": evidence})
+        self.tell("recovered", {"entry": held.entry, "evidence": evidence})
         self.send_waiting()
 
     def failed(self, held: Held, error: str, *, at_once: bool = False) -> None:
@@ -152,11 +156,11 @@ class Undoing:
         if held.stage != "undoing" or held.retry_at is not None:
             return
         held.error = error
-        self._tell("undo_failed", {"entry": held.entry, "attempt": held.attempt, "error": error})
+        self.tell("undo_failed", {"entry": held.entry, "attempt": held.attempt, "error": error})
         now = self._clock()
         if now >= held.give_up:
             held.stage = "leaked"
-            self._tell("leaked", {"entry": held.entry, "error": error, "commands": held.commands})
+            self.tell("leaked", {"entry": held.entry, "error": error, "commands": held.commands})
             self.send_waiting()
             return
         pause = 0.02 if at_once else min(0.2 * 2 ** min(held.attempt - 1, 4), 2.0)
@@ -168,24 +172,20 @@ class Undoing:
         for held in self.held.values():
             if held.stage != "undoing":
                 continue
-            if held.retry_at is not None:
-                if now >= held.retry_at:
-                    self._retry(held)
-                else:
-                    due.append(held.retry_at)
-            elif now >= held.attempt_until:
+            if held.retry_at is None and now >= held.attempt_until:
                 if held.worker is not None:
                     held.worker.kill()
                 self.failed(held, "the undo did not come back in time")
-                due.append(now)
-            if held.stage == "undoing" and held.retry_at is None:
-                due.append(held.attempt_until)
+            elif held.retry_at is not None and now >= held.retry_at:
+                self._retry(held)
+            if held.stage == "undoing":
+                due.append(held.attempt_until if held.retry_at is None else held.retry_at)
         return min(due, default=None)
 
     def _retry(self, held: Held) -> None:
         held.kill_injection()
         if held.worker is not None:
-            self._tell("replaced", {"entry": held.entry})
+            self.tell("replaced", {"entry": held.entry})
             held.worker.kill()
             held.worker.release()
             held.worker = None

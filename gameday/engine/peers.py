@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import selectors
 import socket
 import time
@@ -14,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_MOST = 200
+"""Connections at a time, but never more than a quarter of all descriptors, since workers need some too. One more, and
+the oldest that is no console has to go: an abort must always get in."""
 _LONGEST = 65536
 """Bytes of one request; whoever sends more is cut off."""
 
@@ -73,7 +77,7 @@ class Peers:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         path.chmod(0o600)
-        self._listener.listen(16)
+        self._listener.listen(128)
         self._listener.setblocking(False)
         selector.register(self._listener, selectors.EVENT_READ, self._connect)
 
@@ -92,10 +96,21 @@ class Peers:
             sock, _address = self._listener.accept()
         except BlockingIOError:
             return
+        except OSError:
+            # No descriptor is left. The listener stays readable, so this is tried again at once.
+            self._make_room()
+            return
+        if len(self._peers) >= min(_MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4):
+            self._make_room()
         sock.setblocking(False)
         peer = Peer(sock)
         self._peers[sock.fileno()] = peer
         self._selector.register(sock, selectors.EVENT_READ, lambda _: self._read(peer))
+
+    def _make_room(self) -> None:
+        idle = next((peer for peer in self._peers.values() if peer.attached is None), None)
+        if idle is not None:
+            self._drop(idle)
 
     def _read(self, peer: Peer) -> None:
         try:
@@ -115,7 +130,7 @@ class Peers:
     def _answer(self, peer: Peer, line: bytes) -> dict[str, Any]:
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"error": "not JSON"}
         return self._ask(peer, message) if isinstance(message, dict) else {"error": "not an object"}
 

@@ -1,0 +1,105 @@
+"""Gated workers under way: injections, and any other call. Each answers once, or is killed when its time is over.
+
+Knows nothing of undoing: an injection is started for whoever holds its fault, and killed by them.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gameday.engine.ports import Call
+from gameday.engine.processes import boot_clock, kill_marked
+from gameday.engine.workers import MARK, Worker, fork_gated, parse
+
+Answer = Callable[[str, bool, Any, str | None], None]
+"""How answers leave: `answer(id, ok, output, error)`."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One gated worker under way."""
+
+    id: str
+    worker: Worker
+    mark: str
+    until: float
+    """Boot clock at which it is killed."""
+    inject: bool
+    buffer: bytes = b""
+
+
+class Jobs:
+    """Starts gated workers on the guardian's selector and hands on what they answer."""
+
+    def __init__(self, selector: selectors.BaseSelector, exercise: str, answer: Answer) -> None:
+        self._selector = selector
+        self._exercise = exercise
+        self._answer = answer
+        self._jobs: dict[str, Job] = {}
+
+    def run(self, ident: str, call: Call, poll: float | None) -> None:
+        """Any call but an injection; with `poll` (seconds) until it holds. Raises OSError, see `fork`."""
+        mark = f"{self._exercise}/-{ident}"
+        worker = fork_gated(call, mark, poll=poll)
+        self.watch(ident, worker, mark, call.timeout + (poll or 0.0), inject=False)
+        worker.tell(b"g")
+
+    def watch(self, ident: str, worker: Worker, mark: str, timeout: float, *, inject: bool) -> None:
+        """Answer for `worker`, whose gate is the caller's to open."""
+        job = Job(ident, worker, mark, boot_clock() + timeout, inject)
+        self._jobs[ident] = job
+        self._selector.register(worker.results, selectors.EVENT_READ, lambda _: self._on_job(job))
+
+    def due(self) -> list[float]:
+        """Boot clocks at which somebody's time is over."""
+        return [job.until for job in self._jobs.values()]
+
+    def tick(self, now: float) -> None:
+        for job in [job for job in self._jobs.values() if now >= job.until]:
+            job.worker.kill()
+            self._done(job, {"what": "failed", "error": "it took longer than its timeout and was killed"})
+            kill_marked(f"{MARK}={job.mark}")
+
+    def reaped(self, pid: int) -> None:
+        for job in self._jobs.values():
+            if job.worker.pid == pid:
+                job.worker.reaped = True
+
+    def kill(self) -> None:
+        """All that is still under way, with what it started."""
+        for job in self._jobs.values():
+            job.worker.kill()
+            kill_marked(f"{MARK}={job.mark}")
+
+    def _on_job(self, job: Job) -> None:
+        chunk = read(job.worker.results)
+        if chunk is None:
+            return
+        job.buffer += chunk
+        if not chunk or b"\n" in chunk:
+            line = job.buffer.split(b"\n", 1)[0]
+            self._done(job, parse(line) if line else {"what": "failed", "error": "it was killed, or died"})
+
+    def _done(self, job: Job, message: dict[str, Any]) -> None:
+        if self._jobs.pop(job.id, None) is None:
+            return
+        self._selector.unregister(job.worker.results)
+        os.close(job.worker.results)
+        job.worker.release()
+        if not job.inject:
+            job.worker.kill()
+        self._answer(job.id, message["what"] == "done", message.get("output"), message.get("error"))
+
+
+def read(descriptor: int) -> bytes | None:
+    """What a pipe holds; b"" at its end, None where there is nothing yet."""
+    try:
+        return os.read(descriptor, 65536)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""

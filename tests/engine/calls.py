@@ -1,0 +1,191 @@
+"""Functions for workers to run: faults on a folder. Each writes what it does into the folder's ledger."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+FOREVER = 60.0
+
+
+def note(world: str, text: str) -> None:
+    line = f"{time.clock_gettime(time.CLOCK_BOOTTIME):.6f} {text}\n"
+    ledger = os.open(f"{world}/ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(ledger, line.encode())
+    os.close(ledger)
+
+
+def _said(world: str, text: str) -> int:
+    return sum(line.split(" ", 1)[1] == text for line in Path(world, "ledger").read_text().splitlines())
+
+
+# --- injections ----------------------------------------------------------------------------------------------------
+
+
+def inject(world: str, name: str) -> str:
+    note(world, f"inject {name}")
+    Path(world, name).touch()
+    return "on"
+
+
+def inject_late(world: str, name: str, delay: float = 0.3) -> None:
+    note(world, f"began {name}")
+    time.sleep(delay)
+    inject(world, name)
+
+
+def inject_stubbornly(world: str, name: str) -> None:
+    """Injects again and again, and does not listen to polite signals."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        inject(world, name)
+        time.sleep(0.005)
+
+
+def inject_asleep(world: str, name: str) -> None:
+    inject(world, name)
+    time.sleep(FOREVER)
+    inject(world, name)
+
+
+def inject_in_socket(world: str, name: str) -> None:
+    ours, theirs = socket.socketpair()
+    inject(world, name)
+    ours.recv(1)
+    theirs.close()
+
+
+_AGAIN = 'while :; do echo "0 inject $NAME" >> "$WORLD/ledger"; : > "$WORLD/$NAME"; sleep 0.01; done'
+
+
+def inject_in_shell(world: str, name: str) -> None:
+    """A shell, with a child that injects on in the same group."""
+    env = {**os.environ, "WORLD": world, "NAME": name}
+    subprocess.run(["sh", "-c", f"({_AGAIN}) & wait"], env=env, check=True)
+
+
+def inject_escaping(world: str, name: str) -> None:
+    """A shell, with a grandchild in a session of its own that injects on and ignores hangups."""
+    env = {**os.environ, "WORLD": world, "NAME": name, "AGAIN": _AGAIN}
+    subprocess.run(["sh", "-c", 'trap "" HUP TERM; setsid sh -c "$AGAIN" & wait'], env=env, check=True)
+
+
+def inject_by_double_fork(world: str, name: str) -> str:
+    """A daemon in the old way, without any exec: forks, leaves the session, forks again, injects on."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            os.closerange(3, 1000)
+            while True:
+                inject(world, name)
+                time.sleep(0.005)
+        os._exit(0)
+    os.wait()
+    return "started"
+
+
+# --- undos ---------------------------------------------------------------------------------------------------------
+
+
+def undo(world: str, name: str, seconds: float = 0.0) -> None:
+    note(world, f"undo {name}")
+    time.sleep(seconds)
+    Path(world, name).unlink(missing_ok=True)
+    note(world, f"undone {name}")
+
+
+def undo_at_third(world: str, name: str) -> None:
+    note(world, f"try {name}")
+    if _said(world, f"try {name}") < 3:
+        raise ConnectionError("not now")
+    undo(world, name)
+
+
+def undo_hanging_once(world: str, name: str) -> None:
+    note(world, f"try {name}")
+    if _said(world, f"try {name}") == 1:
+        time.sleep(FOREVER)
+    undo(world, name)
+
+
+def undo_closing_all_once(world: str, name: str) -> None:
+    """Closes every descriptor it finds, the worker's own among them, and hangs."""
+    note(world, f"try {name}")
+    if _said(world, f"try {name}") == 1:
+        os.closerange(3, 1000)
+        time.sleep(FOREVER)
+    undo(world, name)
+
+
+def undo_nothing(world: str, name: str) -> None:
+    note(world, f"undo {name}")
+
+
+def undo_with_daemon(world: str, name: str) -> None:
+    """Starts a service again, as an undo may: it must live on."""
+    subprocess.Popen(["sleep", "30"], start_new_session=True, stdin=subprocess.DEVNULL)
+    undo(world, name)
+
+
+def gone(world: str, name: str) -> dict[str, Any]:
+    there = Path(world, name).exists()
+    return {"holds": not there, "evidence": f"{name} is {'there' if there else 'gone'}"}
+
+
+# --- other calls ---------------------------------------------------------------------------------------------------
+
+
+def echo(value: Any) -> Any:
+    return value
+
+
+def big(size: int) -> str:
+    return "x" * size
+
+
+def closing() -> None:
+    os.closerange(3, 1000)
+    time.sleep(FOREVER)
+
+
+def closing_with_child(world: str) -> None:
+    subprocess.Popen(["sh", "-c", "sleep 60"])
+    closing()
+
+
+def leaving() -> None:
+    os._exit(3)
+
+
+def exiting() -> None:
+    raise SystemExit("enough")
+
+
+def unspeakable() -> Any:
+    return {object(), "a set"}
+
+
+def unicode() -> str:
+    return "half a pair: \ud800"
+
+
+def asleep(seconds: float = FOREVER) -> None:
+    time.sleep(seconds)
+
+
+def leaving_a_child_behind() -> str:
+    subprocess.Popen(["sleep", "60"], start_new_session=True)
+    time.sleep(FOREVER)
+    return "never"
+
+
+def waiting_until(path: str) -> dict[str, Any]:
+    return {"holds": Path(path).exists(), "evidence": "looked"}

@@ -1,0 +1,558 @@
+"""Whatever happens to whom: the guardian takes every fault away, or says loudly that it could not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gameday.engine.processes import alive
+
+from .rig import Rig, call, wait_until
+
+# --- a fault's life ------------------------------------------------------------------------------------------------
+
+
+def test_arm_inject_undo(rig: Rig) -> None:
+    rig.injected("a")
+    assert rig.disturbed() == {"a"}
+    rig.send(do="undo", entries=["a"], reason="its time is over")
+    assert rig.fact("recovered", "a")["evidence"] == "a is gone"
+    assert rig.facts("a") == ["injecting", "undoing", "undo_sent", "recovered"]
+    rig.send(do="settled", entry="a")
+    rig.assert_nothing_after_the_last_undo("a")
+    assert rig.end(0) == 0
+
+
+def test_an_armed_fault_that_was_never_injected_is_undone_too(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    rig.send(do="undo_all", reason="abort")
+    rig.fact("recovered", "a")
+    assert rig.ledger() == ["undo a", "undone a"]
+    assert rig.end(3) == 3
+
+
+def test_after_an_abort_nothing_is_injected_any_more(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    rig.send(do="undo_all", reason="abort")
+    assert rig.arm("b")["ok"]
+    answer = rig.answer(rig.inject("b"))
+    assert not answer["ok"] and "aborted" in answer["error"]
+    rig.link.close()
+    assert rig.process.wait(15) == 3
+    assert "inject b" not in rig.ledger()
+
+
+def test_inject_and_abort_in_one_breath(rig: Rig) -> None:
+    """The injection may or may not have begun; what it did is gone in any case."""
+    for n in range(10):
+        assert rig.arm(f"f{n}")["ok"]
+    orders = [json.dumps({"do": "undo_all", "reason": "abort"})]
+    for n in range(10):
+        inject = {"do": "inject", "entry": f"f{n}", "id": f"i{n}"}
+        orders.insert(n, json.dumps({**inject, "call": call("inject", world=str(rig.world), name=f"f{n}")}))
+    rig.link.sendall("\n".join(orders).encode() + b"\n")
+    for n in range(10):
+        rig.fact("recovered", f"f{n}")
+        rig.assert_nothing_after_the_last_undo(f"f{n}")
+    rig.end(3)
+
+
+def test_undos_of_the_same_object_run_newest_first_and_others_at_once(rig: Rig) -> None:
+    slow = {"undo_args": {"seconds": 0.3}}
+    rig.injected("old", objects=["proxy", "x"], **slow)
+    rig.injected("mid", objects=["proxy"], **slow)
+    rig.injected("new", objects=["proxy"], **slow)
+    rig.injected("other", objects=["elsewhere"], **slow)
+    rig.send(do="undo_all", reason="abort")
+    rig.fact("recovered", "old")
+    order = [line for line in rig.ledger() if line.startswith("und")]
+    assert [line for line in order if not line.endswith("other")] == [
+        "undo new", "undone new", "undo mid", "undone mid", "undo old", "undone old",
+    ]  # fmt: skip
+    assert order.index("undo other") < order.index("undone new")
+    rig.end(3)
+
+
+def test_an_undo_that_fails_is_tried_again(rig: Rig) -> None:
+    rig.injected("a", undo="undo_at_third")
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.fact("recovered", "a")
+    assert rig.facts("a").count("undo_failed") == 2
+    assert [m["attempt"] for m in rig.heard if m.get("fact") == "undo_sent"] == [1, 2, 3]
+    assert "not now" in rig.fact("undo_failed", "a")["error"]
+    assert rig.end(0) == 0
+
+
+def test_an_undo_that_hangs_is_killed_and_tried_again(rig: Rig) -> None:
+    rig.injected("a", undo="undo_hanging_once", timeout=0.5)
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.fact("recovered", "a")
+    assert rig.ledger()[-3:] == ["try a", "undo a", "undone a"]
+    rig.end(0)
+
+
+def test_an_undo_that_closes_all_it_finds_and_hangs_is_killed_and_tried_again(rig: Rig) -> None:
+    rig.injected("a", undo="undo_closing_all_once", timeout=5.0)
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.fact("recovered", "a")
+    rig.send(do="settled", entry="a")
+    rig.settle()
+    wait_until(lambda: not rig.children(), "the first undo worker to be gone")
+    rig.end(0)
+
+
+def test_an_undo_that_says_it_worked_and_did_not_leaks_loudly(rig: Rig) -> None:
+    rig.injected("a", undo="undo_nothing", recovery=1.0, holding=0.2, commands=["rm a", "ls"])
+    rig.send(do="undo", entries=["a"], reason="over")
+    leaked = rig.fact("leaked", "a")
+    assert leaked["commands"] == ["rm a", "ls"] and "a is there" in leaked["error"]
+    assert rig.facts("a").count("undo_sent") > 1
+    assert rig.end(0) == 4
+
+
+def test_what_was_declared_to_need_no_undo_is_only_verified(rig: Rig) -> None:
+    (rig.world / "a").touch()
+    recovered = call("gone", 5.0, world=str(rig.world), name="a")
+    armed = rig.ask(do="arm", entry="a", undo=None, recovered=recovered, objects=[], commands=[], recovery=5.0)
+    assert armed["ok"]
+    rig.send(do="undo", entries=["a"], reason="waiting until the target is whole again")
+    rig.fact("undoing", "a")
+    (rig.world / "a").unlink()
+    rig.fact("recovered", "a")
+    assert "undo_sent" not in rig.facts("a")
+    rig.end(0)
+
+
+def test_what_an_undo_starts_lives_on(rig: Rig) -> None:
+    rig.injected("a", undo="undo_with_daemon")
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.fact("recovered", "a")
+    assert rig.end(0) == 0
+    services = rig.ledger().count("undone a")
+    wait_until(lambda: len(rig.left()) == services, "nothing but the service that the undo started again")
+    for pid in rig.left():
+        assert Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep")
+        os.kill(pid, signal.SIGKILL)
+
+
+# --- arming --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["nowhere:undo", "calls:nothing", "calls"])
+def test_an_undo_that_can_not_be_loaded_is_no_armed_fault(rig: Rig, name: str) -> None:
+    undo = {"name": name, "args": {}, "timeout": 1.0}
+    answer = rig.ask(do="arm", entry="a", undo=undo, recovered=None, objects=[], commands=[], recovery=1.0)
+    assert not answer["ok"] and answer["error"]
+    rig.send(do="settled", entry="a")
+    assert rig.run("echo", value=1)["output"] == 1
+    assert rig.end(0) == 0
+
+
+def test_an_undo_that_can_not_be_loaded_does_not_make_processes_without_end(rig: Rig) -> None:
+    undo = {"name": "nowhere:undo", "args": {}, "timeout": 1.0}
+    assert not rig.ask(do="arm", entry="a", undo=undo, recovered=None, objects=[], commands=[], recovery=1.0)["ok"]
+    for _ in range(5):
+        rig.settle()
+        time.sleep(0.05)
+    assert rig.log.read_text().count("ModuleNotFoundError") == 1
+    answer = rig.answer(rig.inject("a"))
+    assert not answer["ok"], "it is not armed, so it is not injected"
+    rig.end(0)
+
+
+def test_a_fault_is_armed_once(rig: Rig) -> None:
+    rig.injected("a")
+    assert not rig.arm("a")["ok"]
+    assert rig.ledger() == ["inject a"]
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.fact("recovered", "a")
+    rig.end(0)
+
+
+def test_a_fault_that_can_not_be_armed_for_want_of_descriptors_is_refused(rig: Rig) -> None:
+    import resource
+
+    rig.injected("a")
+    rig.settle()
+    resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, (rig.descriptors() + 1, 4096))
+    assert not rig.arm("b")["ok"]
+    assert not rig.run("echo", value=1)["ok"]
+    rig.send(do="undo_all", reason="abort")
+    rig.fact("recovered", "a")
+    resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, (1024, 4096))
+    assert rig.end(3) == 3
+    assert rig.disturbed() == set()
+
+
+def test_an_undo_that_can_not_be_forked_now_is_tried_again(rig: Rig) -> None:
+    import resource
+
+    rig.injected("a", undo="undo_at_third")
+    resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, (rig.descriptors() - 2, 4096))
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.hear(lambda m: m.get("fact") == "undo_failed" and m["attempt"] > 1, "a second failure")
+    resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, (1024, 4096))
+    rig.fact("recovered", "a")
+    rig.end(0)
+
+
+# --- injections that do not want to end -----------------------------------------------------------------------------
+
+STUBBORN = [
+    "inject_stubbornly",
+    "inject_asleep",
+    "inject_in_socket",
+    "inject_in_shell",
+    "inject_escaping",
+    "inject_by_double_fork",
+]
+
+
+@pytest.mark.parametrize("how", STUBBORN)
+def test_an_injection_is_dead_before_the_last_undo(rig: Rig, how: str) -> None:
+    pid = rig.injecting("a", how)
+    rig.send(do="undo_all", reason="abort")
+    rig.fact("recovered", "a")
+    assert not alive(pid, None)
+    rig.assert_nothing_after_the_last_undo("a")
+    lines = len(rig.ledger())
+    rig.end(3)
+    wait_until(lambda: not rig.left(), "everything to be gone")
+    assert len(rig.ledger()) == lines
+
+
+def test_recovered_needs_an_undo_that_went_out_after_the_injection_was_dead(rig: Rig) -> None:
+    rig.injecting("a", "inject_stubbornly")
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.fact("recovered", "a")
+    assert rig.facts("a").count("undo_sent") == 2, "at once, and again when the injection was dead"
+    rig.end(0)
+
+
+def test_an_injection_past_its_time_is_killed_and_said(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    answer = rig.answer(rig.inject("a", "inject_asleep", timeout=0.3))
+    assert not answer["ok"] and "timeout" in answer["error"]
+    rig.send(do="undo", entries=["a"], reason="it failed")
+    rig.fact("recovered", "a")
+    rig.assert_nothing_after_the_last_undo("a")
+    rig.end(0)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02])
+def test_an_injection_that_completes_while_it_is_undone(rig: Rig, delay: float) -> None:
+    for n in range(4):
+        assert rig.arm(f"f{n}")["ok"]
+        rig.inject(f"f{n}", "inject_late", delay=0.01)
+    time.sleep(delay)
+    rig.send(do="undo_all", reason="abort")
+    for n in range(4):
+        rig.fact("recovered", f"f{n}")
+        rig.assert_nothing_after_the_last_undo(f"f{n}")
+    rig.end(3)
+
+
+# --- the engine dies or freezes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["inject", *STUBBORN])
+def test_the_end_of_the_link_undoes_everything(rig: Rig, how: str) -> None:
+    rig.injecting("a", how) if how != "inject" else rig.injected("a")
+    assert rig.arm("b")["ok"]
+    rig.link.close()
+    assert rig.process.wait(15) == 3
+    rig.assert_nothing_after_the_last_undo("a")
+    assert "undone b" in rig.ledger()
+
+
+def test_a_missing_heartbeat_undoes_everything(start: Callable[..., Rig]) -> None:
+    rig = start(heartbeat=0.5)
+    rig.injecting("a", "inject_stubbornly")
+    assert rig.process.wait(15) == 3
+    rig.assert_nothing_after_the_last_undo("a")
+
+
+def test_a_beating_engine_is_left_alone(start: Callable[..., Rig]) -> None:
+    rig = start(heartbeat=0.5)
+    rig.injected("a")
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        rig.settle()
+        time.sleep(0.1)
+    assert rig.ledger() == ["inject a"]
+    rig.end(0)
+
+
+def test_an_engine_that_says_goodbye_over_a_live_fault_is_not_believed(rig: Rig) -> None:
+    rig.injected("a", undo="undo_nothing", recovery=0.5, holding=0.1)
+    assert rig.end(0) == 4
+    assert rig.process.stdout is not None
+    assert json.loads(rig.process.stdout.read().splitlines()[-1]) == {"ended": 4}
+
+
+@pytest.mark.parametrize(
+    "line", [b"garbage\n", b"[1]\n", b'{"do": "arm"}\n', b'{"do": "inject", "id": "1"}\n', b"\xff\n"]
+)
+def test_an_engine_that_has_gone_mad_undoes_everything(rig: Rig, line: bytes) -> None:
+    rig.injected("a")
+    rig.link.sendall(line)
+    rig.fact("recovered", "a")
+    assert rig.hear(lambda m: "abort" in m, "word of the abort")
+    assert rig.run("echo", value=1)["output"] == 1, "the guardian is still there"
+    assert rig.end(3) == 3
+
+
+def test_a_log_on_a_full_disk_keeps_nothing_from_being_undone(
+    start: Callable[..., Rig], tmp_path: pytest.TempPathFactory
+) -> None:
+    written = tmp_path / "clerk"  # type: ignore[operator]
+    with open("/dev/full", "wb") as full:
+        rig = start(stderr=full, clerk=["sh", "-c", f"cat > {written}"])
+    rig.injected("a")
+    rig.link.close()
+    assert rig.process.wait(15) == 3
+    assert "undone a" in rig.ledger()
+    facts = json.loads(written.read_text())
+    assert [fact["fact"] for fact in facts["facts"]][-1] == "recovered"
+
+
+# --- the guardian dies ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["inject", *STUBBORN])
+def test_when_the_guardian_is_killed_each_fault_is_undone_by_its_own_worker(rig: Rig, how: str) -> None:
+    pid = rig.injecting("a", how) if how != "inject" else 0
+    if how == "inject":
+        rig.injected("a")
+    assert rig.arm("b")["ok"]
+    rig.process.kill()
+    wait_until(lambda: not rig.left(), "the workers to be done")
+    rig.assert_nothing_after_the_last_undo("a")
+    assert "undone b" in rig.ledger()
+    assert pid == 0 or not alive(pid, None)
+
+
+def test_a_worker_on_its_own_tries_more_than_once(rig: Rig) -> None:
+    rig.injected("a", undo="undo_at_third")
+    rig.process.kill()
+    wait_until(lambda: not rig.left(), "the worker to be done")
+    assert rig.ledger()[-1] == "undone a"
+
+
+def test_a_worker_on_its_own_does_not_hang(rig: Rig) -> None:
+    rig.injected("a", undo="undo_hanging_once", timeout=0.5)
+    rig.process.kill()
+    wait_until(lambda: not rig.left(), "the worker to be done")
+    assert rig.ledger()[-1] == "undone a"
+
+
+def test_a_worker_on_its_own_gives_up_in_the_end(rig: Rig) -> None:
+    rig.injected("a", undo="undo_nothing", recovery=1.0, holding=0.1)
+    rig.process.kill()
+    wait_until(lambda: not rig.left(), "the worker to give up")
+    assert rig.ledger().count("undo a") > 1
+
+
+# --- an undo worker dies -------------------------------------------------------------------------------------------
+
+
+def _undo_worker(rig: Rig) -> int:
+    [pid] = rig.children()
+    return pid
+
+
+def test_an_undo_worker_that_is_killed_while_it_waits_is_replaced(rig: Rig) -> None:
+    rig.injected("a")
+    rig.settle()
+    wait_until(lambda: len(rig.children()) == 1, "the inject worker to be reaped")
+    for _ in range(5):
+        before = _undo_worker(rig)
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda before=before: [pid for pid in rig.children() if pid != before], "another worker")
+        wait_until(lambda: len(rig.children()) == 1, "the killed one to be reaped")
+        assert rig.ledger() == ["inject a"], "a replacement is no undo"
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.fact("recovered", "a")
+    rig.end(0)
+
+
+def test_many_undo_workers_killed_at_once_are_replaced_and_nothing_is_undone(rig: Rig) -> None:
+    for n in range(20):
+        rig.injected(f"f{n}")
+    rig.settle()
+    wait_until(lambda: len(rig.children()) == 20, "the inject workers to be reaped")
+    for _ in range(3):
+        before = rig.children()
+        os.kill(rig.process.pid, signal.SIGSTOP)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        os.kill(rig.process.pid, signal.SIGCONT)
+        wait_until(lambda before=before: len(set(rig.children()) - set(before)) == 20, "20 others")
+        rig.settle()
+        wait_until(lambda: len(rig.children()) == 20, "the killed ones to be reaped")
+    assert not [line for line in rig.ledger() if line.startswith("undo")]
+    rig.send(do="undo_all", reason="abort")
+    for n in range(20):
+        rig.fact("recovered", f"f{n}")
+    rig.end(3)
+
+
+def test_an_undo_worker_that_is_killed_in_its_undo_is_followed_by_another(rig: Rig) -> None:
+    rig.injected("a", undo="undo_hanging_once", timeout=30.0)
+    rig.settle()
+    wait_until(lambda: len(rig.children()) == 1, "the inject worker to be reaped")
+    rig.send(do="undo", entries=["a"], reason="over")
+    wait_until(lambda: "try a" in rig.ledger(), "the undo to hang")
+    os.kill(_undo_worker(rig), signal.SIGKILL)
+    rig.fact("recovered", "a")
+    assert "died" in rig.fact("undo_failed", "a")["error"]
+    rig.end(0)
+
+
+def test_a_replaced_undo_worker_knows_what_to_kill_when_the_guardian_dies(rig: Rig) -> None:
+    pid = rig.injecting("a", "inject_in_shell")
+    [worker] = [child for child in rig.children() if child != pid]
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len([c for c, s in rig.children().items() if s != "Z"]) == 2, "another worker")
+    rig.settle()
+    rig.process.kill()
+    wait_until(lambda: not rig.left(), "the workers to be done")
+    rig.assert_nothing_after_the_last_undo("a")
+
+
+# --- people --------------------------------------------------------------------------------------------------------
+
+
+def _abort(rig: Rig) -> dict[str, object]:
+    with rig.control() as sock:
+        sock.sendall(b'{"do": "abort", "reason": "enough", "by": "somebody"}\n')
+        answer: dict[str, object] = json.loads(sock.recv(65536))
+        return answer
+
+
+def test_an_abort_gets_through_idle_rude_and_mad_peers(rig: Rig) -> None:
+    rig.injecting("a", "inject_asleep")
+    peers = [rig.control() for _ in range(50)]
+    peers[0].sendall(b"\x00\xff garbage\n")
+    peers[1].sendall(b"[" * 60_000 + b"\n")
+    peers[2].sendall(b"{}\n" * 10_000)
+    peers[3].sendall(b'{"do": ["abort"]}\n[]\n1\nnull\n{"do": {"a": 1}}\n')
+    peers[4].setblocking(False)
+    with pytest.raises(OSError):  # either it is cut off, or nobody reads on
+        for _ in range(200):
+            peers[4].send(b"x" * 65536)
+    assert _abort(rig) == {"ok": True, "undoing": ["a"]}
+    rig.fact("recovered", "a")
+    assert rig.hear(lambda m: m.get("abort") == "enough", "word of the abort")["by"] == "somebody"
+    for peer in peers:
+        peer.close()
+    assert rig.end(3) == 3
+
+
+def test_a_request_in_pieces_is_one_request(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    with rig.control() as sock:
+        for byte in b'{"do": "abort"}\n':
+            sock.sendall(bytes([byte]))
+        assert json.loads(sock.recv(65536))["ok"]
+    rig.fact("recovered", "a")
+    rig.end(3)
+
+
+def test_more_peers_than_descriptors_do_not_stop_an_abort(rig: Rig) -> None:
+    import resource
+
+    rig.injected("a")
+    resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE, (rig.descriptors() + 30, 4096))
+    rig.control().close()
+    peers = []
+    for _ in range(60):
+        peer = socket.socket(socket.AF_UNIX)
+        peer.settimeout(1.0)
+        peer.connect(str(rig.socket))
+        peers.append(peer)
+        rig.settle()
+    assert _abort(rig)["ok"]
+    rig.fact("recovered", "a")
+    for peer in peers:
+        peer.close()
+    rig.end(3)
+
+
+def test_consoles_are_counted(rig: Rig) -> None:
+    first, second = rig.control(), rig.control()
+    first.sendall(b'{"do": "attach", "who": "one"}\n')
+    rig.hear(lambda m: m.get("consoles") == 1, "one console")
+    second.sendall(b'{"do": "attach", "who": "two"}\n')
+    rig.hear(lambda m: m.get("consoles") == 2, "two consoles")
+    rig.heard.clear()
+    first.close()
+    rig.hear(lambda m: m.get("consoles") == 1, "one console left")
+    second.close()
+    rig.hear(lambda m: m.get("consoles") == 0, "no console left")
+    rig.end(0)
+
+
+def test_the_end_of_the_command_that_owns_the_run_undoes_everything(rig: Rig) -> None:
+    rig.injected("a")
+    owner = rig.control()
+    owner.sendall(b'{"do": "attach", "who": "run", "owner": true}\n')
+    owner.recv(65536)
+    owner.close()
+    rig.fact("recovered", "a")
+    rig.hear(lambda m: "abort" in m, "word of the abort")
+    rig.end(3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_undoes_everything(rig: Rig, number: signal.Signals) -> None:
+    rig.injecting("a", "inject_stubbornly")
+    rig.process.send_signal(number)
+    rig.process.send_signal(number)
+    rig.fact("recovered", "a")
+    assert number.name in rig.hear(lambda m: "abort" in m, "word of the abort")["abort"]
+    rig.assert_nothing_after_the_last_undo("a")
+    assert rig.end(3) == 3
+
+
+# --- many ----------------------------------------------------------------------------------------------------------
+
+
+def test_fifty_faults_at_once(rig: Rig) -> None:
+    for n in range(50):
+        assert rig.arm(f"f{n}", objects=[f"o{n % 25}"])["ok"]
+    for n in range(50):
+        rig.inject(f"f{n}", "inject_stubbornly" if n % 5 == 0 else "inject")
+    wait_until(lambda: len(rig.disturbed()) == 50, "all 50 to be injected")
+    rig.send(do="undo_all", reason="abort")
+    for n in range(50):
+        rig.fact("recovered", f"f{n}", within=30.0)
+    assert rig.disturbed() == set()
+    for n in range(50):
+        rig.send(do="settled", entry=f"f{n}")
+    rig.settle()
+    wait_until(lambda: not rig.children(), "all workers to be reaped")
+    assert rig.end(3) == 3
+
+
+def test_200_jobs_and_30_faults_leave_no_descriptor_and_no_zombie(rig: Rig) -> None:
+    rig.run("echo", value=1)
+    before = rig.descriptors()
+    for n in range(200):
+        if n % 7 == 0:
+            rig.injected(f"f{n}")
+            rig.send(do="undo", entries=[f"f{n}"], reason="over")
+            rig.fact("recovered", f"f{n}")
+            rig.send(do="settled", entry=f"f{n}")
+        assert rig.run("echo", value=n)["output"] == n
+    rig.settle()
+    wait_until(lambda: not rig.children(), "all workers to be reaped")
+    assert rig.descriptors() == before
+    assert rig.end(0) == 0

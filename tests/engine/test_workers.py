@@ -1,0 +1,85 @@
+"""A worker runs one call, whatever that is, and says what came of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from .rig import Rig, call, wait_until
+
+
+def test_a_result_comes_back_as_it_is(rig: Rig) -> None:
+    value = {"a": [1, 2.5, None, True, "ü\u2028\n"], "b": {}}
+    assert rig.run("echo", value=value)["output"] == value
+    rig.end()
+
+
+def test_a_result_of_50_mb_becomes_a_note(rig: Rig) -> None:
+    answer = rig.run("big", size=50_000_000)
+    assert answer["ok"] and len(answer["output"]) < 200 and "50" in answer["output"]
+    rig.end()
+
+
+def test_a_result_near_the_limit_comes_back_whole(rig: Rig) -> None:
+    assert len(rig.run("big", size=999_000)["output"]) == 999_000
+    rig.end()
+
+
+def test_results_that_json_can_not_say(rig: Rig) -> None:
+    assert "a set" in rig.run("unspeakable")["output"]
+    assert rig.run("unicode")["output"] == "half a pair: \ud800"
+    rig.end()
+
+
+def test_failures_say_why(rig: Rig) -> None:
+    assert "TypeError" in rig.run("echo", nothing=1)["error"]
+    assert "tried to exit: enough" in rig.run("exiting")["error"]
+    assert "died" in rig.run("leaving")["error"]
+    missing = rig.ask(do="run", call={"name": "nowhere:f", "args": {}, "timeout": 5.0}, poll=None)
+    assert "ModuleNotFoundError" in missing["error"]
+    rig.end()
+
+
+def test_a_worker_that_closes_its_pipe_is_killed(rig: Rig) -> None:
+    answer = rig.run("closing_with_child", world=str(rig.world))
+    assert not answer["ok"]
+    wait_until(lambda: not rig.children(), "the worker and its child to be gone")
+    rig.end()
+
+
+def test_a_worker_past_its_time_is_killed_with_all_it_started(rig: Rig) -> None:
+    answer = rig.run("leaving_a_child_behind", timeout=0.5)
+    assert not answer["ok"] and "timeout" in answer["error"]
+    wait_until(lambda: not rig.children(), "the worker and its escaped child to be gone")
+    rig.end()
+
+
+def test_a_killed_worker_is_an_answer(rig: Rig) -> None:
+    ident = rig.begin(do="run", call=call("asleep"), poll=None)
+    [pid] = wait_until(rig.children, "the worker")
+    os.kill(pid, signal.SIGKILL)
+    assert "killed" in rig.answer(ident)["error"]
+    rig.end()
+
+
+def test_polling_ends_when_it_holds(rig: Rig, tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    ident = rig.begin(do="run", call=call("waiting_until", path=str(path)), poll=10.0)
+    wait_until(rig.children, "the worker")
+    path.touch()
+    assert rig.answer(ident, within=5.0)["output"] == {"holds": True, "evidence": "looked"}
+    rig.end()
+
+
+def test_polling_ends_with_its_window(rig: Rig, tmp_path: Path) -> None:
+    answer = rig.run("waiting_until", path=str(tmp_path / "never"), poll=0.3)
+    assert answer["ok"] and answer["output"]["holds"] is False
+    rig.end()
+
+
+def test_workers_under_way_end_with_the_guardian(rig: Rig) -> None:
+    rig.begin(do="run", call=call("asleep"), poll=None)
+    wait_until(rig.children, "the worker")
+    rig.process.kill()
+    wait_until(lambda: not rig.left(), "the worker to be gone")
