@@ -24,7 +24,7 @@ from gameday.engine.journal import Journal
 from gameday.engine.link import Link
 from gameday.engine.ports import Call, Json, TargetInfo
 from gameday.engine.processes import boot_clock, boot_id
-from gameday.errors import GamedayError
+from gameday.errors import GamedayError, RefusedError
 from gameday.exercise import events as ev
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
@@ -64,14 +64,26 @@ def main() -> int:
         return int(error.exit_code)
 
 
+def _closed(link: socket.socket) -> bool:
+    """Whether nobody is at the other end any more."""
+    try:
+        return link.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+
+
 def _give_up(link: socket.socket, code: int, error: str) -> None:
     """Nothing was started: tell the guardian, and through it whoever waits."""
+    sys.stderr.write(f"engine: {error}\n")
     link.setblocking(True)
-    link.sendall(json.dumps({"do": "bye", "exit_code": code, "error": error}).encode() + b"\n")
+    if not _closed(link):
+        link.sendall(json.dumps({"do": "bye", "exit_code": code, "error": error}).encode() + b"\n")
 
 
 async def _run(payload: Payload, sock: socket.socket) -> int:
     store = open_store(payload.store)
+    if _closed(sock):
+        raise RefusedError("the guardian died before the exercise could begin")
     epoch, records, boot = _take_up(store, payload)
     exercise = fold(records)
     conductor: Conductor | None = None

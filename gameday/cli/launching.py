@@ -14,7 +14,7 @@ from typing import IO, Any
 from gameday.cli.engine_process import Payload
 from gameday.engine.control import Control, ControlError, socket_path
 from gameday.engine.guardian import Config, as_line
-from gameday.errors import Exit, GamedayError, RefusedError
+from gameday.errors import Exit, GamedayError, RefusedError, StoreError
 from gameday.store import default_url
 
 PRELOAD = [
@@ -117,20 +117,40 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
         process.stdin.close()
     except BrokenPipeError:
         raise RefusedError(f"the guardian ended at once; its log is {log}") from None
-    _await_ready(process.stdout, process, log)
-    return Running(payload.exercise, payload.store, process, path)
+    running = Running(payload.exercise, payload.store, process, path)
+    if not _ready(process.stdout, process) and not _begun(running):
+        raise RefusedError(f"the engine died before it could begin; its log is {log}")
+    return running
 
 
-def _await_ready(output: IO[bytes], process: subprocess.Popen[bytes], log: Path) -> None:
+def _begun(running: Running, within: float = 2.0) -> bool:
+    """Whether the journal was begun before the guardian died: then the engine ends the exercise, and it is followed."""
+    from gameday.store import open_store
+
+    until = time.monotonic() + within
+    while True:
+        try:
+            with open_store(running.store, create=False) as store:
+                if store.records(running.exercise, limit=1):
+                    return True
+        except StoreError:
+            # Not there yet, or locked by the one who begins it: look again.
+            time.sleep(0.05)
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.05)
+
+
+def _ready(output: IO[bytes], process: subprocess.Popen[bytes]) -> bool:
     for line in output:
         message = _message(line)
         if message.get("ready"):
-            return
+            return True
         if "failed" in message:
             process.wait()
             raise StartFailed(str(message["failed"]), int(message["exit_code"]))
     process.wait()
-    raise RefusedError(f"the engine died before it could begin; its log is {log}")
+    return False
 
 
 def reach(exercise: str, store: str | None, *, within: float = 0.0) -> Control | None:
