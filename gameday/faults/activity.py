@@ -219,9 +219,11 @@ def run_activity(
 
 def prepare_undo(provider: Mapping[str, Json], configuration: Mapping[str, Json] | None = None) -> None:
     """Raises ImportError where the undo couldn't be run: better known before the fault than after it."""
-    from gameday.faults.chaostoolkit import load
+    from gameday.faults.chaostoolkit import load, rehearse
 
     load(provider)
+    if provider["type"] == "http":
+        rehearse()
 
 
 def undo(provider: Mapping[str, Json], configuration: Mapping[str, Json] | None = None) -> Json:
