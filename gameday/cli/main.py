@@ -41,6 +41,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("gameday.cli.doctor:doctor", "Check this machine, the settings and the store."),
 }
 
+WITHOUT_STORE = ("new", "validate", "preview", "schema", "sandbox")
+"""Commands that open no store, and still warn of faults that stand; the others do when they know which store."""
+
 
 class Root(click.Group):
     """A group that imports a command's module when the command is asked for."""
@@ -74,12 +77,18 @@ class Root(click.Group):
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gameday")
-def root() -> None:
+@click.pass_context
+def root(ctx: click.Context) -> None:
     """Rehearse a bad day: script it, break it, respond, stop it, debrief it.
 
     Exit codes: 0 done as hoped, 1 a hypothesis or expectation failed, 2 invalid input, 3 aborted, 4 a fault is not
     recovered, 5 refused before anything was touched.
     """
+    if ctx.invoked_subcommand in WITHOUT_STORE:
+        from gameday.cli.options import warn_standing
+        from gameday.store.address import canonical, default_url
+
+        warn_standing(canonical(default_url()))
 
 
 def main() -> int:

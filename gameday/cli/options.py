@@ -10,21 +10,63 @@ import click
 from gameday.store.address import ENVIRONMENT
 
 if TYPE_CHECKING:
+    from gameday.store.address import Address
     from gameday.store.store import Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def store_option(command: Command) -> Command:
-    """`--store URL`: the command gets it as `store`, None where neither it nor `$GAMEDAY_STORE` is set."""
+    """`--store URL`: the command gets it as `store`, in one form however it was written.
+
+    Said by the option, else by `$GAMEDAY_STORE`, else by gameday.toml, else a file of the user's own.
+    """
     option = click.option(
         "--store",
         metavar="URL",
         envvar=ENVIRONMENT,
+        callback=_which_store,
         help="Where journals are kept: a path, sqlite:///PATH or postgresql://USER@HOST/DATABASE. "
         f"[env: {ENVIRONMENT}; default: a file under $XDG_STATE_HOME]",
     )
     return option(command)
+
+
+def _which_store(ctx: click.Context, _: click.Parameter, said: str | None) -> str:
+    from gameday.store.address import canonical, default_url
+
+    url = canonical(said or _from_settings() or default_url())
+    if not ctx.resilient_parsing and ctx.command.name not in ("abort", "recover"):
+        warn_standing(url)
+    return url
+
+
+def _from_settings() -> str | None:
+    from gameday.targets.settings import find_settings, load_settings
+
+    return load_settings().store.url if find_settings() is not None else None
+
+
+def warn_standing(url: str) -> None:
+    """Say loudly on stderr which faults a journal knows that are not recovered and that no engine looks after."""
+    from gameday.store.address import read_address
+    from gameday.store.quick import standing
+
+    address = read_address(url)
+    if address.path is None:
+        # Only SQLite can be asked in a moment; commands that open PostgreSQL anyway warn by themselves.
+        return
+    for one in standing(address.path):
+        _warn(one.exercise, one.scenario, one.target, one.faults, address)
+
+
+def _warn(exercise: str, scenario: str, target: str, count: int, address: Address) -> None:
+    faults = "1 fault is" if count == 1 else f"{count} faults are"
+    text = (
+        f"gameday: NOT RECOVERED: {faults} not undone on {target} since exercise {exercise} ({scenario}): "
+        f"run `gameday recover {exercise}{_store_words(address)}` now"
+    )
+    click.secho(text, err=True, fg="red", bold=True)
 
 
 def open_existing(url: str | None) -> Store | None:
@@ -40,24 +82,19 @@ def open_existing(url: str | None) -> Store | None:
 
 
 def warn_unrecovered(store: Store) -> None:
-    """Say loudly on stderr which faults the journal knows that are not recovered and that no engine looks after."""
-    named = _store_words(store)
+    """The same as `warn_standing`, for a store that is open and that it could not ask."""
+    if store.address.kind == "sqlite":
+        return
     for summary in store.unrecovered():
-        if summary.status in ("running", "paused", "interrupted") and summary.engine_alive:
-            continue
-        faults = "1 fault is" if summary.unrecovered == 1 else f"{summary.unrecovered} faults are"
-        text = (
-            f"gameday: NOT RECOVERED: {faults} not undone on {summary.target} since exercise {summary.id} "
-            f"({summary.scenario}): run `gameday recover {summary.id}{named}` now"
-        )
-        click.secho(text, err=True, fg="red", bold=True)
+        if not summary.engine_alive:
+            _warn(summary.id, summary.scenario, summary.target, summary.unrecovered, store.address)
 
 
-def _store_words(store: Store) -> str:
+def _store_words(address: Address) -> str:
     """What a pasted command has to say to mean the same store."""
     from gameday.store.address import default_url, read_address
 
-    if read_address(default_url()) == store.address:
+    if read_address(default_url()) == address:
         return ""
     # A URL is shown without its password, so it can't be pasted.
-    return f" --store {store.address.shown}" if store.address.kind == "sqlite" else " --store URL"
+    return f" --store {address.shown}" if address.kind == "sqlite" else " --store URL"

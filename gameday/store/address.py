@@ -45,6 +45,14 @@ def default_folder() -> Path:
     return base / "gameday"
 
 
+def canonical(text: str) -> str:
+    """The same store under one name, however it was written: a control socket is found by it."""
+    address = read_address(text)
+    if address.kind == "sqlite":
+        return f"sqlite:///{address.path}" + ("?mode=ro" if address.read_only else "")
+    return text
+
+
 def read_address(text: str) -> Address:
     """An `Address` from a path or a URL.
 

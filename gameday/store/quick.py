@@ -1,0 +1,47 @@
+"""One question to an SQLite store without loading SQLAlchemy, so that every command can ask it: what still stands?
+
+Reads only; a store that is not there, locked or of another schema has nothing to say here (opening it properly does).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gameday.store.holder import Holder
+
+_QUERY = """
+SELECT id, scenario, target, unrecovered, pid, start_ticks, host, boot_id, renewed_at
+FROM gameday_exercises WHERE unrecovered > 0 ORDER BY started_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Faults of one exercise that nobody looks after."""
+
+    exercise: str
+    scenario: str
+    target: str
+    faults: int
+
+
+def standing(path: Path) -> list[Standing]:
+    """Exercises in the store at `path` with faults that are not recovered and whose engine does not live."""
+    if not path.is_file():
+        return []
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.05)
+        try:
+            rows = connection.execute(_QUERY).fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return []
+    found = []
+    for exercise, scenario, target, faults, pid, ticks, host, boot, renewed in rows:
+        if pid is None or not Holder(pid, ticks, host, boot).alive(renewed, time.time()):
+            found.append(Standing(exercise, scenario, target, faults))
+    return found
