@@ -321,6 +321,8 @@ class Console(App[Left]):
             self.action_abort()
 
     def _offer_debrief(self) -> None:
+        if not self.screen_stack:
+            return  # The console is being closed.
         # Nothing steals the line from under somebody who types, or covers what an abort is being told on.
         busy = isinstance(self.screen, Dialog) or any(prompt.open for prompt in self.screen.query(Prompt))
         if busy:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import html
-import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -113,8 +111,4 @@ def played(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 def words(app: Console) -> str:
     """What stands on the screen, line by line, without colours."""
-    rows: dict[float, list[tuple[float, str]]] = {}
-    drawn = app.export_screenshot(simplify=True)
-    for x, y, text in re.findall(r'<text[^>]*? x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', drawn):
-        rows.setdefault(float(y), []).append((float(x), html.unescape(text).replace("\xa0", " ")))
-    return "\n".join("".join(text for _, text in sorted(rows[y])) for y in sorted(rows))
+    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
