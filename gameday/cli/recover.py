@@ -75,7 +75,7 @@ def _recover(ident: str, store: str | None) -> int:
     with open_store(store, create=False) as opened:
         state = fold(opened.records(ident))
     for fault in state.faults.values():
-        click.echo(f"{ident}  {fault.entry}  {fault.stage}  {fault.evidence or fault.error or fault.summary}")
+        click.echo(f"{ident}  {fault.entry}  {fault.stage}  {fault.cleared or fault.error or fault.summary}")
         for command in fault.commands if fault.stage == "leaked" else ():
             click.echo(f"    {command}")
     return Exit.NOT_RECOVERED if state.unrecovered else Exit.OK

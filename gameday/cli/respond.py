@@ -227,7 +227,7 @@ def abort(exercise: str | None, reason: str, by: str | None, no_wait: bool, stor
         state = _settled(opened, ident)
     for fault in state.faults.values():
         clear = "confirmed clear" if fault.stage in ("recovered", "refused") else "NOT CONFIRMED CLEAR"
-        click.echo(f"{fault.entry}  {clear}  ({fault.stage}: {fault.evidence or fault.error or fault.summary})")
+        click.echo(f"{fault.entry}  {clear}  ({fault.stage}: {fault.cleared or fault.error or fault.summary})")
         for command in fault.commands if fault.stage == "leaked" else ():
             click.echo(f"    {command}")
     if state.unrecovered:

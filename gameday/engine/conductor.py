@@ -236,7 +236,8 @@ class Conductor:
         if "abort" in fact:
             by = str(fact.get("by", "")) or "a person"
             if self.exercise.abort is None and self.exercise.phase != "ended":
-                self.append(ev.AbortBegan(str(fact["abort"]), by), source="guardian", actor=by)
+                seen = self.journal.clock_of(float(fact["boot"]))
+                self.append(ev.AbortBegan(str(fact["abort"]), by, seen_clock=seen), source="guardian", actor=by)
         elif "consoles" in fact:
             self.append(ev.ConsolesChanged(int(fact["consoles"])), source="guardian")
         elif "poke" in fact:

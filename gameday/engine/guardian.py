@@ -200,9 +200,10 @@ class Guardian:
         self.selector.unregister(self.link)
 
     def abort(self, reason: str, by: str) -> None:
-        """Undo everything, then tell the engine."""
+        """Undo everything, then tell the engine, and when it was asked for."""
+        asked = boot_clock()
         self.undo_all(reason)
-        self._send({"abort": reason, "by": by})
+        self._send({"abort": reason, "by": by, "boot": asked})
 
     def undo_all(self, reason: str) -> None:
         """The abort: no injection any more, every undo sent. First here, then everything else."""

@@ -281,7 +281,8 @@ class ConditionSampled(Event):
 
 @dataclass(frozen=True, slots=True)
 class AbortBegan(Event):
-    """Undo was sent before this was written. `seen_clock`: when the answer with the breach was in hand."""
+    """Undo was sent before this was written. `seen_clock`: when the answer with the breach was in hand, or
+    when a person's abort arrived."""
 
     reason: str
     by: str

@@ -48,6 +48,9 @@ class FaultState:
     attempts: int = 0
     undo_reason: str = ""
     evidence: str = ""
+    """What showed that it was effective."""
+    cleared: str = ""
+    """What showed that it was gone."""
     error: str = ""
     """Why it was refused, failed, did not take hold, or leaked."""
     undo_error: str = ""
@@ -135,7 +138,7 @@ class Abort:
     by: str
     condition: str | None
     seen: float | None
-    """Clock at which the breach was in hand; None where a person aborted."""
+    """Clock at which the breach was in hand, or a person's abort arrived; None where nobody can say."""
 
 
 @dataclass(frozen=True, slots=True)
