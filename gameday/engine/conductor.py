@@ -19,7 +19,7 @@ from gameday.engine.journal import Journal, WriteRefused, WriterReplaced
 from gameday.engine.link import Link
 from gameday.engine.ports import Prober
 from gameday.engine.processes import boot_clock
-from gameday.engine.watching import ConditionWatch
+from gameday.engine.watching import ConditionWatch, delays
 from gameday.exercise import events as ev
 from gameday.exercise.expectations import judge_expectations
 from gameday.exercise.state import Exercise
@@ -193,17 +193,17 @@ class Conductor:
     def _watch_target(self) -> None:
         scenario = self.exercise.scenario
         assert scenario is not None
-        for condition in scenario.abort_when:
+        for condition, delay in zip(scenario.abort_when, delays(scenario.abort_when), strict=True):
             watch = ConditionWatch(condition, self.ports.prober, self.journal.now, self.append)
-            self.start(self._watch(watch))
+            self.start(self._watch(watch, delay))
         if self.ports.alerts is not None:
             self.start(asking.watch_alerts(self, self.ports.alerts))
         for index, expectation in enumerate(scenario.expect):
             if expectation.check is not None:
                 self.start(asking.watch_expected_check(self, index, expectation))
 
-    async def _watch(self, watch: ConditionWatch) -> None:
-        breach = await watch.until_tripped()
+    async def _watch(self, watch: ConditionWatch, delay: float) -> None:
+        breach = await watch.until_tripped(delay)
         self.abort(breach.reason, by=watch.name, condition=watch.name, seen=breach.seen)
 
     async def _check_steady_state(self, phase: str) -> None:

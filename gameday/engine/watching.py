@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,8 @@ from gameday.exercise import events as ev
 from gameday.scenario.models import PROBES, TOLERANCES, AbortCondition, NoData
 
 State = Literal["ok", "breaching", "tripped", "held"]
+SPREAD = 1.0
+"""Seconds at most over which the conditions' first asks are spread."""
 RECORD_EVERY = 0.5
 """Seconds between recorded samples where nothing changes."""
 
@@ -84,8 +86,11 @@ class ConditionWatch:
         self._judge = Judge(condition, holds or prober.holds)
         self._recorded: tuple[float, State, str] | None = None
 
-    async def until_tripped(self) -> Breach:
+    async def until_tripped(self, delay: float = 0.0) -> Breach:
+        """Ask every `every` seconds, the first time after `delay` seconds; returns when it has tripped."""
+        due = self._now() + delay
         while True:
+            await asyncio.sleep(max(0.0, due - self._now()))
             asked = self._now()
             answer = await self._prober.ask(self._probe)
             seen = self._now()
@@ -96,7 +101,8 @@ class ConditionWatch:
                 asyncio.get_running_loop().call_soon(self._record, answer, state, seen)
                 return breach
             self._record(answer, state, seen)
-            await asyncio.sleep(max(0.0, asked + self._condition.every - self._now()))
+            # Counted from when it was due: counted from when it was asked, conditions would slip into one another.
+            due = max(due + self._condition.every, self._now())
 
     def _record(self, answer: Answer, state: State, at: float) -> None:
         last = self._recorded
@@ -105,6 +111,14 @@ class ConditionWatch:
         self._recorded = (at, state, answer.kind)
         sample = ev.ConditionSampled(self.name, state, _small(answer.value), answer.kind, answer.detail[:300])
         self._append(sample, clock=at)
+
+
+def delays(conditions: Sequence[AbortCondition]) -> list[float]:
+    """Seconds by which each first ask is put off, so that not all ask in the same moment, and then always again.
+
+    Twenty asks at once keep the engine's loop for 50 ms, during which nothing else has its turn.
+    """
+    return [min(one.every, SPREAD) * index / len(conditions) for index, one in enumerate(conditions)]
 
 
 def describe(answer: Answer) -> str:
