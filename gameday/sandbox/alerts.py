@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from gameday.sandbox.call import Unanswered, call
-from gameday.sandbox.child import Settings, announce_ready, run, termination
+from gameday.sandbox.child import Settings, announce_ready, run, termination, work_until
 from gameday.sandbox.clock import wall
 from gameday.sandbox.ledger import Ledger
 from gameday.sandbox.metrics import plain_values
@@ -149,9 +149,7 @@ async def main(settings: Settings) -> None:
     routes.add("GET", "/-/ready", healthy)
     await Server(routes).listen(settings.own_port)
     announce_ready(settings)
-    watching = asyncio.create_task(watch.watch())
-    await stop.wait()
-    watching.cancel()
+    await work_until(stop, watch.watch())
 
 
 def start() -> None:

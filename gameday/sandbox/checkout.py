@@ -84,9 +84,7 @@ async def main(settings: Settings) -> None:
     service.depends_on("payments", "inventory")
     checkout = Checkout(service)
     service.business("/checkout", checkout.order)
-    settling = asyncio.create_task(checkout.settle())
-    await service.serve()
-    settling.cancel()
+    await service.serve(checkout.settle())
 
 
 def start() -> None:

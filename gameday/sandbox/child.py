@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,17 @@ def announce_ready(settings: Settings) -> None:
     """Tell the supervisor that this process can work now."""
     os.write(settings.ready, b"ready\n")
     os.close(settings.ready)
+
+
+async def work_until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
+    """Do these until told to stop. What one of them raises ends the process, so that the supervisor starts it anew."""
+    ending = asyncio.create_task(stop.wait())
+    tasks = [asyncio.create_task(work) for work in works]
+    done, _ = await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    for task in tasks:
+        task.cancel()
 
 
 def termination() -> asyncio.Event:

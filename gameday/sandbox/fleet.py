@@ -163,7 +163,7 @@ class Fleet:
             instance.waiting.cancel()
             self.groups[instance.service].instances.remove(instance)
             return
-        self._signal(instance, signal.SIGTERM if instance.state is State.RUNNING else signal.SIGKILL)
+        self._signal(instance, signal.SIGKILL if instance.state is State.FROZEN else signal.SIGTERM)
         instance.waiting.cancel()
         instance.waiting = asyncio.get_running_loop().call_later(_STOP_PATIENCE, self._signal, instance, signal.SIGKILL)
 

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from gameday.sandbox.call import Unanswered, call
-from gameday.sandbox.child import Settings, announce_ready, run, termination
+from gameday.sandbox.child import Settings, announce_ready, run, termination, work_until
 from gameday.sandbox.clock import boot, wall
 from gameday.sandbox.ledger import Ledger
 from gameday.sandbox.metrics import Metrics
@@ -159,13 +159,14 @@ async def main(settings: Settings) -> None:
     routes.add("GET", "/health", health)
     await Server(routes).listen(settings.own_port)
     Ledger(settings.folder(), settings.name).write("started", rate=settings.rate)
-    tasks = [asyncio.create_task(load.shop()), asyncio.create_task(load.remember())]
-    # Ready only once the metrics have something to tell: who waits for the sandbox looks at them at once.
-    await load.first.wait()
-    announce_ready(settings)
-    await stop.wait()
-    for task in tasks:
-        task.cancel()
+
+    async def announce() -> None:
+        # Ready only once the metrics have something to tell: who waits for the sandbox looks at them at once.
+        await load.first.wait()
+        announce_ready(settings)
+        await stop.wait()
+
+    await work_until(stop, load.shop(), load.remember(), announce())
 
 
 def start() -> None:

@@ -5,11 +5,11 @@ tells each instance; an instance that starts is told with its settings.
 """
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from gameday.sandbox.call import Reply, Unanswered, call
-from gameday.sandbox.child import Settings, announce_ready, termination
+from gameday.sandbox.child import Settings, announce_ready, termination, work_until
 from gameday.sandbox.clock import boot
 from gameday.sandbox.ledger import Ledger
 from gameday.sandbox.logbook import Logbook
@@ -220,8 +220,11 @@ class Service:
         self._ledger.write("error-rate-cleared", received, service=self.settings.service, id=fault_id)
         return True
 
-    async def serve(self) -> None:
-        """Serve on the instance's own port and on the service's until SIGTERM, then finish what is being answered."""
+    async def serve(self, *works: Coroutine[Any, Any, None]) -> None:
+        """Serve on the instance's own port and on the service's until SIGTERM, then finish what is being answered.
+
+        The works are done meanwhile.
+        """
         stop = termination()
         server = Server(self.routes)
         await server.listen(self.settings.own_port)
@@ -229,7 +232,7 @@ class Service:
         self._ledger.write("started", version=self.settings.version, port=self.settings.own_port)
         self.log.write("info", "instance started", port=self.settings.own_port)
         announce_ready(self.settings)
-        await stop.wait()
+        await work_until(stop, *works)
         self.log.write("info", "instance stopping")
         await server.drain(_DRAIN)
 

@@ -10,7 +10,7 @@ import json
 import socket
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +21,7 @@ from gameday.sandbox.clock import boot
 _LARGEST_HEAD = 32_768
 _LARGEST_BODY = 1_000_000
 _IDLE = 75.0
+_SETTLING = 0.02
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
@@ -171,53 +172,82 @@ class Server:
 
     def __init__(self, routes: Routes) -> None:
         self._routes = routes
-        self._servers: list[asyncio.Server] = []
-        self._answering = 0
+        self._servers: list[tuple[asyncio.Server, socket.socket]] = []
+        self._late: set[asyncio.Task[None]] = set()
+        # Connections that are being answered, or are new and about to ask.
+        self._busy = 0
 
     async def listen(self, port: int = 0) -> int:
         """Start listening; returns the port."""
         listener = listening_socket(port)
-        self._servers.append(await asyncio.start_server(self._converse, sock=listener, limit=_LARGEST_HEAD))
+        server = await asyncio.start_server(self._converse, sock=listener, limit=_LARGEST_HEAD)
+        self._servers.append((server, listener))
         return int(listener.getsockname()[1])
 
     async def drain(self, patience: float) -> None:
         """Stop listening and give what is being answered up to `patience` seconds."""
-        for server in self._servers:
+        for server, listener in self._servers:
+            self._accept_the_rest(listener)
             server.close()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
-        while self._answering and loop.time() < deadline:
+        # What was accepted last takes a few rounds of the loop until it counts as busy.
+        await asyncio.sleep(_SETTLING)
+        while self._busy and loop.time() < deadline:
             await asyncio.sleep(0.01)
 
+    def _accept_the_rest(self, listener: socket.socket) -> None:
+        """Accept who has been let in by the kernel already: closing the listener would reset them."""
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.setblocking(False)
+            task = asyncio.get_running_loop().create_task(self._converse_over(connection))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _converse_over(self, connection: socket.socket) -> None:
+        await self._converse(*await asyncio.open_connection(sock=connection, limit=_LARGEST_HEAD))
+
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._busy += 1
         try:
-            while await self._exchange(reader, writer):
-                pass
+            stays = await self._exchange(reader.readuntil(b"\r\n\r\n"), reader, writer)
+            while stays:
+                stays = await self._exchange(self._next_head(reader), reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # The other side went away or fell silent: there is nobody left to tell.
         except asyncio.CancelledError:
             pass  # The process is leaving.
         finally:
+            self._busy -= 1
             writer.close()
 
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Read one request and answer it; says whether the connection stays open."""
+    async def _next_head(self, reader: asyncio.StreamReader) -> bytes:
+        self._busy -= 1
+        try:
+            return await reader.readuntil(b"\r\n\r\n")
+        finally:
+            self._busy += 1
+
+    async def _exchange(
+        self, coming: Coroutine[Any, Any, bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Answer the request whose head is coming; says whether the connection stays open."""
         try:
             async with asyncio.timeout(_IDLE):
-                head = await reader.readuntil(b"\r\n\r\n")
+                head = await coming
         except asyncio.LimitOverrunError:
             _send(writer, Request("", "", [], {}, b"", 0.0), reply({"error": "too long a head"}, 431), False)
             return False
         received = boot()
-        self._answering += 1
-        try:
-            request, error = await _read(head, reader, received)
-            response = error or await self._routes.answer(request)
-            stays = error is None and request.headers.get("connection", "").lower() != "close"
-            _send(writer, request, response, stays)
-            await writer.drain()
-        finally:
-            self._answering -= 1
+        request, error = await _read(head, reader, received)
+        response = error or await self._routes.answer(request)
+        stays = error is None and request.headers.get("connection", "").lower() != "close"
+        _send(writer, request, response, stays)
+        await writer.drain()
         return stays
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -77,6 +78,22 @@ def test_error_rates_are_written_by_the_supervisor_and_by_each_instance(shop: Sh
         lines = shop.wrote(what, since=sent, id="f", service="checkout")
         assert sorted(line.process for line in lines) == ["checkout-1", "checkout-2", "supervisor"]
         assert lines[0].process == "supervisor"
+
+
+def test_a_full_disk_keeps_nobody_from_undoing(shop: Shop) -> None:
+    shop.proxy("POST", "/proxies/payments/toxics", {"name": "dark", "type": "timeout"})
+    pid = shop.instances("proxy")[0]["pid"]
+    # As on a full disk, no file of the proxy's can grow any more.
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    try:
+        assert shop.proxy("DELETE", "/proxies/payments/toxics/dark").status_code == 204
+        shop.sells()
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    # The lost line leaves the toxic standing in the ledger; a reset has nothing to take off.
+    assert shop.standing() == ["toxic dark on proxy payments"]
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: shop.instances("proxy")[0]["pid"] not in (0, pid))
 
 
 def line(at: float, what: str, process: str = "proxy", **detail: object) -> LedgerLine:
