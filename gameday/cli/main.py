@@ -1,6 +1,6 @@
 """The command line's root. Every command's module is imported only when that command is called.
 
-`gameday --help` must stay quick, so the one-line summaries stand here and not in the modules; a test holds them equal.
+`gameday --help` must stay quick, so the one-line summaries stand here and not in the modules.
 """
 
 from __future__ import annotations

@@ -1,0 +1,80 @@
+"""The command's root: what is listed, what is imported, what is said about a wrong word."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gameday.cli.main import COMMANDS
+
+HEAVY = {"textual", "rich", "chaoslib", "chaosk8s", "kubernetes", "httpx", "sqlalchemy", "jinja2", "asyncio"}
+PROBE = """
+import json, sys
+from gameday.__main__ import main
+sys.argv[0] = "gameday"
+code = main()
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def call(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+    return subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def loaded(done: subprocess.CompletedProcess[str]) -> set[str]:
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    done = call("--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert not loaded(done) & (HEAVY | {"pydantic", "yaml"})
+    for name, (_, summary) in COMMANDS.items():
+        assert f"  {name} " in done.stdout
+        assert summary.split()[0] in done.stdout
+
+
+def test_validate_loads_nothing_heavy(tmp_path: Path) -> None:
+    scenarios = Path(__file__).parents[2] / "scenarios"
+    done = call("validate", str(scenarios), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not loaded(done) & HEAVY
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help(name: str, tmp_path: Path) -> None:
+    done = call(name, "--help", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: gameday {name}")
+
+
+def test_a_wrong_command_names_the_nearest_right_one(tmp_path: Path) -> None:
+    done = call("validte", folder=tmp_path)
+    assert done.returncode == 2
+    assert "Did you mean 'validate'?" in done.stderr
+
+
+def test_without_anything_it_shows_help(tmp_path: Path) -> None:
+    done = call(folder=tmp_path)
+    assert "Usage: gameday" in done.stdout + done.stderr
+
+
+def test_the_reference_page_is_what_the_code_says() -> None:
+    from docs.generate import PAGE, page
+
+    assert PAGE.read_text() == page(), "run `make docs`"
