@@ -10,7 +10,7 @@ import selectors
 from dataclasses import replace
 from typing import Any
 
-from gameday.engine.held import Held, Undoing
+from gameday.engine.held import Held, Undoing, kill_escaped
 from gameday.engine.jobs import Answer, Jobs, read
 from gameday.engine.ports import Call
 from gameday.engine.workers import Worker, fork_gated, parse
@@ -67,7 +67,7 @@ class Arming:
             return
         self._waiting[entry] = message["id"]
         self.watch(held)
-        held.kill_escaped()
+        kill_escaped(held)
 
     def inject(self, message: dict[str, Any], *, refuse: bool) -> None:
         """Start an injection, unless its fault is not (or no more) armed, or everything is being undone."""
@@ -91,7 +91,7 @@ class Arming:
             return
         del self._undoing.held[entry]
         held.kill_injection()
-        held.kill_escaped()
+        kill_escaped(held)
         if held.worker is not None:
             held.worker.tell(b"x\n")
             self._unwatch(held.worker)

@@ -29,7 +29,7 @@ from typing import Any
 
 from gameday.engine.aftermath import complain, run_last, write_down
 from gameday.engine.arming import Arming
-from gameday.engine.held import Undoing
+from gameday.engine.held import Undoing, kill_escaped
 from gameday.engine.jobs import Jobs
 from gameday.engine.peers import Peer, Peers, claim
 from gameday.engine.ports import Call
@@ -328,9 +328,9 @@ class Guardian:
     # --- the end ---------------------------------------------------------------------------------------------------
 
     def _finish(self) -> int:
+        kill_escaped(*self.undoing.held.values())
         for held in self.undoing.held.values():
             held.kill_injection()
-            held.kill_escaped()
             if held.worker is not None:
                 held.worker.tell(b"x\n")
         self.jobs.kill()

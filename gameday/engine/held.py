@@ -20,6 +20,20 @@ Tell = Callable[[str, dict[str, Any]], None]
 SETTLED = ("recovered", "leaked")
 
 
+def kill_escaped(*several: Held) -> None:
+    """Kill what injections started in sessions of their own. Where there was, or may have been, any: not clean."""
+    marks = {f"{MARK}={held.mark}": held for held in several if held.touched}
+    if not marks:
+        return
+    try:
+        found = kill_marked(*marks)
+    except OSError:
+        # Nobody can look now, say for want of descriptors.
+        found = set(marks)
+    for mark in found:
+        marks[mark].clean = False
+
+
 @dataclass(slots=True)
 class Held:
     """One armed fault."""
@@ -67,14 +81,6 @@ class Held:
         if self.injection_alive() and self.inject is not None:
             self.inject.kill()
 
-    def kill_escaped(self) -> bool:
-        """Kill what the injection started in sessions of its own; whether there was, or may have been, any."""
-        try:
-            return self.touched and bool(kill_marked(f"{MARK}={self.mark}"))
-        except OSError:
-            # Nobody can look now, say for want of descriptors.
-            return True
-
     def fork_worker(self) -> None:
         """An undo worker, which knows what to kill should it be left alone. Raises OSError, see `fork`."""
         self.worker = fork_undo(self.undo, self.recovered, self.mark, recovery=self.recovery)
@@ -100,6 +106,8 @@ class Undoing:
         for held in sorted(wanted, key=lambda one: -one.order):
             self.tell("undoing", {"entry": held.entry, "reason": reason})
         self.send_waiting()
+        # Only now: looking through the process table takes milliseconds.
+        kill_escaped(*wanted)
 
     def send_waiting(self) -> None:
         """Send the undos whose turn it is: at once, or when every newer fault on the same object has settled."""
@@ -143,8 +151,8 @@ class Undoing:
             self._recovered(held, str(message.get("evidence", "")))
 
     def _recovered(self, held: Held, evidence: str) -> None:
-        escaped = held.kill_escaped()
-        if (escaped or not held.clean) and held.undo is not None:
+        kill_escaped(held)
+        if not held.clean and held.undo is not None:
             self.failed(held, "the injection was still alive when the undo went out; undoing once more", at_once=True)
             return
         held.stage = "recovered"
@@ -184,6 +192,7 @@ class Undoing:
 
     def _retry(self, held: Held) -> None:
         held.kill_injection()
+        kill_escaped(held)
         if held.worker is not None:
             self.tell("replaced", {"entry": held.entry})
             held.worker.kill()

@@ -6,6 +6,7 @@ A pid alone names nothing: it is used again. Wherever a process is remembered, i
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import resource
@@ -125,34 +126,44 @@ def carry(name: str, value: str) -> None:
         resource.setrlimit(resource.RLIMIT_RTTIME, (_odd_limit(f"{name}={value}"), hard))
 
 
-def marked(marker: str) -> list[int]:
-    """Processes that carry `marker` (`NAME=value`)."""
-    needle = b"\0" + marker.encode() + b"\0"
-    odd = _odd_limit(marker)
+def marked(*markers: str) -> list[tuple[int, str]]:
+    """Processes that carry one of the markers (`NAME=value`), and which. One look at the process table.
+
+    Raises:
+        OSError: the process table can't be read now.
+    """
+    odd = {_odd_limit(marker): marker for marker in markers}
     found = []
-    for folder in _PROC.glob("[0-9]*"):
-        try:
-            pid = int(folder.name)
-            if resource.prlimit(pid, resource.RLIMIT_RTTIME)[0] == odd:
-                if alive(pid, None):
-                    found.append(pid)
-            elif needle in b"\0" + (folder / "environ").read_bytes():
-                found.append(pid)
-        except OSError:
-            # Gone meanwhile, or not ours to read: not one of ours then.
+    for folder in _PROC.iterdir() if _PROC.is_dir() else ():
+        if not (name := folder.name).isdigit():
             continue
+        try:
+            marker = odd.get(resource.prlimit(int(name), resource.RLIMIT_RTTIME)[0])
+            if marker is None:
+                environment = b"\0" + (folder / "environ").read_bytes()
+                marker = next((one for one in markers if b"\0%b\0" % one.encode() in environment), None)
+            if marker is not None and alive(int(name), None):
+                found.append((int(name), marker))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
+            # Gone meanwhile, or not ours to read: not one of ours then.
     return found
 
 
-def kill_marked(marker: str) -> list[int]:
-    """SIGKILL every process that carries `marker`, but not this one; their pids."""
-    killed = []
-    for pid in marked(marker):
+def kill_marked(*markers: str) -> set[str]:
+    """SIGKILL every process that carries one of `markers`, but not this one; the markers that were found.
+
+    Raises:
+        OSError: see `marked`.
+    """
+    seen = set()
+    for pid, marker in marked(*markers):
         if pid == os.getpid():
             continue
+        seen.add(marker)
         try:
             os.kill(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             continue
-        killed.append(pid)
-    return killed
+    return seen

@@ -128,13 +128,14 @@ def _become_worker(control: int, results: int, mark: tuple[str, str]) -> None:
         signal.signal(number, signal.SIG_DFL)
     # A report to a guardian that is gone must not kill an undo that is on its own. (Programs get the default back.)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
     low, high = sorted((control, results))
     os.closerange(3, low)
     os.closerange(low + 1, high)
     os.closerange(high + 1, os.sysconf("SC_OPEN_MAX") if high < 4096 else high + 4096)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
     if mark[0] == MARK:
         carry(*mark)
     else:

@@ -76,6 +76,13 @@ def inject_escaping(world: str, name: str) -> None:
     subprocess.run(["sh", "-c", 'trap "" HUP TERM; setsid sh -c "$AGAIN" & wait'], env=env, check=True)
 
 
+def inject_and_leave_one_behind(world: str, name: str) -> str:
+    """Returns; a child in a session of its own injects on, faster than anybody can look."""
+    env = {**os.environ, "WORLD": world, "NAME": name}
+    subprocess.Popen(["sh", "-c", _AGAIN.replace("; sleep 0.01", "")], env=env, start_new_session=True)
+    return "started"
+
+
 def inject_by_double_fork(world: str, name: str) -> str:
     """A daemon in the old way, without any exec: forks, leaves the session, forks again, injects on."""
     if os.fork() == 0:

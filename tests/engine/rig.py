@@ -150,9 +150,11 @@ class Rig:
         return self.begin(do="inject", entry=entry, call=call(how, timeout, world=str(self.world), name=entry, **args))
 
     def injected(self, entry: str, how: str = "inject", **more: Any) -> None:
-        """Armed and injected."""
+        """Armed and injected, by a worker that is gone."""
         assert self.arm(entry, **more)["ok"]
         assert self.answer(self.inject(entry, how))["ok"]
+        pid = int(self.fact("injecting", entry)["pid"])
+        wait_until(lambda: pid not in self.children(), "the inject worker to be reaped")
 
     def injecting(self, entry: str, how: str, **more: Any) -> int:
         """Armed, and an injection under way that has done something; its pid."""

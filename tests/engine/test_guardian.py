@@ -212,6 +212,7 @@ STUBBORN = [
     "inject_in_shell",
     "inject_escaping",
     "inject_by_double_fork",
+    "inject_and_leave_one_behind",
 ]
 
 
