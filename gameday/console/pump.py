@@ -19,7 +19,7 @@ from gameday.console.clocks import Clocks
 from gameday.console.feed import Feed
 from gameday.console.snapshot import Reader, Snapshot
 from gameday.engine.requests import Mark, Request, TakeNote
-from gameday.errors import StoreError
+from gameday.errors import GamedayError, StoreError
 
 INTERVAL = 0.1
 """Seconds between two looks into the journal."""
@@ -109,7 +109,7 @@ class Pump:
         try:
             text, went = self._feed.abort(reason, by), True
         except Exception as error:  # noqa: BLE001 - whatever it is, the facilitator must read it
-            text, went = f"{type(error).__name__}: {error}", False
+            text, went = _said(error), False
         self._deliver(AbortAnswered(text, went, self._clocks.boot() - pressed))
 
     def _read(self) -> None:
@@ -122,7 +122,7 @@ class Pump:
                 alive = self._feed.engine_alive()
             except Exception as error:  # noqa: BLE001 - shown as trouble; a blind console is worse than a repeated look
                 alive = True
-                trouble = f"{error}" if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+                trouble = _said(error)
             waiting = self._asked - self._settled if self._stuck else 0
             state = (reader.exercise.last_seq, alive, trouble, waiting)
             if state != shown:
@@ -142,7 +142,7 @@ class Pump:
                     self._over.wait(AGAIN)
                     continue
                 except Exception as error:  # noqa: BLE001 - repeating it would not help; the facilitator is told
-                    self._deliver(RequestRefused(outgoing.request, f"{type(error).__name__}: {error}"))
+                    self._deliver(RequestRefused(outgoing.request, _said(error)))
                 break
             self._settled += 1
             self._stuck = self._stuck and self._settled < self._asked
@@ -152,3 +152,8 @@ class Pump:
         if isinstance(request, Mark | TakeNote):
             return replace(request, ago=request.ago + max(0.0, self._clocks.boot() - outgoing.pressed))
         return request
+
+
+def _said(error: Exception) -> str:
+    """Errors that are meant for people as they are, others with their name."""
+    return str(error) if isinstance(error, GamedayError | OSError) else f"{type(error).__name__}: {error}"

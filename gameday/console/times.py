@@ -31,7 +31,7 @@ def span_text(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "-:--"
     sign = "-" if seconds <= -1 else ""
-    hours, rest = divmod(int(abs(seconds)), 3600)
+    hours, rest = divmod(int(abs(seconds) + 1e-6), 3600)
     minutes, left = divmod(rest, 60)
     return f"{sign}{hours}:{minutes:02d}:{left:02d}" if hours else f"{sign}{minutes}:{left:02d}"
 
