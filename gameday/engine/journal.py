@@ -7,6 +7,7 @@ Nothing that undoes a fault waits for this thread. What must be durable before s
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections import deque
@@ -50,6 +51,8 @@ class JournalPort(Protocol):
 PATIENCE = 30.0
 """Seconds a locked store is waited for before its records are spilled."""
 RENEWAL = 5.0
+BREATH = 0.02
+"""Seconds between two tries at a store that is locked."""
 
 
 class Journal:
@@ -172,9 +175,25 @@ class Journal:
             except WriteLater as trouble:
                 if time.monotonic() >= until:
                     self._leave(trouble)
+                else:
+                    time.sleep(BREATH)
             except WriteRefused as trouble:
                 self._leave(trouble)
-        self._port.spill(records)
+            except Exception as error:  # noqa: BLE001 - this thread must not die: whoever awaits it would wait forever
+                self._leave(WriteImpossible(f"{type(error).__name__}: {error}"))
+        try:
+            self._port.spill(records)
+        except Exception as error:  # noqa: BLE001 - as above; the log is the last place there is
+            self._to_the_log(records, error)
+
+    def _to_the_log(self, records: Sequence[Record], error: Exception) -> None:
+        try:
+            for record in records:
+                sys.stderr.write(f"engine: not journaled ({type(error).__name__}: {error}): {record!r}\n")
+            sys.stderr.flush()
+        except OSError:
+            # Not even the log. Every fault has been told to be undone when the store was left.
+            return
 
     def _try(self, renew: Callable[[], None]) -> None:
         try:
@@ -183,6 +202,8 @@ class Journal:
             return  # busy: the next renewal is soon, and a write renews as well
         except WriteRefused as trouble:
             self._leave(trouble)
+        except Exception as error:  # noqa: BLE001 - as in `_write`
+            self._leave(WriteImpossible(f"{type(error).__name__}: {error}"))
 
     def _leave(self, trouble: WriteRefused) -> None:
         self._spilling = True
