@@ -16,6 +16,7 @@ from gameday.cli.options import store_option
 from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from gameday.console.app import Console
     from gameday.console.feed import LiveFeed
 
 EVERY = 0.2
@@ -85,8 +86,16 @@ def open_console(
     from gameday.console.app import Console
 
     console = Console(live_feed(exercise, store, read_only=read_only), read_only=read_only, report=report, who=_who())
+    return show(console)
+
+
+def show(console: Console) -> str | None:
+    """Run a console until it is left, and say what it could not get into the journal; how it was left."""
     with _own_signals():
-        return console.run()
+        left = console.run()
+    for text in console.unwritten:
+        click.echo(f"not in the journal: {text}", err=True)
+    return left
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from rich.console import RenderableType
 from textual import work
 from textual.app import App
 from textual.binding import Binding
@@ -32,7 +33,7 @@ from gameday.console.snapshot import Snapshot
 from gameday.console.stamping import Stamping
 from gameday.console.summary import REAL_SENTENCE
 from gameday.console.widgets.prompt import Prompt
-from gameday.engine.requests import Request
+from gameday.engine.requests import Request, TakeNote
 from gameday.errors import GamedayError
 from gameday.scenario.duration import format_duration
 
@@ -107,6 +108,8 @@ class Console(App[Left]):
         self.read_only = read_only
         self.who = who or _user()
         self.snapshot = Snapshot()
+        self.unwritten: list[str] = []
+        """Notes, and halves of them, that did not get into the journal."""
         self._feed = feed
         self._scenarios, self._preview, self._start, self._report = scenarios, preview, start, report
         self._first = first
@@ -213,9 +216,28 @@ class Console(App[Left]):
                 screen.answered(event.text, event.went, event.took)
 
     def on_request_refused(self, event: RequestRefused) -> None:
+        if isinstance(event.request, TakeNote):
+            self.keep(event.request.text)
         self.notify(
             f"{type(event.request).__name__} was not sent: {event.error}", severity="error", timeout=15, markup=False
         )
+
+    def keep(self, text: str) -> None:
+        """A note that nobody can write down any more: it goes to the clipboard, and to whoever ran the console."""
+        self.unwritten.append(text)
+        self.copy_to_clipboard(text)
+        self.notify(
+            f"No engine takes notes any more. Copied, and said again when you leave: {text}",
+            severity="warning",
+            timeout=10,
+            markup=False,
+        )
+
+    def exit(self, result: Left | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Run):
+                self.unwritten += screen.drafts()
+        super().exit(result, return_code, message)
 
     def now(self) -> float:
         """The exercise's clock, seconds."""

@@ -131,8 +131,8 @@ class LiveFeed:
     def _note(self, event: e.Event) -> None:
         if isinstance(event, e.EngineStarted):
             self._engine, self._interrupted = _Process(event.pid, event.host), False
-        elif isinstance(event, e.EngineLost | e.ExerciseEnded):
-            self._engine, self._interrupted = None, isinstance(event, e.EngineLost)
+        elif isinstance(event, e.EngineLost):
+            self._engine, self._interrupted = None, True
 
     def _opened(self) -> JournalStore:
         with self._opening:
@@ -172,9 +172,11 @@ class LiveFeed:
             self._wake()
         row = store.post(self.exercise, to_json(request), source="console", actor=self._who, wall=wall)
         self._poke()
-        refusal = _refusal(store, row)
-        if refusal is not None:
-            raise RefusedError(refusal)
+        answer = _answer(store, row)
+        if answer is None and self._engine is not None and not self.engine_alive():
+            raise RefusedError("no engine runs any more to take it")
+        if answer is not None and not answer.get("ok"):
+            raise RefusedError(str(answer.get("error") or "the engine said no"))
 
     def _poke(self) -> None:
         if self._connect is None:
@@ -228,19 +230,19 @@ class LiveFeed:
                 self._store.close()
 
 
-def _refusal(store: JournalStore, row: int) -> str | None:
-    """Why the engine said no, if it does so soon."""
+def _answer(store: JournalStore, row: int) -> dict[str, Any] | None:
+    """What the engine said to the request, if it does so soon."""
     until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
+    answer = None
+    while answer is None and time.monotonic() < until:
         try:
             answer = store.answer_of(row)
         except StoreError:
             # It was written, and that is what matters; it must not be sent twice.
-            return None
-        if answer is not None:
-            return None if answer.get("ok") else str(answer.get("error") or "the engine said no")
-        time.sleep(0.02)
-    return None
+            return {"ok": True}
+        if answer is None:
+            time.sleep(0.02)
+    return answer
 
 
 class _Process:

@@ -42,8 +42,8 @@ def phase_words(exercise: Exercise, *, engine_alive: bool = True) -> PhaseWords:
         return PhaseWords(f"ENDED, {(exercise.verdict or 'unknown').upper()}", exercise.reason, tone)
     if phase == "interrupted":
         left = len(exercise.live_faults)
-        more = f"the guardian is undoing {_faults(left)}" if left else "everything was undone; p goes on, e closes"
-        return PhaseWords("INTERRUPTED", f"the engine died; {more}", "bad")
+        more = f"the guardian is undoing {_faults(left)}" if left else "all undone; p goes on, e ends"
+        return PhaseWords("INTERRUPTED", more, "bad")
     if not engine_alive and exercise.engine_pid is not None:
         left = len(exercise.live_faults)
         return PhaseWords(

@@ -184,6 +184,23 @@ async def test_the_debrief_comes_when_nobody_types_and_no_panel_is_open() -> Non
         await until(pilot, lambda: isinstance(app.screen, Debrief))
         await pilot.press(*["down"] * 12)
         await until(pilot, lambda: "reports/payment-outage-7f3a.html" in words(app))
+        await pilot.press("q")
+    assert app.unwritten == ["half"], "what nobody could write down is not thrown away"
+
+
+@played
+async def test_a_note_that_comes_after_the_end_is_kept() -> None:
+    journal = states.two_faults()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("n", *"half", "ctrl+x")
+        await post(pilot, states.aborted().records)
+        await pilot.press("escape", *" of it", "enter")
+        await pilot.pause()
+        assert feed.sent == []
+        assert (app.unwritten, app.clipboard) == (["half of it"], "half of it")
 
 
 def test_a_fault_that_was_clear_before_is_told_as_such() -> None:

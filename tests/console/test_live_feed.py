@@ -184,3 +184,17 @@ def test_going_on_after_an_interruption_wakes_an_engine_first(tmp_path: Path, st
     feed.send(r.Continue())
     assert woken
     feed.close()
+
+
+def test_what_no_engine_takes_any_more_is_told(tmp_path: Path, store: Store) -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as engine:
+        engine.wait(10)
+    journal = Journal().start()
+    journal.add(e.EngineStarted(engine.pid, 1, socket.gethostname()))
+    journal.add(e.ExerciseEnded("completed", 0, "done as hoped"), at=9.0)
+    write(store, journal)
+    feed = feed_of(tmp_path)
+    feed.poll()
+    with pytest.raises(RefusedError, match="no engine runs"):
+        feed.send(r.TakeNote("too late"))
+    feed.close()

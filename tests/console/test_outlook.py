@@ -144,7 +144,7 @@ PHASES = [
     (fold(Journal().start().records), True, "STARTING", ""),
     (fold(running().records), True, "RUNNING", ""),
     (fold(running().records), False, "ENGINE GONE", "the guardian is undoing 1 fault"),
-    (fold(states.interrupted().records), False, "INTERRUPTED", "everything was undone"),
+    (fold(states.interrupted().records), False, "INTERRUPTED", "all undone"),
     (fold(states.interrupted().records[:-1]), False, "INTERRUPTED", "the guardian is undoing 1 fault"),
     (fold(states.aborting().records), True, "ABORTING", "1 fault not yet confirmed clear"),
     (fold(states.leaked().records), False, "ENDED, LEAKED", "not recovered"),

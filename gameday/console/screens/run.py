@@ -218,6 +218,9 @@ class Run(ConsoleScreen):
 
     def on_prompt_answered(self, event: Prompt.Answered) -> None:
         event.stop()
+        if self._snapshot.exercise.phase == "ended":
+            self.console.keep(event.text)
+            return
         request: r.Request
         if event.kind == "note":
             request = r.TakeNote(event.text)
@@ -228,6 +231,10 @@ class Run(ConsoleScreen):
         else:
             request = r.Improvise(event.text)
         self.console.ask(request, pressed=event.asked)
+
+    def drafts(self) -> list[str]:
+        """What is half typed."""
+        return self._prompt.drafts()
 
     def action_classify(self) -> None:
         notes = self._snapshot.exercise.notes

@@ -80,6 +80,11 @@ class Prompt(Horizontal):
     def open(self) -> bool:
         return self.has_class("-open")
 
+    def drafts(self) -> list[str]:
+        """Everything that is half typed, the open line included."""
+        self._keep()
+        return [text for text, _ in self._drafts.values()]
+
     def _keep(self) -> None:
         text = self._field.value
         if self.open and text.strip():
