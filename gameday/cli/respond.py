@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gameday.cli.options import store_option
+from gameday.cli.who import user_name
 from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ def _ask(store: str | None, wanted: str | None, request: Request, by: str | None
     """Put a request into the inbox and wait for the engine's answer."""
     from gameday.cli.launching import reach
     from gameday.engine.control import ControlError
-    from gameday.engine.requests import to_json
+    from gameday.engine.requests import Close, to_json
     from gameday.store import default_url, open_store
 
     wall = time.time()
     with open_store(store, create=False) as opened:
         exercise = opened.resolve(wanted)
-        row = opened.post(exercise, to_json(request), source="cli", actor=by or getpass.getuser(), wall=wall)
+        _refuse_ended(opened, exercise)
+        row = opened.post(exercise, to_json(request), source="cli", actor=by or user_name(), wall=wall)
         control = reach(exercise, store or default_url())
         if control is not None:
             with control:
@@ -58,11 +59,21 @@ def _ask(store: str | None, wanted: str | None, request: Request, by: str | None
         until = time.monotonic() + PATIENCE
         while (answer := opened.answer_of(row)) is None and time.monotonic() < until:
             time.sleep(0.02)
+        if answer is None and isinstance(request, Close) and opened.summary(exercise).ended_at is not None:
+            # It was closed so quickly that its engine was gone before it could say so.
+            answer = {"ok": True}
     if answer is None:
         raise UsageError(f"no engine answers for exercise {exercise}; the request waits for it (see: gameday show)")
     if not answer.get("ok"):
         raise UsageError(f"{exercise}: {answer.get('error')}")
     return exercise, answer
+
+
+def _refuse_ended(store: Store, exercise: str) -> None:
+    """Nobody will ever answer a request to an exercise that is over."""
+    summary = store.summary(exercise)
+    if summary.ended_at is not None:
+        raise UsageError(f"{exercise} has ended already ({summary.verdict}); gameday list shows what runs")
 
 
 @click.command()
@@ -218,7 +229,7 @@ def abort(exercise: str | None, reason: str, by: str | None, no_wait: bool, stor
     from gameday.store import default_url, open_store
 
     url = store or default_url()
-    who = by or getpass.getuser()
+    who = by or user_name()
     with open_store(store, create=False) as opened:
         ident = opened.resolve(exercise)
         click.echo(_send_abort(opened, ident, url, reason or f"aborted by {who}", who), err=True)
