@@ -113,7 +113,7 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool) -> list[Fault
         if entry.fault is None:
             continue
         name = scenario.entry_id(index)
-        shown = FaultPreview(_when(entry), entry.fault, entry.fault)
+        shown = FaultPreview(_when(entry), entry.fault, _in_words(entry))
         declaration = all_faults()[entry.fault]
         backend = declaration.backends.get(info.kind)
         if backend is not None:
@@ -132,6 +132,12 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool) -> list[Fault
                 shown = replace(shown, error=str(error))
         found.append(shown)
     return found
+
+
+def _in_words(entry: Entry) -> str:
+    """The fault as the script says it, for as long as nobody can say what that is on the target."""
+    said = ", ".join(f"{name} {value}" for name, value in entry.with_.items())
+    return f"{entry.fault} ({said})" if said else str(entry.fault)
 
 
 def _when(entry: Entry) -> str:
@@ -154,7 +160,7 @@ def _condition(condition: AbortCondition, answer: tuple[bool, str] | None) -> Co
         limit += f" for {format_duration(condition.for_)}"
     if condition.consecutive is not None:
         limit += f", {condition.consecutive} times in a row"
-    return ConditionPreview(condition.name, limit, *(answer or (False, "not asked")))
+    return ConditionPreview(condition.name, limit, *(answer or (False, "asked when the target is up")))
 
 
 def _expectation(expectation: Expectation) -> str:

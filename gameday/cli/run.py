@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 import click
 
 from gameday.cli.options import store_option
-from gameday.errors import Exit
+from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from gameday.cli.engine_process import Payload
     from gameday.cli.launching import Running
+    from gameday.cli.staging import Staged
 
 
 @click.command()
-@click.argument("scenario", type=click.Path(path_type=Path))
+@click.argument("scenario", type=click.Path(path_type=Path), required=False)
 @click.option("--target", metavar="NAME", help="Where to run it: sandbox, none, or a target of gameday.toml.")
 @click.option("--unattended", is_flag=True, help="Nobody responds: manual entries are skipped, nothing is asked.")
 @click.option("--plain", is_flag=True, help="One line per event instead of the console.")
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings, if not gameday.toml.")
 @store_option
 def run(
-    scenario: Path,
+    scenario: Path | None,
     target: str | None,
     unattended: bool,
     plain: bool,
@@ -40,49 +42,53 @@ def run(
     seed: int | None,
     confirm: str | None,
     config: Path | None,
-    store: str | None,
+    store: str,
 ) -> int:
     """Run SCENARIO as an exercise, and write its debrief.
 
-    With a terminal it opens the console. With --unattended it needs none: the exercise's id and the path of its debrief
-    go to stdout, talk goes to stderr, and SIGINT, SIGTERM or SIGHUP undo everything.
+    With a terminal it opens the console: a preview of what will be touched, then the start; without SCENARIO, a list to
+    pick from. With --unattended it needs none: the exercise's id and the path of its debrief go to stdout, talk goes to
+    stderr, and SIGINT, SIGTERM or SIGHUP undo everything.
     """
     from gameday.cli.staging import payload_of, read_pairs, say, stage
     from gameday.targets.settings import load_settings
 
     settings = load_settings(explicit=config)
-    staged = stage(scenario, target=target, parameters=read_pairs(pairs), settings=settings, confirm=confirm, say=say)
-    payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
     folder = reports or Path(settings.reports.directory)
-    return start_and_follow(staged, payload, folder=folder, plain=plain or not has_terminal())
+    parameters = read_pairs(pairs)
+    if has_terminal() and not unattended and not plain:
+        from gameday.cli.console_run import run_in_console
+
+        return run_in_console(
+            scenario, target=target, parameters=parameters, settings=settings, store=store, seed=seed, folder=folder
+        )
+    if scenario is None:
+        raise UsageError("which scenario? `gameday run SCENARIO`; in a terminal `gameday run` lets you pick one")
+    staged = stage(scenario, target=target, parameters=parameters, settings=settings, confirm=confirm, say=say)
+    payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
+    return start_and_follow(staged, payload, folder=folder, plain=True)
 
 
 def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def start_and_follow(staged: object, payload: object, *, folder: Path, plain: bool) -> int:
+def start_and_follow(staged: Staged, payload: Payload, *, folder: Path, plain: bool) -> int:
     """Launch, follow to the end, write the debrief; the exit code of the exercise."""
-    from gameday.cli.engine_process import Payload
     from gameday.cli.following import follow_to_the_end
-    from gameday.cli.launching import launch
-    from gameday.cli.staging import Staged
 
-    assert isinstance(staged, Staged)
-    assert isinstance(payload, Payload)
     stopping = Stopping()
-    try:
-        running = launch(payload, after=staged.after())
-    except BaseException:
-        staged.take_down()
-        raise
+    running = launch_staged(staged, payload)
     stopping.goes_to(running)
     click.echo(payload.exercise)
     sys.stdout.flush()
     if payload.attended and not plain:
         from gameday.cli.watch import open_console
 
-        open_console(payload.exercise, payload.store)
+        def report(exercise: str) -> str:
+            return str(write_debrief_of(exercise, payload.store, folder) or "")
+
+        open_console(payload.exercise, payload.store, report=report)
         return finish_attended(payload.exercise, payload.store, folder)
     code = follow_to_the_end(running, attended=payload.attended, who=getpass.getuser())
     if stopping.received:
@@ -91,6 +97,19 @@ def start_and_follow(staged: object, payload: object, *, folder: Path, plain: bo
     if path is not None:
         click.echo(path)
     return code
+
+
+def launch_staged(staged: Staged, payload: Payload) -> Running:
+    """Start the exercise; where that fails, what was brought up for it is taken down again."""
+    from gameday.cli.launching import launch
+    from gameday.cli.staging import refuse_a_second_exercise
+
+    try:
+        refuse_a_second_exercise(staged, payload.store)
+        return launch(payload, after=staged.after())
+    except BaseException:
+        staged.take_down()
+        raise
 
 
 def finish_attended(exercise: str, store: str, folder: Path) -> int:

@@ -19,11 +19,12 @@ from gameday.cli.engine_process import Payload
 from gameday.cli.launching import HEARTBEAT
 from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, TargetError, UsageError
+from gameday.exercise.events import ExerciseStarted
 from gameday.faults.catalogue import catalogue
 from gameday.sandbox import control as sandbox
 from gameday.scenario.loading import Loaded, load
 from gameday.scenario.models import Scenario
-from gameday.store import default_url, new_exercise_id
+from gameday.store import default_url, new_exercise_id, open_store
 from gameday.targets import policy
 from gameday.targets.resolving import check_target, resolve
 from gameday.targets.settings import Settings
@@ -98,6 +99,26 @@ def stage(
             sandbox.down(Path(info["state_dir"]))
         raise
     return Staged(loaded, scenario, document, resolved, settings, started)
+
+
+def refuse_a_second_exercise(staged: Staged, store: str) -> None:
+    """One exercise at a time on a target: two would undo each other's faults and mistake them for their own.
+
+    Raises:
+        RefusedError: another one runs there, by the journals in `store`.
+    """
+    if staged.target.kind == "none":
+        return
+    with open_store(store) as opened:
+        for summary in opened.running():
+            if summary.target != staged.target.name or not summary.engine_alive:
+                continue
+            first = opened.records(summary.id, limit=1)[0].event
+            if isinstance(first, ExerciseStarted) and first.target["settings"] == staged.target.to_json()["settings"]:
+                raise RefusedError(
+                    f"exercise {summary.id} runs on {summary.target} already: wait for it, watch it "
+                    f"(`gameday watch {summary.id}`) or stop it (`gameday abort {summary.id}`)"
+                )
 
 
 def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int | None = None) -> Payload:

@@ -87,6 +87,8 @@ def _milestone(
         return _unreached(exercise, index, expectation, base, (stop, cause), suffix)
     if expectation.within is None:
         return ExpectationState(index, "met", "", _took(base, reached), reached.at)
+    if base is None and cause == "now":
+        return ExpectationState(index, "pending", f"waits for {expectation.of} to count from", None, reached.at)
     if base is None:
         return ExpectationState(index, "not_observed", f"there was no {expectation.of} to count from", None, reached.at)
     took, counted = _seconds(exercise, base, reached)

@@ -1,0 +1,84 @@
+"""`gameday run` in a terminal: the console from picking a scenario to its debrief."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gameday.cli.previewing import card, preview_of
+from gameday.cli.run import finish_attended, launch_staged, write_debrief_of
+from gameday.cli.shipped import shipped_scenarios
+from gameday.cli.staging import payload_of, stage
+from gameday.cli.watch import live_feed, show
+from gameday.console.preview_model import PreviewModel, ScenarioCard
+from gameday.errors import Exit
+from gameday.scenario.loading import load
+from gameday.targets.settings import Settings
+
+if TYPE_CHECKING:
+    from gameday.console.feed import Feed
+
+
+def run_in_console(
+    first: Path | None,
+    *,
+    target: str | None,
+    parameters: dict[str, str],
+    settings: Settings,
+    store: str,
+    seed: int | None,
+    folder: Path,
+) -> int:
+    """Pick (or `first`), preview, start, respond, debrief; the exit code of the exercise, 0 where none was started."""
+    from gameday.console.app import Console
+
+    started: list[str] = []
+
+    def values(path: Path) -> dict[str, str]:
+        # What was said with --set was said of the scenario that was named.
+        return parameters if path == first else {}
+
+    def confirmed(path: Path) -> str:
+        # The preview has the name of a production target typed before it lets anybody start.
+        return target or load_target(path, settings)
+
+    def cards() -> Sequence[ScenarioCard]:
+        return [card(path, settings) for path in scenario_files()]
+
+    def preview(path: Path) -> PreviewModel:
+        return preview_of(path, target=target, parameters=values(path), settings=settings, confirm=confirmed(path))
+
+    def start(path: Path) -> Feed:
+        staged = stage(
+            path,
+            target=target,
+            parameters=values(path),
+            settings=settings,
+            confirm=confirmed(path),
+            say=lambda _: None,
+        )
+        payload = payload_of(staged, store=store, attended=True, seed=seed)
+        launch_staged(staged, payload)
+        started.append(payload.exercise)
+        return live_feed(payload.exercise, store)
+
+    def report(exercise: str) -> str:
+        return str(write_debrief_of(exercise, store, folder) or "")
+
+    show(Console(scenarios=cards, preview=preview, start=start, report=report, first=first))
+    return finish_attended(started[-1], store, folder) if started else int(Exit.OK)
+
+
+def load_target(path: Path, settings: Settings) -> str:
+    """The target that the scenario itself names."""
+    from gameday.faults.catalogue import catalogue
+
+    return load(path, catalogue=catalogue(), preset=settings.severity.preset).scenario.target or "none"
+
+
+def scenario_files() -> list[Path]:
+    """What there is to pick from: the scenarios here, else those that ship."""
+    here = Path("scenarios")
+    folder = here if here.is_dir() else shipped_scenarios()
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
