@@ -24,6 +24,10 @@ from gameday.exercise import events as ev
 from gameday.exercise.expectations import judge_expectations
 from gameday.exercise.state import Exercise
 
+DEAF = 8
+"""Unanswered beats, of four in a heartbeat, after which the guardian counts as frozen."""
+RESCUES = 3
+"""Guardians that are started after the first one."""
 SUSPENDED = 2.0
 """A jump of CLOCK_BOOTTIME against CLOCK_MONOTONIC of more seconds than this means that the machine slept."""
 
@@ -51,6 +55,8 @@ class Conductor:
         self._faults = FaultLife(self)
         self._inbox = Inbox(self)
         self._exit: int | None = None
+        self._left = False
+        self._rescues = 0
 
     @property
     def exercise(self) -> Exercise:
@@ -73,6 +79,13 @@ class Conductor:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.abort(f"internal error: {type(error).__name__}: {error}", by="engine")
 
+    def _callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The same for what the loop itself calls: it would only log it."""
+        loop.default_exception_handler(context)
+        error = context.get("exception")
+        if "handle" in context and not self._left:
+            self.abort(f"internal error: {type(error).__name__}: {error}", by="engine")
+
     # --- the abort -------------------------------------------------------------------------------------------------
 
     def abort(self, reason: str, *, by: str, condition: str | None = None, seen: float | None = None) -> None:
@@ -85,8 +98,7 @@ class Conductor:
 
     async def run(self) -> int:
         """Until the exercise has ended; its exit code."""
-        self._beat()
-        self.link.ready()
+        self._begin()
         self.start(self._watch_suspend())
         self.start(self._inbox.follow())
         await self._faults.undo_orphans()
@@ -106,8 +118,7 @@ class Conductor:
 
         An unattended exercise ends with it; an attended one is left as interrupted, to be gone on with or closed.
         """
-        self._beat()
-        self.link.ready()
+        self._begin()
         await self._faults.undo_orphans()
         while self.exercise.live_faults:
             self._changed.clear()
@@ -122,6 +133,11 @@ class Conductor:
         self._exit = 4 if leaked else 0
         return await self._farewell(self._exit)
 
+    def _begin(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._callback_failed)
+        self._beat()
+        self.link.ready()
+
     async def _wait(self, wake: float | None) -> None:
         patience = 60.0 if wake is None else max(0.0, wake - self.journal.now())
         try:
@@ -130,9 +146,13 @@ class Conductor:
             return
 
     def _beat(self) -> None:
+        """Until the goodbye: the journal may have to wait for its store long after the exercise has ended."""
+        if self._left:
+            return
+        if self.link.unanswered >= DEAF:
+            self.link.give_up()
         self.link.beat()
-        if self._exit is None:
-            asyncio.get_running_loop().call_later(self._beat_every, self._beat)
+        asyncio.get_running_loop().call_later(self._beat_every, self._beat)
 
     async def _farewell(self, code: int) -> int:
         for task in self._tasks:
@@ -141,6 +161,7 @@ class Conductor:
         whole = await self.journal.close()
         await self.ports.prober.close()
         code = code if whole or code == 4 else max(code, 1)
+        self._left = True
         self.link.bye(code)
         return code
 
@@ -248,14 +269,27 @@ class Conductor:
     def guardian_lost(self) -> None:
         """The undo workers undo on their own; a new guardian makes sure of it and verifies."""
         if self._exit is None:
-            self.append(ev.GuardianLost("the guardian died"))
+            self.append(ev.GuardianLost("the guardian died, or was frozen and killed"))
+            self.abort("the guardian died", by="engine")
             self.start(self._rescue())
 
     async def _rescue(self) -> None:
-        if self.ports.rescue is not None:
+        self._rescues += 1
+        if self.ports.rescue is None or self._rescues > RESCUES:
+            self._nobody_verifies("the guardian died, and there is no other")
+            return
+        try:
             self.link = await self.ports.rescue()
-            await self._faults.hold_again()
-        self.abort("the guardian died", by="engine")
+        except OSError as error:
+            self._nobody_verifies(f"the guardian died, and no other could be started: {error}")
+            return
+        await self._faults.hold_again()
+        self.link.undo_all("the guardian died")
+
+    def _nobody_verifies(self, error: str) -> None:
+        """The undo workers have been left to themselves. What they achieved nobody knows, and so it is said."""
+        for fault in self.exercise.live_faults:
+            self.append(ev.FaultLeaked(fault.entry, error, list(fault.commands)))
 
     def journal_trouble(self, trouble: WriteRefused) -> None:
         """The journal can't be written any more: a fault that nobody can write about must not stand."""

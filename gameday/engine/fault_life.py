@@ -124,6 +124,11 @@ class FaultLife:
 
     async def undo_orphans(self) -> None:
         """A resumed exercise: what the journal still calls live is undone before anything else."""
+        for fault in self._c.exercise.faults.values():
+            if fault.stage == "planned":
+                self._c.append(
+                    ev.FaultRefused(fault.entry, "the engine died while it was planned; nothing was touched")
+                )
         orphans = [fault.entry for fault in self._c.exercise.unrecovered]
         if orphans:
             await self.hold_again()

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
+import os
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +41,9 @@ class Link:
         self._out = b""
         self._in = b""
         self.lost = False
+        self.unanswered = 0
+        """Beats sent since the guardian was last heard."""
+        self._guardian: int | None = None
         sock.setblocking(False)
         self._loop.add_reader(sock, self._read)
 
@@ -59,7 +65,14 @@ class Link:
         self._send({"do": "bye", "exit_code": exit_code})
 
     def beat(self) -> None:
+        self.unanswered += 1
         self._send({"do": "beat"})
+
+    def give_up(self) -> None:
+        """The guardian is frozen, so kill it: its end makes the undo workers undo, and this link lost."""
+        if self._guardian is not None and not self.lost:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._guardian, signal.SIGKILL)
 
     async def arm(self, entry: str, plan: Plan, *, recovery: float, orphan: bool = False) -> Reply:
         """The guardian holds the undo of `entry` when this returns ok."""
@@ -121,16 +134,24 @@ class Link:
         if not chunk:
             self._gone()
             return
+        self.unanswered = 0
         self._in += chunk
         while b"\n" in self._in:
             line, self._in = self._in.split(b"\n", 1)
-            message = json.loads(line)
-            if "answer" in message:
-                future = self._waiting.pop(message["answer"], None)
-                if future is not None and not future.done():
-                    future.set_result(Reply(message["ok"], message.get("output"), message.get("error") or ""))
-            else:
-                self._on_fact(message)
+            try:
+                self._heard(json.loads(line))
+            except Exception as error:  # noqa: BLE001 - what else it said must be heard as well
+                self._loop.call_soon(_reraise, error)
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if "answer" in message:
+            future = self._waiting.pop(message["answer"], None)
+            if future is not None and not future.done():
+                future.set_result(Reply(message["ok"], message.get("output"), message.get("error") or ""))
+        elif "beat" in message:
+            self._guardian = message["pid"]
+        else:
+            self._on_fact(message)
 
     def _gone(self) -> None:
         if self.lost:
@@ -153,3 +174,8 @@ class Link:
             self._loop.remove_reader(self._sock)
             self._loop.remove_writer(self._sock)
             self._sock.close()
+
+
+def _reraise(error: Exception) -> None:
+    """For the loop's exception handler, which is the conductor's."""
+    raise error

@@ -196,3 +196,27 @@ def leaving_a_child_behind() -> str:
 
 def waiting_until(path: str) -> dict[str, Any]:
     return {"holds": Path(path).exists(), "evidence": "looked"}
+
+
+# --- planning ------------------------------------------------------------------------------------------------------
+
+
+def plan(fault: str, target: dict[str, Any], params: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    """What `gameday.faults.planning:plan` is to the engine: here every fault is one on a folder."""
+    world, name = target["settings"]["world"], context["fault"]
+    if params.get("refuse"):
+        raise ValueError("no such target")
+
+    def call(what: str, timeout: float) -> dict[str, Any]:
+        return {"name": f"calls:{what}", "args": {"world": world, "name": name}, "timeout": timeout}
+
+    return {
+        "summary": name,
+        "targets": [name],
+        "objects": [name],
+        "inject": call(params.get("inject", "inject"), 50.0),
+        "undo": call(params.get("undo", "undo"), 2.0),
+        "effective": None,
+        "recovered": call("gone", 1.0),
+        "commands": [f"rm {name}"],
+    }

@@ -48,29 +48,39 @@ class Rig:
         self._buffer = b""
         self._seen = 0
         self.link, theirs = socket.socketpair()
-        full = {
+        self.config: dict[str, Any] = {
             "exercise": self.exercise,
             "socket": str(self.socket),
-            "link": theirs.fileno(),
             "heartbeat": heartbeat,
             "preload": ["calls"],
             **config,
         }
+        self.stderr = stderr
+        self.process = self.start(
+            ["-m", "gameday.engine.guardian"], {**self.config, "link": theirs.fileno()}, theirs.fileno()
+        )
+        theirs.close()
+
+    def start(self, line: list[str], config: dict[str, Any], link: int) -> subprocess.Popen[bytes]:
+        """A guardian, or what stands in for one."""
         name, value = self.marker.split("=")
         path = os.pathsep.join([str(HERE), str(ROOT)])
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "gameday.engine.guardian"],
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-W", "error", *line],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log if stderr is None else stderr,
-                pass_fds=[theirs.fileno()],
+                stderr=log if self.stderr is None else self.stderr,
+                pass_fds=[link],
                 env={**os.environ, "PYTHONPATH": path, name: value},
             )
-        theirs.close()
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(full).encode() + b"\n")
-        self.process.stdin.close()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(config).encode() + b"\n")
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        return process
 
     # --- the link --------------------------------------------------------------------------------------------------
 

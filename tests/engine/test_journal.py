@@ -1,4 +1,4 @@
-"""Events are known at once and durable soon after; whatever becomes of the store, none is lost, nobody waits forever."""
+"""Events are known at once and durable soon after; whatever becomes of the store, nothing and nobody is lost."""
 
 from __future__ import annotations
 

@@ -1,0 +1,370 @@
+"""Whole exercises: a real engine loop, journal, link and guardian; only the probes are the test's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gameday.engine import fault_life
+from gameday.engine.conductor import Conductor, Ports
+from gameday.engine.inbox import Asked
+from gameday.engine.journal import Journal
+from gameday.engine.link import Link
+from gameday.engine.ports import Answer, Call
+from gameday.engine.processes import boot_clock
+from gameday.exercise import events as ev
+from gameday.exercise.fold import fold
+from gameday.exercise.record import Record
+from gameday.store import Holder, open_store
+from gameday.store.port import StoreJournal
+
+from .rig import Rig, wait_until
+
+BEAT = 0.8
+
+
+class Probes:
+    """A `Prober` that answers `value`, or does what it is told to."""
+
+    def __init__(self) -> None:
+        self.value: Any = 0
+        self.instead: Callable[[], Awaitable[Answer]] | None = None
+
+    async def ask(self, probe: Mapping[str, Any]) -> Answer:
+        return Answer("value", self.value) if self.instead is None else await self.instead()
+
+    def holds(self, tolerance: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
+        return "above" in tolerance and answer["value"] > tolerance["above"]
+
+    def explain(self, tolerance: Mapping[str, Any]) -> str:
+        return str(tolerance)
+
+    async def close(self) -> None:
+        return
+
+
+class Requests:
+    """An inbox that holds what the test put into it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.answers: list[dict[str, Any]] = []
+
+    def take(self) -> Sequence[Asked]:
+        taken, self.asked = self.asked, []
+        return taken
+
+    def answer(self, row: int, answer: dict[str, Any]) -> None:
+        self.answers.append(answer)
+
+
+class Stage:
+    """One exercise in this process, its guardian in another."""
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        self.rig = rig
+        self.folder = folder
+        self.probes = Probes()
+        self.requests = Requests()
+        self.more: list[subprocess.Popen[bytes]] = []
+        self.can_rescue = True
+        self.rescue_line = ["-m", "gameday.engine.guardian"]
+        self.url = f"sqlite:///{folder / 'store.db'}"
+        self.before: list[ev.Event] = []
+        self.on_fact: Callable[[dict[str, Any]], None] | None = None
+        self.conductor: Conductor
+
+    def script(self, *faults: dict[str, Any], **more: Any) -> dict[str, Any]:
+        condition = {"name": "c", "measure": "m", "above": 0.5, "every": "50ms", "no_data": "ok"}
+        timeline = [
+            {"id": f"f{n}", "fault": "latency", "at": "0s", "for": "300ms", **one} for n, one in enumerate(faults)
+        ]
+        return {"version": 1, "title": "t", "timeline": timeline, "abort_when": [condition], **more}
+
+    async def run(self, scenario: dict[str, Any], meanwhile: Callable[[], Awaitable[None]] | None = None) -> int:
+        target = {"name": "t", "kind": "none", "environment": "", "settings": {"world": str(self.rig.world)}}
+        started = ev.ExerciseStarted("e", "n", "p", scenario, "h", target, False, 1, boot_clock(), "b")
+        store = open_store(self.url, busy=0.2)
+        first = Record(1, 1e9, 0.0, 1e9, 1, "engine", "", started)
+        epoch = store.create(first, Holder.mine())
+        port = StoreJournal(store, "e", epoch, [self.folder / "spill"])
+        journal = Journal(
+            port,
+            fold([first]),
+            epoch=epoch,
+            boot=started.boot,
+            on_trouble=lambda trouble: self.conductor.journal_trouble(trouble),
+        )
+        ports = Ports(self.probes, self.requests, rescue=self._rescue if self.can_rescue else None)
+        self.conductor = Conductor(journal, self._link(self.rig.link), ports, heartbeat=BEAT)
+        for event in self.before:
+            self.conductor.append(event)
+        self.conductor.append(ev.EngineStarted(os.getpid(), self.rig.process.pid, "h", bool(self.before)))
+        beside = asyncio.create_task(meanwhile()) if meanwhile is not None else None
+        try:
+            async with asyncio.timeout(40.0):
+                code = await self.conductor.run()
+            if beside is not None:
+                await asyncio.wait_for(beside, 5.0)
+            return code
+        finally:
+            self.conductor.link.detach()
+            store.close()
+
+    def _link(self, sock: socket.socket) -> Link:
+        def on_fact(fact: dict[str, Any]) -> None:
+            if self.on_fact is not None:
+                self.on_fact(fact)
+            self.conductor.guardian_said(fact)
+
+        return Link(sock, on_fact=on_fact, on_lost=lambda: self.conductor.guardian_lost())
+
+    async def _rescue(self) -> Link:
+        ours, theirs = socket.socketpair()
+        config = self.rig.config | {"link": theirs.fileno()}
+        self.more.append(self.rig.start(self.rescue_line, config, theirs.fileno()))
+        theirs.close()
+        return self._link(ours)
+
+    # --- what is so ------------------------------------------------------------------------------------------------
+
+    def events(self) -> list[ev.Event]:
+        with open_store(self.url) as store:
+            return [record.event for record in store.records("e")]
+
+    def of(self, kind: type[ev.Event]) -> list[Any]:
+        return [event for event in self.events() if isinstance(event, kind)]
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        async with asyncio.timeout(15.0):
+            while not holds():
+                await asyncio.sleep(0.01)
+
+    async def effective(self) -> None:
+        await self.until(lambda: any(f.stage == "effective" for f in self.conductor.exercise.faults.values()))
+
+
+@pytest.fixture
+def stage(start: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setattr(fault_life, "PLANNING", Call("calls:plan", timeout=10.0))
+    made = Stage(start(heartbeat=BEAT), tmp_path)
+    yield made
+    for process in made.more:
+        process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_an_exercise_from_its_beginning_to_its_end(stage: Stage) -> None:
+    assert asyncio.run(stage.run(stage.script({}, {"at": "100ms"}))) == 0
+    assert stage.rig.process.wait(10) == 0
+    assert sorted(stage.rig.ledger()) == ["inject f0", "inject f1", "undo f0", "undo f1", "undone f0", "undone f1"]
+    assert isinstance(stage.events()[-1], ev.ExerciseEnded)
+    assert len(stage.of(ev.FaultRecovered)) == 2
+
+
+def test_a_breach_undoes_and_ends_it(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.effective()
+        stage.probes.value = 0.9
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}), meanwhile)) == 3
+    stage.rig.assert_nothing_after_the_last_undo("f0")
+    [abort] = stage.of(ev.AbortBegan)
+    assert abort.condition == "c" and "0.9" in abort.reason
+    assert stage.rig.process.wait(10) == 3
+
+
+def test_a_fault_that_is_refused_fails_it(stage: Stage) -> None:
+    assert asyncio.run(stage.run(stage.script({"with": {"refuse": True}}))) == 1
+    assert stage.rig.ledger() == []
+
+
+def test_a_leak_is_loud(stage: Stage) -> None:
+    script = stage.script({"with": {"undo": "undo_nothing"}}, limits={"recovery": "1s"})
+    assert asyncio.run(stage.run(script)) == 4
+    assert stage.of(ev.FaultLeaked)[0].commands == ["rm f0"]
+    assert stage.rig.process.wait(10) == 4
+
+
+# --- what breaks inside --------------------------------------------------------------------------------------------
+
+
+def test_a_probe_that_raises_aborts(stage: Stage) -> None:
+    async def broken() -> Answer:
+        raise RuntimeError("a bug")
+
+    async def meanwhile() -> None:
+        await stage.effective()
+        stage.probes.instead = broken
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}), meanwhile)) == 3
+    assert "a bug" in stage.of(ev.AbortBegan)[0].reason
+    stage.rig.assert_nothing_after_the_last_undo("f0")
+
+
+def test_an_error_over_a_message_of_the_guardians_aborts(stage: Stage) -> None:
+    """The loop would log it and go on, deaf to what else the guardian said."""
+
+    def on_fact(fact: dict[str, Any]) -> None:
+        if fact.get("fact") == "injecting":
+            stage.on_fact = None
+            raise RuntimeError("a bug")
+
+    stage.on_fact = on_fact
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}))) == 3
+    assert "a bug" in stage.of(ev.AbortBegan)[0].reason
+    stage.rig.assert_nothing_after_the_last_undo("f0")
+
+
+def test_an_error_in_a_callback_of_the_loops_aborts(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.effective()
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}), meanwhile)) == 3
+    assert "ZeroDivisionError" in stage.of(ev.AbortBegan)[0].reason
+    stage.rig.assert_nothing_after_the_last_undo("f0")
+
+
+# --- the guardian dies or freezes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("inject", ["inject", "inject_stubbornly"])
+def test_a_guardian_that_is_gone_or_frozen_is_replaced_and_everything_undone(
+    stage: Stage, number: signal.Signals, inject: str
+) -> None:
+    async def meanwhile() -> None:
+        await stage.until(stage.rig.disturbed)
+        stage.rig.process.send_signal(number)
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h", "with": {"inject": inject}}), meanwhile)) == 3
+    stage.rig.assert_nothing_after_the_last_undo("f0")
+    assert len(stage.of(ev.GuardianLost)) == 1 and len(stage.of(ev.FaultRecovered)) == 1
+    assert [process.wait(10) for process in stage.more] == [3]
+    wait_until(lambda: stage.rig.process.poll() is not None, "the first guardian to be gone")
+
+
+def test_without_another_guardian_what_nobody_verified_counts_as_leaked(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.effective()
+        stage.rig.process.kill()
+
+    stage.can_rescue = False
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}), meanwhile)) == 4
+    [leaked] = stage.of(ev.FaultLeaked)
+    assert leaked.commands == ["rm f0"] and "guardian" in leaked.error
+    wait_until(lambda: stage.rig.disturbed() == set(), "its own worker to undo it")
+
+
+def test_guardians_that_die_one_after_the_other_end_in_a_leak_not_in_a_loop(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.effective()
+        stage.rig.process.kill()
+
+    stage.rescue_line = ["-c", "raise SystemExit(1)"]
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}), meanwhile)) == 4
+    assert 1 < len(stage.more) < 10
+    assert len(stage.of(ev.FaultLeaked)) == 1
+
+
+def test_nothing_is_started_after_the_guardian_is_gone(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.effective()
+        stage.rig.process.kill()
+
+    script = stage.script({"for": "1h"}, {"at": "900ms"}, {"after": {"entry": "f0"}, "at": None})
+    del script["timeline"][2]["at"]
+    assert asyncio.run(stage.run(script, meanwhile)) == 3
+    assert not [line for line in stage.rig.ledger() if line in ("inject f1", "inject f2")]
+
+
+# --- the journal at the end ----------------------------------------------------------------------------------------
+
+
+def test_an_engine_that_waits_for_a_locked_store_at_the_end_is_not_taken_for_frozen(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.until(lambda: any(f.stage == "recovered" for f in stage.conductor.exercise.faults.values()))
+        locking = [sys.executable, str(Path(__file__).with_name("locking.py")), str(stage.folder / "store.db")]
+        process = subprocess.Popen(locking, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        await asyncio.to_thread(process.stdout.readline)
+        await asyncio.sleep(3 * BEAT)
+        assert stage.rig.process.poll() is None
+        await asyncio.to_thread(process.communicate, "\n")
+
+    script = stage.script({})
+    script["timeline"].append({"id": "later", "inject": "x", "at": "1500ms"})
+    assert asyncio.run(stage.run(script, meanwhile)) == 0
+    assert isinstance(stage.events()[-1], ev.ExerciseEnded)
+    assert stage.rig.process.wait(10) == 0
+
+
+# --- taking over ---------------------------------------------------------------------------------------------------
+
+
+def test_what_an_engine_left_behind_in_the_middle_is_taken_up(stage: Stage) -> None:
+    """It died while it checked the steady state, and while a fault was being planned."""
+    stage.before = [ev.SteadyStateBegan("before"), ev.EngineLost("killed"), ev.Continued()]
+    assert asyncio.run(stage.run(stage.script({}))) == 0
+
+
+def test_a_fault_that_was_being_planned_when_the_engine_died_is_refused(stage: Stage) -> None:
+    stage.before = [
+        ev.SteadyStateBegan("before"),
+        ev.SteadyStateJudged("before", True),
+        ev.TimelineStarted(),
+        ev.FaultPlanned("f0", "latency"),
+        ev.EngineLost("killed"),
+        ev.Continued(),
+    ]
+    assert asyncio.run(stage.run(stage.script({}))) == 1
+    assert "engine died" in stage.of(ev.FaultRefused)[0].error
+    assert stage.rig.ledger() == []
+
+
+def test_a_live_fault_of_an_engine_that_died_is_undone_first(stage: Stage) -> None:
+    (stage.rig.world / "f0").touch()
+    from . import calls
+
+    target = {"settings": {"world": str(stage.rig.world)}}
+    plan = calls.plan("latency", target, {}, {"fault": "f0"})
+    stage.before = [
+        ev.SteadyStateBegan("before"),
+        ev.SteadyStateJudged("before", True),
+        ev.TimelineStarted(),
+        ev.FaultPlanned("f0", "latency"),
+        ev.FaultArmed("f0", "latency", plan, False, 3600.0),
+        ev.FaultInjecting("f0", 1),
+        ev.EngineLost("killed"),
+        ev.AbortBegan("killed", "guardian"),
+    ]
+    assert asyncio.run(stage.run(stage.script({}))) == 3
+    stage.rig.assert_nothing_after_the_last_undo("f0")
+
+
+def test_a_fault_that_can_not_be_taken_up_any_more_leaks_loudly(stage: Stage) -> None:
+    from . import calls
+
+    plan = calls.plan("latency", {"settings": {"world": str(stage.rig.world)}}, {}, {"fault": "f0"})
+    plan["undo"]["name"] = "nowhere:undo"
+    stage.before = [
+        ev.SteadyStateBegan("before"),
+        ev.SteadyStateJudged("before", True),
+        ev.TimelineStarted(),
+        ev.FaultPlanned("f0", "latency"),
+        ev.FaultArmed("f0", "latency", plan, False, 3600.0),
+        ev.EngineLost("killed"),
+    ]
+    assert asyncio.run(stage.run(stage.script({}, limits={"recovery": "1s"}))) == 4
+    assert stage.of(ev.FaultLeaked)[0].commands == ["rm f0"]
