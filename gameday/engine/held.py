@@ -97,15 +97,20 @@ class Undoing:
         self._clock = clock
 
     def undo(self, entries: list[str], reason: str) -> None:
-        """Kill what still injects, and send every undo that need not wait for a newer fault on the same object."""
+        """Send every undo that need not wait for a newer fault on the same object, and kill what still injects.
+
+        In this order, since dying processes and facts that wake the engine take the processor from the undo workers. An
+        undo that went out while its injection was alive is sent again (see `_recovered`).
+        """
         wanted = [self.held[entry] for entry in entries if entry in self.held]
         wanted = [held for held in wanted if held.stage in ("armed", "injecting")]
         for held in wanted:
             held.stage = "waiting"
+        self.send_waiting()
+        for held in wanted:
             held.kill_injection()
         for held in sorted(wanted, key=lambda one: -one.order):
             self.tell("undoing", {"entry": held.entry, "reason": reason})
-        self.send_waiting()
         # Only now: looking through the process table takes milliseconds.
         kill_escaped(*wanted)
 
