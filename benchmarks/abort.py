@@ -24,8 +24,7 @@ SETTLE = 0.3
 """Seconds between the last look at the exercise and the breach, so that looking is not measured."""
 PARTS = (
     "  answered → seen by the engine",
-    "  seen → taken up by the guardian",
-    "  taken up → first undo sent by its worker",
+    "  seen → first undo sent by its worker",
     "  sent → arrived",
 )
 
@@ -41,7 +40,7 @@ def measure(rounds: int, quick: bool) -> list[Figure]:
 
 
 def once(parts: list[list[float]]) -> float:
-    """One exercise; seconds. Adds the four parts of it to `parts`."""
+    """One exercise; seconds. Adds the parts of it to `parts`."""
     with exercise(_document) as (lab, running):
         running.wait_live(injecting=3, effective=1)
         lab.first("PUT", "/state/stubborn")
@@ -64,15 +63,14 @@ def once(parts: list[list[float]]) -> float:
 
 
 def _between(running: Running) -> list[float]:
-    """CLOCK_BOOTTIME of: breach seen, taken up by the guardian, first undo sent."""
+    """CLOCK_BOOTTIME of: breach seen, first undo sent."""
     records = running.records()
     first = records[0].event
     assert isinstance(first, ev.ExerciseStarted)
     seen = next(record.event.seen_clock for record in records if isinstance(record.event, ev.AbortBegan))
     assert seen is not None
-    taken_up = min(record.clock for record in records if isinstance(record.event, ev.FaultUndoing))
     sent = min(record.clock for record in records if isinstance(record.event, ev.UndoSent))
-    return [first.boot + clock for clock in (seen, taken_up, sent)]
+    return [first.boot + clock for clock in (seen, sent)]
 
 
 def _document(lab: Lab) -> dict[str, Any]:
