@@ -63,9 +63,10 @@ def _measure(name: str, rounds: int | None, quick: bool, found: list[dict[str, A
     module = importlib.import_module(f"benchmarks.{name}")
     rounds = rounds or (2 if quick else module.ROUNDS)
     talk(f"{name}: {MEASURED[name]}")
-    before = machine()
+    naps = 20 if quick else 150
+    before = machine(naps)
     figures: list[Figure] = module.measure(rounds, quick)
-    after = machine()
+    after = machine(naps)
     print(f"{name}: {MEASURED[name]}")
     print(table(figures))
     print(f"  before: {machine_line(before)}\n  after:  {machine_line(after)}\n", flush=True)

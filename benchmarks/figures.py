@@ -83,9 +83,9 @@ def _shown(value: float, figure: Figure) -> str:
     return f"{value * 1000:,.1f} ms" if value < 0.9995 else f"{value * 1000:,.0f} ms"
 
 
-def machine() -> dict[str, Any]:
+def machine(naps: int = 150) -> dict[str, Any]:
     """What the figures depend on besides the code: cores, load, Python, and how late a sleeper wakes right now."""
-    late = wake_lateness()
+    late = wake_lateness(naps)
     return {
         "cores": len(os.sched_getaffinity(0)),
         "load": [round(each, 2) for each in os.getloadavg()],
@@ -97,7 +97,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def wake_lateness(count: int = 150, nap: float = 0.005) -> list[float]:
+def wake_lateness(count: int, nap: float = 0.005) -> list[float]:
     """How much later than asked a sleeping process runs again: what this machine adds to any figure by itself."""
     late = []
     for _ in range(count):
