@@ -199,15 +199,21 @@ def close(by: str | None, exercise: str | None, store: str | None) -> int:
 
 
 def _wake(store: str | None, wanted: str | None) -> None:
-    """Start an engine again for an exercise whose engine died."""
+    """Start an engine again for an exercise whose engine died, be it with its guardian and unnoticed."""
+    from gameday.cli.launching import reach
     from gameday.cli.resuming import resume
     from gameday.exercise.fold import fold
-    from gameday.store import open_store
+    from gameday.store import default_url, open_store
 
     with open_store(store, create=False) as opened:
         exercise = opened.resolve(wanted)
         state = fold(opened.records(exercise))
-    if state.phase == "interrupted":
+        alone = not opened.summary(exercise).engine_alive
+    guardian = reach(exercise, store or default_url()) if alone else None
+    if guardian is not None:
+        # It undoes what its engine left, and will say so in the journal.
+        guardian.close()
+    elif state.phase == "interrupted" or (alone and state.phase != "ended"):
         click.echo(f"the engine of {exercise} had died; starting another, what is left is undone first", err=True)
         resume(exercise, store)
 

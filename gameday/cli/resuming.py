@@ -7,10 +7,14 @@ from typing import Literal
 
 from gameday.cli.engine_process import Payload
 from gameday.cli.launching import HEARTBEAT, Running, launch
+from gameday.engine.journal import status_of
 from gameday.errors import UsageError
-from gameday.exercise.events import ExerciseStarted
-from gameday.store import default_url, open_store
+from gameday.exercise.events import EngineLost, ExerciseStarted
+from gameday.exercise.fold import apply, fold
+from gameday.exercise.record import Record
+from gameday.store import Holder, default_url, open_store
 from gameday.store.errors import LeaseHeld
+from gameday.store.store import Store
 
 
 def resume(exercise: str, store: str | None, mode: Literal["resume", "recover"] = "resume") -> Running:
@@ -23,8 +27,10 @@ def resume(exercise: str, store: str | None, mode: Literal["resume", "recover"] 
     with open_store(url, create=False) as opened:
         first = opened.records(exercise, limit=1)
         lease = opened.lease(exercise)
-    if lease.holder is not None and lease.held(time.time()):
-        raise LeaseHeld(exercise, lease.holder, lease.epoch)
+        if lease.holder is not None and lease.held(time.time()):
+            raise LeaseHeld(exercise, lease.holder, lease.epoch)
+        if first:
+            _note_the_loss(opened, exercise)
     if not first or not isinstance(first[0].event, ExerciseStarted):
         raise UsageError(f"the journal of {exercise} has no beginning; `gameday show {exercise} --events` shows it")
     started = first[0].event
@@ -37,3 +43,21 @@ def resume(exercise: str, store: str | None, mode: Literal["resume", "recover"] 
         target=started.target,
     )
     return launch(payload)
+
+
+def _note_the_loss(store: Store, exercise: str) -> None:
+    """Where an engine died and nobody was left to write it down (the machine was off): write it down.
+
+    It stands at the time of the last thing that the journal knows, since the script has stood still from then on: what
+    would have been due in the meantime must not burst now.
+    """
+    records = store.records(exercise)
+    state, last = fold(records), records[-1]
+    if state.phase in ("interrupted", "ended"):
+        return
+    epoch = store.take_lease(exercise, Holder.mine())
+    lost = EngineLost("nothing was heard of it after this")
+    record = Record(last.seq + 1, last.wall, last.clock, time.time(), epoch, "recover", "", lost)
+    state = apply(state, record)
+    store.append(exercise, epoch, [record], status=status_of(state), unrecovered=len(state.unrecovered))
+    store.release_lease(exercise, epoch)
