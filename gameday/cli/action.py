@@ -5,10 +5,8 @@ Action items are events like any other, appended to the journal after the exerci
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
-import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gameday.cli.options import open_existing, store_option
-from gameday.errors import Exit, RefusedError, UsageError
+from gameday.cli.who import user_name
+from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from gameday.exercise.events import Event
@@ -158,31 +157,10 @@ def items_of(records: Sequence[Record]) -> list[ActionItem]:
 
 
 def _append(store: str | None, wanted: str, event: Any) -> None:
-    """Append what `event(items)` returns, as the journal's writer for a moment."""
-    from gameday.exercise.record import Record
-    from gameday.store import open_store
-    from gameday.store.errors import LeaseHeld
-    from gameday.store.holder import Holder
+    """Append what `event(items)` returns."""
+    from gameday.cli.follow_up import append
 
-    with open_store(store, create=False) as opened:
-        exercise = opened.resolve(wanted)
-        try:
-            epoch = opened.take_lease(exercise, Holder.mine())
-        except LeaseHeld as error:
-            raise RefusedError(
-                f"exercise {exercise} is still being run by process {error.holder.pid}: add the action item when it "
-                f'has ended, or keep the thought now with `gameday note "…" --id {exercise}`'
-            ) from None
-        try:
-            records = opened.records(exercise)
-            made = event(items_of(records))
-            first, last, now = records[0], records[-1], time.time()
-            # Not before the last event: a wall clock may have been set back since.
-            clock = max(last.clock, first.clock + now - first.wall)
-            record = Record(last.seq + 1, now, clock, now, epoch, "cli", getpass.getuser(), made)
-            opened.append(exercise, epoch, [record])
-        finally:
-            opened.release_lease(exercise, epoch)
+    append(store, wanted, lambda records: event(items_of(records)), actor=user_name())
 
 
 def _row(exercise: str, item: ActionItem, today: str) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def run_in_console(
     def report(exercise: str) -> str:
         return str(write_debrief_of(exercise, store, folder) or "")
 
-    show(Console(scenarios=cards, preview=preview, start=start, report=report, first=first))
+    show(Console(scenarios=cards, preview=preview, start=start, report=report, first=first), store)
     return finish_attended(started[-1], store, folder) if started else int(Exit.OK)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import signal
 import sys
 import threading
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gameday.cli.options import store_option
+from gameday.cli.who import user_name
 from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def start_and_follow(staged: Staged, payload: Payload, *, folder: Path, plain: b
 
         open_console(payload.exercise, payload.store, report=report)
         return finish_attended(payload.exercise, payload.store, folder)
-    code = follow_to_the_end(running, attended=payload.attended, who=getpass.getuser())
+    code = follow_to_the_end(running, attended=payload.attended, who=user_name())
     if stopping.received:
         click.echo(f"stopped by {stopping.received}", err=True)
     path = write_debrief_of(payload.exercise, payload.store, folder)
@@ -174,7 +174,7 @@ class Stopping:
         assert self._running is not None
         try:
             with self._running.control() as control:
-                control.abort(f"{self.received} received", getpass.getuser())
+                control.abort(f"{self.received} received", user_name())
         except ControlError as error:
             click.echo(f"abort: {error}; signalling the guardian instead", err=True)
             self._running.process.send_signal(signal.SIGTERM)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import signal
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gameday.cli.options import store_option
+from gameday.cli.who import user_name
 from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def live_feed(exercise: str, store: str | None, *, read_only: bool = False) -> L
         lambda: open_store(url, create=False),
         exercise,
         None if read_only else connect,
-        who=_who(),
+        who=user_name(),
         wake=None if read_only else wake,
     )
 
@@ -85,17 +85,33 @@ def open_console(
     outside. `report`, given the exercise's id after its end, writes the debrief and returns where it is."""
     from gameday.console.app import Console
 
-    console = Console(live_feed(exercise, store, read_only=read_only), read_only=read_only, report=report, who=_who())
-    return show(console)
+    console = Console(
+        live_feed(exercise, store, read_only=read_only), read_only=read_only, report=report, who=user_name()
+    )
+    return show(console, store)
 
 
-def show(console: Console) -> str | None:
-    """Run a console until it is left, and say what it could not get into the journal; how it was left."""
+def show(console: Console, store: str | None) -> str | None:
+    """Run a console until it is left, and write down what nobody took in time; how it was left."""
     with _own_signals():
         left = console.run()
-    for text in console.unwritten:
-        click.echo(f"not in the journal: {text}", err=True)
+    for text in dict.fromkeys(console.unwritten):
+        _keep(console, store, text)
     return left
+
+
+def _keep(console: Console, store: str | None, text: str) -> None:
+    """A note that the engine did not live to take: into the journal after its end, or at least onto the screen."""
+    from gameday.cli.follow_up import append
+    from gameday.errors import GamedayError
+    from gameday.exercise.events import NoteTaken
+
+    try:
+        append(store, console.waiting_for, lambda _: NoteTaken(text), actor=console.who)
+    except GamedayError as error:
+        click.echo(f"not in the journal ({error}): {text}", err=True)
+    else:
+        click.echo(f"noted after the end: {text}", err=True)
 
 
 @contextmanager
@@ -136,11 +152,3 @@ def _follow(feed: LiveFeed) -> int:
     finally:
         feed.close()
     return Exit.OK
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # No name for this user id: a container, say.
-        return "facilitator"

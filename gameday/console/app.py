@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -142,9 +143,17 @@ class Console(App[Left]):
     def _take_signals(self) -> None:
         """A lost terminal, or a polite kill, detaches: the exercise goes on, and the guardian counts one less."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            loop.add_signal_handler(number, self.exit, "detached")
+        loop.add_signal_handler(signal.SIGHUP, self._terminal_lost)
+        loop.add_signal_handler(signal.SIGTERM, self.exit, "detached")
         loop.add_signal_handler(signal.SIGINT, self.action_leave)
+
+    def _terminal_lost(self) -> None:
+        """Nobody sees what is drawn any more, and drawing on a lost terminal blocks: draw on nothing, and leave."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nothing, number)
+        os.close(nothing)
+        self.exit("detached")
 
     def on_unmount(self) -> None:
         if self._pump is not None:
@@ -178,6 +187,10 @@ class Console(App[Left]):
             feed = self._start(path)
         except (GamedayError, OSError) as error:
             self.call_from_thread(self._not_begun, str(error))
+        except Exception as error:  # noqa: BLE001 - ours, but the facilitator must not wait for a start that will not come
+            self.call_from_thread(
+                self._not_begun, f"internal error, nothing was started: {type(error).__name__}: {error}"
+            )
         else:
             self.call_from_thread(self.adopt, feed)
 

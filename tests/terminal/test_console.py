@@ -1,0 +1,139 @@
+"""The console in a real terminal, with real keys, on the real sandbox: what it stamps is what the debrief says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gameday.sandbox import control, ledger
+from tests.support.runs import Place
+from tests.terminal.terminal import Terminal
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+
+SCENARIO = """
+version: 1
+title: Payments go dark
+roles: [incident-commander]
+timeline:
+  - {id: dark, at: 500ms, fault: dependency-outage, with: {service: payments}, for: 10m}
+  - {id: call, manual: true, inject: Support calls.}
+expect:
+  - {milestone: acknowledged, within: 5m}
+abort_when:
+  - {name: the storefront is down, http: {url: "${storefront}/health"}, unless: {status: 200}, for: 20s}
+limits: {duration: 30m}
+"""
+CLOSE_ENOUGH = 1.5
+"""Seconds between a key and its stamp on a busy machine; a stamp taken when the engine got around to it is later."""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setenv("GAMEDAY_SANDBOX_RATE", "5")
+    made = Place(tmp_path, extra={"GAMEDAY_SANDBOX": str(tmp_path / "box"), "GAMEDAY_SANDBOX_RATE": "5"})
+    made.write("scenario.yaml", SCENARIO)
+    control.up(tmp_path / "box")
+    yield made
+    made.clean_up()
+    control.down(tmp_path / "box")
+
+
+@pytest.fixture
+def terminal(place: Place) -> Iterator[Terminal]:
+    command = [sys.executable, "-m", "gameday", "run", "scenario.yaml", "--target", "sandbox"]
+    opened = Terminal(command, place.environment, str(place.folder), (120, 40))
+    opened.shows("What will be touched (1)")
+    opened.press("F5")
+    opened.shows("RUNNING", within=90)
+    opened.shows("EFFECTIVE")
+    yield opened
+    opened.close()
+
+
+def test_stamps_backdated_and_abort_from_inside_a_dialog(terminal: Terminal, place: Place) -> None:
+    detected = terminal.press("2")
+    place.wait_until("detected", lambda x: x.milestone("detected"))
+    acknowledged = terminal.press("3")
+    place.wait_until("acknowledged", lambda x: x.milestone("acknowledged"))
+    terminal.press("-")  # it was a minute earlier
+    place.wait_until("backdated", lambda x: any(one.at.wall < acknowledged - 30 for one in x.stamps))
+    terminal.press("q")
+    terminal.shows("Leave the console?")
+    pressed = terminal.press("C-x")
+    terminal.shows("CONFIRMED CLEAR")
+    debrief = _leave(terminal, place)
+
+    stamps = _stamps(debrief)
+    assert 0 <= stamps["detected"] - detected < CLOSE_ENOUGH
+    assert 0 <= stamps["acknowledged"] - (acknowledged - 60) < CLOSE_ENOUGH
+    _abort_is_the_ledgers(debrief, place, pressed)
+
+
+def test_abort_from_a_half_typed_note(terminal: Terminal, place: Place) -> None:
+    terminal.press("n")
+    terminal.type("the pool is ex")
+    terminal.shows("the pool is ex")
+    pressed = terminal.press("C-x")
+    terminal.shows("CONFIRMED CLEAR")
+    terminal.press("Escape")
+    screen = terminal.shows("the pool is ex")
+    assert "note" in screen, "the half-typed note is where it was"
+    terminal.press("Escape")
+    debrief = _leave(terminal, place)
+    _abort_is_the_ledgers(debrief, place, pressed)
+    assert [note.text for note in place.exercise().notes] == ["the pool is ex"], "what was typed is not lost"
+
+
+def test_the_console_killed_and_opened_again(terminal: Terminal, place: Place) -> None:
+    """The terminal goes away; the exercise goes on, and `watch` finds it."""
+    terminal.close()
+    state = place.wait_until("no console", lambda x: x.consoles == 0 and x.consoles_since.clock > 1)
+    assert state.faults["dark"].stage == "effective"
+    again = Terminal([sys.executable, "-m", "gameday", "watch"], place.environment, str(place.folder), (80, 24))
+    try:
+        again.shows("SANDBOX")
+        place.wait_until("a console", lambda x: x.consoles == 1)
+        again.press("C-x")
+        again.shows("CONFIRMED CLEAR")
+        place.wait_until("ended", lambda x: x.phase == "ended", within=90)
+    finally:
+        again.close()
+    assert ledger.standing(ledger.read(place.folder / "box")) == []
+    place.gone()
+
+
+def _leave(terminal: Terminal, place: Place) -> dict[str, Any]:
+    """Wait for the end, leave the console; the debrief as JSON."""
+    place.wait_until("ended", lambda x: x.phase == "ended", within=90)
+    terminal.press("C-c")
+    terminal.shows("EXIT 3")
+    (path,) = (place.folder / "reports").glob("*.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def _stamps(debrief: dict[str, Any]) -> dict[str, float]:
+    """When each milestone happened, unix seconds, as the debrief's timings have it."""
+    ends = {"tta": "acknowledged", "ttd": "detected"}
+    return {ends[one["key"]]: one["end"]["wall"] for one in debrief["timings"] if one["key"] in ends and one["end"]}
+
+
+def _abort_is_the_ledgers(debrief: dict[str, Any], place: Place, pressed: float) -> None:
+    lines = ledger.read(place.folder / "box")
+    assert ledger.standing(lines) == []
+    arrived = min(
+        line.wall for line in lines if line.what == "proxy-enabled" and line.detail.get("proxy") == "payments"
+    )
+    (fault,) = debrief["abort"]["faults"]
+    zero = debrief["abort"]["at"]["wall"] - debrief["abort"]["at"]["clock"]
+    asked, sent, recovered = (zero + fault[key] for key in ("seen", "undo_sent", "recovered"))
+    assert 0 <= asked - pressed < CLOSE_ENOUGH
+    # What the journal says of the undo lies around what the proxy itself wrote down (its clock: to the millisecond).
+    assert sent - 0.005 <= arrived <= recovered + 0.005
