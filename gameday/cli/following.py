@@ -7,13 +7,14 @@ import time
 
 import click
 
-from gameday.cli.launching import Running
+from gameday.cli.launching import Running, log_path
 from gameday.console import plain
 from gameday.engine.control import ControlError
 from gameday.engine.processes import alive
 from gameday.errors import Exit, StoreError
 from gameday.exercise.state import Exercise
 from gameday.store import open_store
+from gameday.store.port import spill_folders
 from gameday.store.store import Store
 
 EVERY = 0.2
@@ -43,10 +44,23 @@ def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
     if control is not None:
         control.close()
     follower.close()
+    if follower.exercise.phase not in ("ended", "interrupted"):
+        _incomplete(running.exercise)
     if result and result[0] is not None:
         return result[0]
     known = follower.exercise.exit_code
     return Exit.NOT_RECOVERED if known is None else known
+
+
+def _incomplete(exercise: str) -> None:
+    """The journal does not know how this ended: say so, and where the rest is."""
+    kept = [str(path) for folder in spill_folders() for path in folder.glob(f"{exercise}.*")]
+    where = f"what it could not take is kept in {', '.join(kept)}" if kept else f"see {log_path(exercise)}"
+    text = (
+        f"gameday: THE JOURNAL IS INCOMPLETE: the store could not be written to the end; {where}. "
+        f"When the store can be written again: gameday recover {exercise}"
+    )
+    click.secho(text, err=True, fg="red", bold=True)
 
 
 def _after_the_guardian(follower: Follower) -> None:

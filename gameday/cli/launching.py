@@ -30,11 +30,11 @@ HEARTBEAT = 2.0
 
 
 class StartFailed(GamedayError):
-    """The engine could not begin; carries the exit code it gave."""
+    """The engine could not begin: nothing was touched, whatever the reason."""
 
     def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.exit_code = Exit(code)
+        super().__init__(f"refused before anything was touched: {message}")
+        self.exit_code = Exit.INVALID if code == Exit.INVALID else Exit.REFUSED
 
 
 def state_folder() -> Path:

@@ -13,7 +13,7 @@ import click
 
 from gameday.cli.options import store_option
 from gameday.cli.who import user_name
-from gameday.errors import Exit, UsageError
+from gameday.errors import Exit, RefusedError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from gameday.cli.engine_process import Payload
@@ -107,6 +107,9 @@ def launch_staged(staged: Staged, payload: Payload) -> Running:
     try:
         refuse_a_second_exercise(staged, payload.store)
         return launch(payload, after=staged.after())
+    except StoreError as error:
+        staged.take_down()
+        raise RefusedError(f"refused before anything was touched: {error}") from None
     except BaseException:
         staged.take_down()
         raise
