@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 def recover(exercise: str | None, store: str | None) -> int:
     """Undo every fault that a journal knows of and that nobody looks after: the engine died, the machine was off.
 
-    Without ID: of all exercises. Ends with 4 where something is still not recovered, with the commands to paste.
+    Without ID: of all exercises. Ends with 4 where something is still not recovered, with the commands to paste, and
+    with 5 where an engine on another machine was heard of so lately that it may be alive.
     """
     from gameday.store import open_store
 
     with open_store(store, create=False) as opened:
         _absorb(opened)
         wanted = [opened.resolve(exercise)] if exercise else _in_need(opened)
-    if not wanted:
+        left = Exit.OK if exercise else _left_to_their_engines(opened)
+    if not wanted and left == Exit.OK:
         click.echo("nothing to recover")
-        return Exit.OK
-    return max(_recover(ident, store) for ident in wanted)
+    codes = {left, *(_recover(ident, store) for ident in wanted)}
+    return Exit.NOT_RECOVERED if Exit.NOT_RECOVERED in codes else max(codes)
 
 
 def _absorb(store: Store) -> None:
@@ -65,7 +67,30 @@ def _in_need(store: Store) -> list[str]:
     return [ident for ident in needy if not store.summary(ident).engine_alive]
 
 
-def _recover(ident: str, store: str | None) -> int:
+def _left_to_their_engines(store: Store) -> Exit:
+    """Say which faults an engine looks after. Of one on another machine that is only known from when it last wrote."""
+    import socket
+    import time
+
+    code = Exit.OK
+    for summary in store.unrecovered():
+        holder = summary.lease.holder
+        if holder is None or not summary.engine_alive:
+            continue
+        if holder.host == socket.gethostname():
+            click.echo(f"{summary.id}: left to its engine, which runs", err=True)
+            continue
+        ago = time.time() - summary.lease.renewed_at
+        click.echo(
+            f"{summary.id}: its engine on {holder.host} was heard of {ago:.0f} s ago and may be alive: "
+            f"try again in half a minute, or stop it with `gameday abort {summary.id}`",
+            err=True,
+        )
+        code = Exit.REFUSED
+    return code
+
+
+def _recover(ident: str, store: str | None) -> Exit:
     from gameday.cli.resuming import resume
     from gameday.exercise.fold import fold
     from gameday.store import open_store
