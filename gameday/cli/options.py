@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gameday.errors import UsageError
 from gameday.store.address import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -67,6 +68,21 @@ def _warn(exercise: str, scenario: str, target: str, count: int, address: Addres
         f"run `gameday recover {exercise}{_store_words(address)}` now"
     )
     click.secho(text, err=True, fg="red", bold=True)
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
+    """`--set` values by name; the last of several counts.
+
+    Raises:
+        UsageError: one of them is not NAME=VALUE.
+    """
+    values = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set {assignment}: write NAME=VALUE, e.g. --set outage=10m")
+        values[name.strip()] = value
+    return values
 
 
 def open_existing(url: str | None) -> Store | None:

@@ -29,12 +29,12 @@ def preview(
 
     Ends with 5 where a run would be refused.
     """
+    from gameday.cli.options import parse_assignments
     from gameday.cli.previewing import preview_of
-    from gameday.cli.staging import read_pairs
     from gameday.targets.settings import load_settings
 
     settings = load_settings(explicit=config)
-    shown = preview_of(scenario, target=target, parameters=read_pairs(pairs), settings=settings, confirm=confirm)
+    shown = preview_of(scenario, target=target, parameters=parse_assignments(pairs), settings=settings, confirm=confirm)
     if as_json:
         click.echo(json.dumps(asdict(shown), default=str, indent=2))
     else:

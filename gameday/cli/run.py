@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gameday.cli.options import store_option
+from gameday.cli.options import parse_assignments, store_option
 from gameday.cli.who import user_name
 from gameday.errors import Exit, RefusedError, StoreError, UsageError
 
@@ -50,12 +50,12 @@ def run(
     pick from. With --unattended it needs none: the exercise's id and the path of its debrief go to stdout, talk goes to
     stderr, and SIGINT, SIGTERM or SIGHUP undo everything.
     """
-    from gameday.cli.staging import payload_of, read_pairs, say, stage
+    from gameday.cli.staging import payload_of, say, stage
     from gameday.targets.settings import load_settings
 
     settings = load_settings(explicit=config)
     folder = reports or Path(settings.reports.directory)
-    parameters = read_pairs(pairs)
+    parameters = parse_assignments(pairs)
     if has_terminal() and not unattended and not plain:
         from gameday.cli.console_run import run_in_console
 

@@ -18,7 +18,7 @@ from gameday import __version__
 from gameday.cli.engine_process import Payload
 from gameday.cli.launching import HEARTBEAT
 from gameday.engine.ports import TargetInfo
-from gameday.errors import RefusedError, TargetError, UsageError
+from gameday.errors import RefusedError, TargetError
 from gameday.exercise.events import ExerciseStarted
 from gameday.faults.catalogue import catalogue
 from gameday.sandbox import control as sandbox
@@ -55,17 +55,6 @@ class Staged:
             return None
         args = {"state_dir": self.target.settings["state_dir"]}
         return {"name": "gameday.sandbox.control:down", "args": args, "timeout": 20.0}
-
-
-def read_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
-    """`--set name=value` options as a mapping."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"--set {pair}: write it as name=value")
-        found[name.strip()] = value
-    return found
 
 
 def stage(

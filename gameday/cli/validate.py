@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from gameday.errors import Exit, UsageError
+from gameday.cli.options import parse_assignments
+from gameday.errors import Exit
 
 _SUFFIXES = (".yaml", ".yml")
 _MANY = 100
@@ -35,6 +36,7 @@ def validate(paths: tuple[str, ...], assignments: tuple[str, ...], as_json: bool
     from gameday.scenario.problems import Problem, ScenarioErrors
 
     faults = catalogue()
+    preset = _preset()
     parameters = parse_assignments(assignments)
     # Loading makes no reference cycles worth mentioning; looking for them among thousands of files takes a third of
     # the time.
@@ -50,7 +52,7 @@ def validate(paths: tuple[str, ...], assignments: tuple[str, ...], as_json: bool
         try:
             if path in barren:
                 raise ScenarioErrors([Problem(path, None, None, f"no {' or '.join(_SUFFIXES)} file is in here")])
-            loaded = load(path, catalogue=faults, parameters=parameters)
+            loaded = load(path, catalogue=faults, parameters=parameters, preset=preset)
             title, digest = loaded.scenario.title, loaded.sha256
         except ScenarioErrors as errors:
             problems = errors.problems
@@ -77,19 +79,11 @@ def validate(paths: tuple[str, ...], assignments: tuple[str, ...], as_json: bool
     return Exit.INVALID if wrong else Exit.OK
 
 
-def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
-    """`--set` values by name; the last of several counts.
+def _preset() -> str | None:
+    """The severity preset of gameday.toml; None, any preset's levels will do, where there is no such file."""
+    from gameday.targets.settings import find_settings, load_settings
 
-    Raises:
-        UsageError: one of them is not NAME=VALUE.
-    """
-    values = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"--set {assignment}: write NAME=VALUE, e.g. --set outage=10m")
-        values[name.strip()] = value
-    return values
+    return load_settings().severity.preset if find_settings() is not None else None
 
 
 def _find(paths: Iterable[str]) -> tuple[list[str], set[str]]:
