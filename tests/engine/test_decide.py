@@ -416,7 +416,7 @@ INPUTS = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     _scenarios(),
     st.booleans(),

@@ -543,11 +543,11 @@ def test_fifty_faults_at_once(rig: Rig) -> None:
     assert rig.end(3) == 3
 
 
-def test_200_jobs_and_30_faults_leave_no_descriptor_and_no_zombie(rig: Rig) -> None:
+def test_200_jobs_and_10_faults_leave_no_descriptor_and_no_zombie(rig: Rig) -> None:
     rig.run("echo", value=1)
     before = rig.descriptors()
     for n in range(200):
-        if n % 7 == 0:
+        if n % 20 == 0:
             rig.injected(f"f{n}")
             rig.send(do="undo", entries=[f"f{n}"], reason="over")
             rig.fact("recovered", f"f{n}")

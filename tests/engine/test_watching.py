@@ -118,7 +118,7 @@ def _counts_as(made: AbortCondition, answer: Answer) -> str:
     return str(getattr(made.no_data, "unreachable" if answer.kind == "error" else answer.kind))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(CONDITIONS, ANSWERS)
 def test_it_trips_exactly_when_the_rules_say_so(made: AbortCondition, answers: list[Answer]) -> None:
     states = judged(made, *answers)
