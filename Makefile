@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: help install demo test torture check format schema docs bench wheel clean
+.PHONY: help install demo test torture check format schema docs bench wheel clean example
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,3 +51,10 @@ wheel: install  ## Build the wheel into dist/
 
 clean:  ## Remove what was built (not the journals)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+example: install  ## Run the demo for real and make reports/example-* and the README's pictures of it
+	@rm -rf build/example && mkdir -p build/example
+	cd build/example && GAMEDAY_STORE=store.db GAMEDAY_SANDBOX=/tmp/gameday-example ../../$(BIN)/gameday run \
+	  ../../scenarios/sandbox/payment-outage.yaml --unattended --reports .
+	for kind in html md json; do cp build/example/2*.$$kind reports/example-payment-outage.$$kind; done
+	$(BIN)/python -m docs.pictures
