@@ -133,15 +133,16 @@ def marked(*markers: str) -> list[tuple[int, str]]:
         OSError: the process table can't be read now.
     """
     odd = {_odd_limit(marker): marker for marker in markers}
+    needles = {b"\0%b\0" % marker.encode(): marker for marker in markers}
     found = []
-    for folder in _PROC.iterdir() if _PROC.is_dir() else ():
-        if not (name := folder.name).isdigit():
+    for name in [folder.name for folder in _PROC.iterdir()] if _PROC.is_dir() else ():
+        if not name.isdigit():
             continue
         try:
             marker = odd.get(resource.prlimit(int(name), resource.RLIMIT_RTTIME)[0])
             if marker is None:
-                environment = b"\0" + (folder / "environ").read_bytes()
-                marker = next((one for one in markers if b"\0%b\0" % one.encode() in environment), None)
+                environment = _environment(name)
+                marker = next((marker for needle, marker in needles.items() if needle in environment), None)
             if marker is not None and alive(int(name), None):
                 found.append((int(name), marker))
         except OSError as error:
@@ -149,6 +150,18 @@ def marked(*markers: str) -> list[tuple[int, str]]:
                 raise
             # Gone meanwhile, or not ours to read: not one of ours then.
     return found
+
+
+def _environment(name: str) -> bytes:
+    # Without any object around it, since this is asked of every process there is.
+    descriptor = os.open(f"/proc/{name}/environ", os.O_RDONLY)
+    try:
+        whole = b"\0"
+        while chunk := os.read(descriptor, 1 << 16):
+            whole += chunk
+        return whole
+    finally:
+        os.close(descriptor)
 
 
 def kill_marked(*markers: str) -> set[str]:
