@@ -63,7 +63,7 @@ def watching_command_lines(place: Place) -> Iterator[set[bytes]]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.is_set():
+        while not over.wait(0.02):
             for pid in place.processes():
                 try:
                     seen.add(Path(f"/proc/{pid}/cmdline").read_bytes())
