@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -242,3 +243,4 @@ class Rig:
             self.process.wait()
             assert self.process.stdout is not None
             self.process.stdout.close()
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
