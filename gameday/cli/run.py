@@ -77,7 +77,7 @@ def start_and_follow(staged: Staged, payload: Payload, *, folder: Path, plain: b
     """Launch, follow to the end, write the debrief; the exit code of the exercise."""
     from gameday.cli.following import follow_to_the_end
 
-    stopping = Stopping()
+    stopping = Stopping(attended=payload.attended)
     running = launch_staged(staged, payload)
     stopping.goes_to(running)
     click.echo(payload.exercise)
@@ -149,12 +149,16 @@ def write_debrief_of(exercise: str, store: str, folder: Path) -> Path | None:
 
 
 class Stopping:
-    """SIGINT, SIGTERM and SIGHUP of an unattended (or plain) run: abort, then wait like everybody else."""
+    """SIGINT, SIGTERM and SIGHUP of an unattended (or plain) run: abort, then wait like everybody else.
 
-    def __init__(self) -> None:
+    The lost terminal of an attended one is a console that is gone: the exercise goes on, and its guardian knows.
+    """
+
+    def __init__(self, *, attended: bool) -> None:
         self.received = ""
         self._running: Running | None = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        lost = () if attended else (signal.SIGHUP,)
+        for number in (signal.SIGINT, signal.SIGTERM, *lost):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
                 signal.signal(number, self._on_signal)
 

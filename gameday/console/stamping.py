@@ -74,7 +74,8 @@ class Stamping:
         return Stamping(None, self.gone | {stamp}), [Withdraw(stamp, "undone in the console")]
 
     def _move(self, exercise: Exercise, stamp: Stamp, seconds: float, now: float) -> tuple[Stamping, list[Request]]:
-        at = stamp.at.clock - seconds
+        # Nothing of an exercise happened before it began: there the stamp stands at its beginning.
+        at = max(0.0, stamp.at.clock - seconds)
         mark = Mark(stamp.milestone, max(0.0, now - at), stamp.partial, stamp.note, stamp.detection)
         reason = f"moved back by {seconds / 60:g} min"
         sent = _Sent(stamp.milestone, stamp.partial, at, exercise.last_seq)

@@ -6,6 +6,7 @@ It does no I/O of its own beyond the ports it is given. The abort is `abort()`: 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ DEAF = 8
 """Unanswered beats, of four in a heartbeat, after which the guardian counts as frozen."""
 RESCUES = 3
 """Guardians that are started after the first one."""
+ANSWERING = 5.0
+"""Seconds that requests which were taken are given to be answered when it is over."""
 SUSPENDED = 2.0
 """A jump of CLOCK_BOOTTIME against CLOCK_MONOTONIC of more seconds than this means that the machine slept."""
 
@@ -57,6 +60,9 @@ class Conductor:
         self._exit: int | None = None
         self._left = False
         self._rescues = 0
+        self._offset = boot_clock() - time.monotonic()
+        self._awake = journal.now()
+        """Clock when the machine was last known not to have slept."""
 
     @property
     def exercise(self) -> Exercise:
@@ -106,6 +112,7 @@ class Conductor:
             self._watch_target()
         while self._exit is None:
             self._changed.clear()
+            self._notice_sleep()
             decision = do.decide(self.exercise, self.journal.now())
             for action in decision.actions:
                 self._perform(action)
@@ -155,6 +162,10 @@ class Conductor:
         asyncio.get_running_loop().call_later(self._beat_every, self._beat)
 
     async def _farewell(self, code: int) -> int:
+        with contextlib.suppress(TimeoutError):
+            # Who asked for the end gets the answer, unless the store keeps it from being written.
+            async with asyncio.timeout(ANSWERING), self._inbox.busy:
+                pass
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -232,16 +243,23 @@ class Conductor:
         self.append(ev.SteadyStateJudged(phase, held))  # type: ignore[arg-type]
 
     async def _watch_suspend(self) -> None:
-        """Notice a lid that was closed: faults past their time are due at once, since the clock counted on."""
-        offset = boot_clock() - time.monotonic()
+        """Notice a sleep also while nothing else wakes the loop."""
         while True:
-            before = self.journal.now()
             await asyncio.sleep(0.25)
-            jumped = boot_clock() - time.monotonic() - offset
-            if jumped > SUSPENDED:
-                offset += jumped
-                self.append(ev.ClockJumped(round(jumped, 1)))
-                self._after_sleep(before)
+            self._notice_sleep()
+
+    def _notice_sleep(self) -> None:
+        """A lid that was closed: faults past their time are due at once, since the clock counted on.
+
+        Asked before every decision: what became due during the sleep must not be started by the first of them.
+        """
+        before = self._awake
+        jumped = boot_clock() - time.monotonic() - self._offset
+        if jumped > SUSPENDED:
+            self._offset += jumped
+            self.append(ev.ClockJumped(round(jumped, 1)))
+            self._after_sleep(before)
+        self._awake = self.journal.now()
 
     def _after_sleep(self, before: float) -> None:
         reason = "the machine was suspended"

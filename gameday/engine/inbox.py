@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gameday.engine import requests as rq
 from gameday.exercise import events as ev
+from gameday.scenario.problems import nearest
 
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
 
 EVERY = 0.2
+SLACK = 2.0
+"""Seconds before its beginning that still count as its beginning: two clocks and a journey lie between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,15 @@ class Inbox:
     def __init__(self, conductor: Conductor) -> None:
         self._c = conductor
         self.look = asyncio.Event()
+        self.busy = asyncio.Lock()
+        """Held while requests that were taken have not been answered."""
 
     async def follow(self) -> None:
         while True:
-            for asked in await asyncio.to_thread(self._c.ports.inbox.take):
-                answer = self.meet(asked)
-                await asyncio.to_thread(self._c.ports.inbox.answer, asked.row, answer)
+            async with self.busy:
+                for asked in await asyncio.to_thread(self._c.ports.inbox.take):
+                    answer = self.meet(asked)
+                    await asyncio.to_thread(self._c.ports.inbox.answer, asked.row, answer)
             self.look.clear()
             try:
                 await asyncio.wait_for(self.look.wait(), EVERY)
@@ -61,6 +67,7 @@ class Inbox:
         try:
             request = rq.from_json(asked.request)
             event, ago = self._event(request)
+            self._no_earlier_than_the_start(asked.wall - ago)
         except (Refusal, ValueError) as error:
             return {"ok": False, "error": str(error)}
         if isinstance(request, rq.Abort):
@@ -69,11 +76,16 @@ class Inbox:
         assert event is not None
         wall = asked.wall - ago
         now = self._c.journal.now()
-        clock = min(now, now - (self._c.journal.wall() - wall))
+        clock = max(0.0, min(now, now - (self._c.journal.wall() - wall)))
         seq = self._c.append(event, source=asked.source, actor=asked.actor, wall=wall, clock=clock)
         if isinstance(request, rq.UndoNow):
             self._c.link.undo([request.entry], event.reason if isinstance(event, ev.FaultUndoing) else "")
         return {"ok": True, "seq": seq}
+
+    def _no_earlier_than_the_start(self, wall: float) -> None:
+        started = self._c.exercise.started
+        if started is not None and wall < started.wall - SLACK:
+            raise Refusal(f"that was {started.wall - wall:.0f} s before the exercise began")
 
     def _event(self, request: rq.Request) -> tuple[ev.Event | None, float]:
         x = self._c.exercise
@@ -108,7 +120,8 @@ class Inbox:
             case rq.Release() | rq.Skip():
                 state = x.entries.get(request.entry)
                 if state is None:
-                    raise Refusal(f"the scenario has no entry {request.entry!r}: it has {', '.join(x.entries)}")
+                    hint = nearest(request.entry, x.entries) or f"it has {', '.join(x.entries)}"
+                    raise Refusal(f"the scenario has no entry {request.entry!r}: {hint}")
                 if state.stage != "pending":
                     raise Refusal(f"{request.entry!r} is {state.stage} already")
                 if isinstance(request, rq.Release):

@@ -45,14 +45,16 @@ class ActivityFailed(RuntimeError):
 
 
 def load(provider: Mapping[str, Json]) -> None:
-    """Import what running this provider needs. Raises ImportError where its module can't be imported."""
+    """Import what running this provider needs. Raises ImportError where its module or function isn't there."""
     import importlib
 
     import chaoslib.activity
     import chaoslib.configuration  # noqa: F401
 
     if provider["type"] == "python":
-        importlib.import_module(str(provider["module"]))
+        module = importlib.import_module(str(provider["module"]))
+        if not callable(getattr(module, str(provider["func"]), None)):
+            raise ImportError(f"{provider['module']} has no function {provider['func']!r}")
 
 
 def rehearse() -> None:
