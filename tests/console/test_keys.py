@@ -109,21 +109,21 @@ async def test_a_note_is_of_the_moment_it_was_begun() -> None:
 async def test_backdating_waits_for_the_stamp_and_adds_up() -> None:
     journal = running()
     feed = HeldFeed(journal.records)
-    app, held = stage(feed, Held(130.0))
+    app, held = stage(feed, Held(630.0))
     async with app.run_test(size=SMALL) as pilot:
         await post(pilot, journal.records)
         await pilot.press("g", "minus", "minus", "underscore")
         await until(pilot, lambda: feed.sent)
         await pilot.pause()
         assert feed.sent == [r.Mark("diagnosed")], "a stamp that is not seen yet can't be moved"
-        stamp = journal.stamp("diagnosed", 130.0)
+        stamp = journal.stamp("diagnosed", 630.0)
         await post(pilot, journal.records)
         await until(pilot, lambda: len(feed.sent) == 3)
-        assert feed.sent[1:] == [r.Withdraw(stamp.seq, "moved back by 7 min"), r.Mark("diagnosed", ago=130.0)]
-        journal.add(e.MilestoneWithdrawn(stamp.seq), at=130.1)
-        moved = journal.stamp("diagnosed", 130.1, ago=420.0)
+        assert feed.sent[1:] == [r.Withdraw(stamp.seq, "moved back by 7 min"), r.Mark("diagnosed", ago=420.0)]
+        journal.add(e.MilestoneWithdrawn(stamp.seq), at=630.1)
+        moved = journal.stamp("diagnosed", 630.1, ago=420.0)
         await post(pilot, journal.records)
-        held.clock = 140.0
+        held.clock = 640.0
         await pilot.press("u")
         await until(pilot, lambda: len(feed.sent) == 4)
         assert feed.sent[3] == r.Withdraw(moved.seq, "undone in the console")
