@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,8 @@ def main() -> int:
     unknown = [name for name in asked.names if name not in names]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(names)}")
+    # Stopped from outside, a round still takes its processes with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found: list[dict[str, Any]] = []
     good = True
     for name in asked.names or names:
