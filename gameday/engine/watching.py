@@ -116,7 +116,7 @@ class ConditionWatch:
 def delays(conditions: Sequence[AbortCondition]) -> list[float]:
     """Seconds by which each first ask is put off, so that not all ask in the same moment, and then always again.
 
-    Twenty asks at once keep the engine's loop for 50 ms, during which nothing else has its turn.
+    Many asks at once keep the engine's loop busy, and meanwhile nothing else has its turn.
     """
     return [min(one.every, SPREAD) * index / len(conditions) for index, one in enumerate(conditions)]
 

@@ -60,8 +60,8 @@ def load(provider: Mapping[str, Json]) -> None:
 def rehearse() -> None:
     """Make one HTTP request as an activity would, to a socket of our own.
 
-    The first request of a forked process costs 8 ms of processor: imports put off until then, pages copied. An undo
-    that waits to be sent has the time for that beforehand; the next request takes 2 ms.
+    The first request of a forked process costs 9 ms of processor: imports put off until then, pages copied. An undo
+    that waits to be sent has the time for that beforehand; the next request takes 3 ms.
     """
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(_REHEARSAL)
