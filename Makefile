@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-WORKERS ?= 2
+# More than cores: many tests wait for real processes.
+WORKERS ?= 3
 
 .PHONY: help install demo test torture check format schema docs bench wheel clean example
 

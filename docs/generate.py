@@ -34,7 +34,7 @@ MEANINGS = {
 def page() -> str:
     """The whole page as Markdown."""
     parts = [HEAD + "".join(f"| {int(code)} | {text} |\n" for code, text in MEANINGS.items())]
-    top = click.Context(root, info_name="gameday")
+    top = root.make_context("gameday", ["doctor"], resilient_parsing=True)
     for name in COMMANDS:
         command = root.get_command(top, name)
         assert command is not None

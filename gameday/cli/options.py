@@ -36,6 +36,9 @@ def store_option(command: Command) -> Command:
 def _which_store(ctx: click.Context, _: click.Parameter, said: str | None) -> str:
     from gameday.store.address import canonical, default_url
 
+    if ctx.command.name == "doctor":
+        # That one says itself what is wrong with the settings or the address, among everything else it has found.
+        return said or ""
     url = canonical(said or _from_settings() or default_url())
     if not ctx.resilient_parsing and ctx.command.name not in ("abort", "recover"):
         warn_standing(url)

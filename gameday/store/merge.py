@@ -51,7 +51,8 @@ class _Merge:
         """Epochs whose records are being renumbered; once one is, all later ones of it are."""
 
     def add(self, record: Record) -> None:
-        if _identity(record) in self._known:
+        if _identity(record) in self._known or _misfit(record) in self._warnings:
+            # Taken in before, as a record or as a warning.
             return
         taken = self._there.get(record.seq)
         if taken is not None and record.epoch > taken.epoch:
@@ -122,8 +123,12 @@ class _Merge:
             self._warn(f"record {seq} was lost", record)
 
     def _warn_of(self, record: Record) -> None:
-        text = json.dumps(to_json(record), separators=(",", ":"), default=repr)
-        self.warn_later(f"a record that was spilled did not fit the journal any more: {text}", record)
+        self.warn_later(_misfit(record), record)
+
+
+def _misfit(record: Record) -> str:
+    text = json.dumps(to_json(record), separators=(",", ":"), default=repr)
+    return f"a record that was spilled did not fit the journal any more: {text}"
 
 
 def _identity(record: Record) -> str:

@@ -114,8 +114,16 @@ def test_an_expectation_that_a_machine_missed_fails_the_run(place: Place) -> Non
     assert [e.state for e in place.exercise().expectations] == ["missed", "not_observed"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("who", ["command", "engine", "guardian"])
+@pytest.mark.parametrize(
+    ("who", "number"),
+    [
+        ("command", signal.SIGINT),
+        ("command", signal.SIGTERM),
+        ("command", signal.SIGHUP),
+        ("engine", signal.SIGTERM),
+        ("guardian", signal.SIGHUP),
+    ],
+)
 def test_a_stopping_signal_aborts_and_undoes(place: Place, target: Target, number: signal.Signals, who: str) -> None:
     place.write("scenario.yaml", script(activity()))
     process = place.start(*RUN)

@@ -120,7 +120,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET  # noqa: N815 - the name that the server looks for
+    do_POST = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the server gives it
         pass

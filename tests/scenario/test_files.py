@@ -16,7 +16,7 @@ import pytest
 
 from tests.scenario.marked import SHIPPED, scenario
 
-MOST_SECONDS = 5.0
+MOST_SECONDS = 20.0
 
 
 def validate(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
