@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # More than cores: many tests wait for real processes.
-WORKERS ?= 3
+WORKERS ?= 4
 
 .PHONY: help install demo test torture check format schema docs bench wheel clean example
 
@@ -24,10 +24,10 @@ demo: install  ## Run a whole game day on this machine: the console with a termi
 	$(BIN)/gameday demo
 
 test: install  ## Run the tests
-	$(BIN)/pytest -n $(WORKERS) -q
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q
 
 torture: install  ## The long form of the kill tests
-	$(BIN)/pytest -n $(WORKERS) -q -m torture --kills 100 tests/torture
+	$(BIN)/pytest -n $(WORKERS) -q --kills 100 tests/torture
 
 check: install  ## Everything a machine can see: style, types, layers, generated files
 	$(BIN)/ruff check .

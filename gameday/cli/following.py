@@ -18,6 +18,8 @@ from gameday.store.port import spill_folders
 from gameday.store.store import Store
 
 EVERY = 0.2
+BEGINNING = 5.0
+"""Seconds that an engine which has begun the journal is given to say its name in it."""
 AFTERMATH = 120.0
 """Seconds that the journal is given to end after the guardian was killed."""
 
@@ -65,13 +67,14 @@ def _incomplete(exercise: str) -> None:
 
 def _after_the_guardian(follower: Follower) -> None:
     """The guardian was killed: the engine undoes and ends. Wait for it as long as it lives."""
-    until = time.monotonic() + AFTERMATH
-    while time.monotonic() < until and follower.exercise.phase != "ended":
+    began = time.monotonic()
+    while time.monotonic() < began + AFTERMATH:
+        follower.look()
         pid = follower.exercise.engine_pid
-        if pid is None or not alive(pid, None):
+        gone = time.monotonic() > began + BEGINNING if pid is None else not alive(pid, None)
+        if gone or follower.exercise.phase == "ended":
             return
         time.sleep(EVERY)
-        follower.look()
 
 
 class Follower:

@@ -10,6 +10,7 @@ import asyncio
 import getpass
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -40,6 +41,8 @@ from gameday.scenario.duration import format_duration
 
 Left = Literal["detached", "ended"]
 """How the facilitator left: the exercise goes on without them, or it is over (or never began)."""
+LEAVING = 5.0
+"""Seconds that a console without a terminal is given to leave in good order."""
 TICK = 0.25
 """Seconds between two looks at the clock."""
 
@@ -143,17 +146,24 @@ class Console(App[Left]):
     def _take_signals(self) -> None:
         """A lost terminal, or a polite kill, detaches: the exercise goes on, and the guardian counts one less."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self._terminal_lost)
+        # Not by the loop: it may be blocked in drawing on the very terminal that is gone.
+        signal.signal(signal.SIGHUP, lambda *_: self._terminal_lost(loop))
         loop.add_signal_handler(signal.SIGTERM, self.exit, "detached")
         loop.add_signal_handler(signal.SIGINT, self.action_leave)
 
-    def _terminal_lost(self) -> None:
-        """Nobody sees what is drawn any more, and drawing on a lost terminal blocks: draw on nothing, and leave."""
+    def _terminal_lost(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nobody sees what is drawn any more, and drawing on a lost terminal blocks: draw on nothing, and leave.
+
+        Where the drawing thread has died of it, leaving in good order blocks too; the process goes all the same.
+        """
+        last_resort = threading.Timer(LEAVING, os._exit, (128 + signal.SIGHUP,))
+        last_resort.daemon = True
+        last_resort.start()
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)
         os.close(nothing)
-        self.exit("detached")
+        loop.call_soon_threadsafe(self.exit, "detached")
 
     def on_unmount(self) -> None:
         if self._pump is not None:
