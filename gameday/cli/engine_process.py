@@ -33,6 +33,8 @@ from gameday.store import Holder, open_store
 from gameday.store.port import StoreInbox, StoreJournal
 from gameday.store.store import Store
 
+LOCKED = 0.25
+"""Seconds that the engine waits for a locked store before it writes beside it."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -81,10 +83,11 @@ def _give_up(link: socket.socket, code: int, error: str) -> None:
 
 
 async def _run(payload: Payload, sock: socket.socket) -> int:
-    store = open_store(payload.store)
-    if _closed(sock):
-        raise RefusedError("the guardian died before the exercise could begin")
-    epoch, records, boot = _take_up(store, payload)
+    with open_store(payload.store) as patient:
+        if _closed(sock):
+            raise RefusedError("the guardian died before the exercise could begin")
+        epoch, records, boot = _take_up(patient, payload)
+    store = open_store(payload.store, create=False, busy=LOCKED)
     exercise = fold(records)
     conductor: Conductor | None = None
 

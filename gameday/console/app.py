@@ -227,7 +227,7 @@ class Console(App[Left]):
     def on_snapshot_arrived(self, event: SnapshotArrived) -> None:
         self.snapshot = event.snapshot
         exercise = self.snapshot.exercise
-        self._stamping, requests = self._stamping.seen(exercise, self.now())
+        self._stamping, requests = self._stamping.seen(exercise)
         self._send_all(requests)
         self.redraw()
         if exercise.phase == "ended" and not self._debriefed:
@@ -291,7 +291,7 @@ class Console(App[Left]):
     def stamp_back(self, seconds: float) -> bool:
         """Move the last stamp back; False where there is none."""
         before = self._stamping
-        self._stamping, requests = before.back(self.snapshot.exercise, seconds, self.now())
+        self._stamping, requests = before.back(self.snapshot.exercise, seconds)
         self._send_all(requests)
         return self._stamping is not before
 

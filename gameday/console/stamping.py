@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gameday.engine.requests import Mark, Request, Withdraw
+from gameday.engine.requests import Mark, Move, Request, Withdraw
 from gameday.exercise.state import Exercise, Stamp
 
 NEAR = 1.5
@@ -42,12 +42,12 @@ class Stamping:
     ) -> tuple[Stamping, list[Request]]:
         return replace(self, sent=_Sent(milestone, partial, now, exercise.last_seq)), [Mark(milestone, 0.0, partial)]
 
-    def back(self, exercise: Exercise, seconds: float, now: float) -> tuple[Stamping, list[Request]]:
+    def back(self, exercise: Exercise, seconds: float) -> tuple[Stamping, list[Request]]:
         """Move the last stamp `seconds` into the past."""
         if self.sent is not None:
             return replace(self, sent=replace(self.sent, shift=self.sent.shift + seconds)), []
         last = last_stamp(exercise, self.gone)
-        return self._move(exercise, last, seconds, now) if last is not None else (self, [])
+        return self._move(exercise, last, seconds) if last is not None else (self, [])
 
     def undo(self, exercise: Exercise) -> tuple[Stamping, list[Request]]:
         """Take the last stamp back."""
@@ -56,7 +56,7 @@ class Stamping:
         last = last_stamp(exercise, self.gone)
         return self._withdraw(last.seq) if last is not None else (self, [])
 
-    def seen(self, exercise: Exercise, now: float) -> tuple[Stamping, list[Request]]:
+    def seen(self, exercise: Exercise) -> tuple[Stamping, list[Request]]:
         """A newer state is here: if the stamp on its way is in it, do what was wanted meanwhile."""
         sent = self.sent
         if sent is None:
@@ -67,19 +67,17 @@ class Stamping:
         if sent.undo:
             return self._withdraw(stamp.seq)
         if sent.shift:
-            return self._move(exercise, stamp, sent.shift, now)
+            return self._move(exercise, stamp, sent.shift)
         return replace(self, sent=None), []
 
     def _withdraw(self, stamp: int) -> tuple[Stamping, list[Request]]:
         return Stamping(None, self.gone | {stamp}), [Withdraw(stamp, "undone in the console")]
 
-    def _move(self, exercise: Exercise, stamp: Stamp, seconds: float, now: float) -> tuple[Stamping, list[Request]]:
-        # Nothing of an exercise happened before it began: there the stamp stands at its beginning.
+    def _move(self, exercise: Exercise, stamp: Stamp, seconds: float) -> tuple[Stamping, list[Request]]:
+        # Nothing of an exercise happened before it began: there the engine puts it then.
         at = max(0.0, stamp.at.clock - seconds)
-        mark = Mark(stamp.milestone, max(0.0, now - at), stamp.partial, stamp.note, stamp.detection)
-        reason = f"moved back by {seconds / 60:g} min"
         sent = _Sent(stamp.milestone, stamp.partial, at, exercise.last_seq)
-        return Stamping(sent, self.gone | {stamp.seq}), [Withdraw(stamp.seq, reason), mark]
+        return Stamping(sent, self.gone | {stamp.seq}), [Move(stamp.seq, seconds)]
 
 
 def last_stamp(exercise: Exercise, gone: frozenset[int] = frozenset()) -> Stamp | None:

@@ -110,10 +110,16 @@ class Conductor:
         await self._faults.undo_orphans()
         if self.exercise.timeline_started is not None:
             self._watch_target()
+        heard = False
         while self._exit is None:
             self._changed.clear()
             self._notice_sleep()
             decision = do.decide(self.exercise, self.journal.now())
+            if not heard and any(isinstance(action, do.Finish) for action in decision.actions):
+                # What was asked for before the end still counts, and may change what there is to judge.
+                heard = True
+                await self._hear_out(self._inbox.meet_all())
+                continue
             for action in decision.actions:
                 self._perform(action)
             if self._exit is None and not decision.actions:
@@ -162,10 +168,8 @@ class Conductor:
         asyncio.get_running_loop().call_later(self._beat_every, self._beat)
 
     async def _farewell(self, code: int) -> int:
-        with contextlib.suppress(TimeoutError):
-            # Who asked for the end gets the answer, unless the store keeps it from being written.
-            async with asyncio.timeout(ANSWERING), self._inbox.busy:
-                pass
+        # Who asked for the end gets the answer, unless the store keeps it from being written.
+        await self._hear_out(self._inbox.busy.acquire())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -175,6 +179,10 @@ class Conductor:
         self._left = True
         self.link.bye(code)
         return code
+
+    async def _hear_out(self, answering: Awaitable[object]) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(answering, ANSWERING)
 
     def _perform(self, action: do.Action) -> None:
         match action:

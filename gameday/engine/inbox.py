@@ -52,20 +52,26 @@ class Inbox:
 
     async def follow(self) -> None:
         while True:
-            async with self.busy:
-                for asked in await asyncio.to_thread(self._c.ports.inbox.take):
-                    answer = self.meet(asked)
-                    await asyncio.to_thread(self._c.ports.inbox.answer, asked.row, answer)
+            await self.meet_all()
             self.look.clear()
             try:
                 await asyncio.wait_for(self.look.wait(), EVERY)
             except TimeoutError:
                 continue
 
+    async def meet_all(self) -> None:
+        """Take what there is, and answer it."""
+        async with self.busy:
+            for asked in await asyncio.to_thread(self._c.ports.inbox.take):
+                answer = self.meet(asked)
+                await asyncio.to_thread(self._c.ports.inbox.answer, asked.row, answer)
+
     def meet(self, asked: Asked) -> dict[str, Any]:
         """Turn one request into events; `{"ok": true, "seq": …}` or `{"ok": false, "error": …}`."""
         try:
             request = rq.from_json(asked.request)
+            if isinstance(request, rq.Move):
+                return {"ok": True, "seq": self._move(request, asked)}
             event, ago = self._event(request)
             self._no_earlier_than_the_start(asked.wall - ago)
         except (Refusal, ValueError) as error:
@@ -81,6 +87,19 @@ class Inbox:
         if isinstance(request, rq.UndoNow):
             self._c.link.undo([request.entry], event.reason if isinstance(event, ev.FaultUndoing) else "")
         return {"ok": True, "seq": seq}
+
+    def _move(self, request: rq.Move, asked: Asked) -> int:
+        """The earlier stamp first: whatever dies in between, none is lost."""
+        stamp = next((stamp for stamp in self._c.exercise.stamps if stamp.seq == request.stamp), None)
+        if stamp is None:
+            raise Refusal(f"there is no stamp {request.stamp} to move")
+        # Nothing of an exercise happened before it began: there the stamp stands at its beginning.
+        by = min(max(0.0, request.by), stamp.at.clock)
+        again = ev.MilestoneReached(stamp.milestone, stamp.partial, stamp.note, stamp.detection)
+        envelope = {"source": asked.source, "actor": asked.actor}
+        seq = self._c.append(again, clock=stamp.at.clock - by, wall=stamp.at.wall - by, **envelope)
+        self._c.append(ev.MilestoneWithdrawn(stamp.seq, f"moved back by {by / 60:.3g} min"), **envelope)
+        return seq
 
     def _no_earlier_than_the_start(self, wall: float) -> None:
         started = self._c.exercise.started

@@ -30,6 +30,14 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Stamp again what was stamped too late, `by` seconds earlier, and withdraw the late one: both or neither."""
+
+    stamp: int
+    by: float
+
+
+@dataclass(frozen=True, slots=True)
 class TakeNote:
     text: str
     category: NoteClass = "unclassified"
@@ -105,6 +113,7 @@ class Abort:
 Request = (
     Mark
     | Withdraw
+    | Move
     | TakeNote
     | Classify
     | Release
@@ -123,6 +132,7 @@ _BY_NAME: dict[str, type[Any]] = {
     for cls in (
         Mark,
         Withdraw,
+        Move,
         TakeNote,
         Classify,
         Release,

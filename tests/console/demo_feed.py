@@ -37,6 +37,7 @@ class ReplayFeed:
         self._began = clocks.wall()
         self._seq = 0
         self._aborted = False
+        self._shown: dict[int, Record] = {}
         self._lock = threading.Lock()
 
     def _now(self) -> float:
@@ -59,9 +60,17 @@ class ReplayFeed:
         event = record.event
         if isinstance(event, e.ExerciseStarted):
             event = replace(event, boot_id="")
-        return replace(record, seq=self._seq, wall=self._began + record.clock, event=event)
+        shown = replace(record, seq=self._seq, wall=self._began + record.clock, event=event)
+        self._shown[shown.seq] = shown
+        return shown
 
     def send(self, request: r.Request) -> None:
+        if isinstance(request, r.Move):
+            late = self._shown[request.stamp]
+            with self._lock:
+                self._said.append((late.event, self._now() - late.clock + request.by))
+                self._said.append((e.MilestoneWithdrawn(request.stamp), 0.0))
+            return
         event, ago = _answer(request)
         if event is not None:
             with self._lock:

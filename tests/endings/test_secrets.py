@@ -58,7 +58,7 @@ def confidant() -> Iterator[tuple[str, Heard]]:
 
 @contextmanager
 def watching_command_lines(place: Place) -> Iterator[set[bytes]]:
-    """Every command line that any process of the run had, looked at again and again."""
+    """Every command line that any process of the run had, looked at again and again; `seen-curl` once there was one."""
     seen: set[bytes] = set()
     over = threading.Event()
 
@@ -69,6 +69,8 @@ def watching_command_lines(place: Place) -> Iterator[set[bytes]]:
                     seen.add(Path(f"/proc/{pid}/cmdline").read_bytes())
                 except OSError:
                     continue  # it has ended
+            if any(b"curl" in line for line in seen):
+                (place.folder / "seen-curl").touch()
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -109,7 +111,9 @@ def test_secrets_in_headers_processes_and_python_activities(
     # Each hands its secrets on, and prints, returns, logs or raises them besides.
     telling = (
         'for one in "$token" "$file"; do printf %s "$one" | curl -sS -G -X PUT --data-urlencode is@- '
-        f'{url}/process; echo "$one"; echo "$one" >&2; done'
+        f'{url}/process; echo "$one"; echo "$one" >&2; done; '
+        # It stays until its command line has been looked at.
+        f"for _ in $(seq 200); do [ -e {place.folder}/seen-curl ] && break; sleep 0.05; done"
     )
     process: dict[str, Any] = {"type": "process", "path": "/bin/sh", "arguments": ["-c", telling], "secrets": secrets}
     python: dict[str, Any] = {"type": "python", "module": "tests.endings.actions", "func": "tell"}

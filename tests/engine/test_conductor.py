@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,48 @@ def test_a_breach_undoes_and_ends_it(stage: Stage) -> None:
     [abort] = stage.of(ev.AbortBegan)
     assert abort.condition == "c" and "0.9" in abort.reason
     assert stage.rig.process.wait(10) == 3
+
+
+def test_what_is_asked_in_the_last_moment_is_heard(stage: Stage) -> None:
+    asked = [Asked(1, {"ask": "takenote", "text": "it was the pool"}, "console", "ada", time.time())]
+    took: list[str] = []
+
+    def take() -> Sequence[Asked]:
+        # Nothing is found before the abort: the last look, just before the end, is the one that counts.
+        took.append(stage.conductor.exercise.phase)
+        return [asked.pop()] if asked and took[-1] == "aborting" else []
+
+    async def meanwhile() -> None:
+        await stage.effective()
+        await stage.until(lambda: took)
+        stage.probes.value = 0.9
+
+    stage.requests.take = take  # type: ignore[method-assign]
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}), meanwhile)) == 3
+    assert stage.of(ev.NoteTaken) == [ev.NoteTaken("it was the pool")]
+    assert isinstance(stage.events()[-1], ev.ExerciseEnded)
+    assert stage.requests.answers[0]["ok"]
+
+
+def test_a_stamp_is_moved_whole_or_not_at_all(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.effective()
+        stage.conductor.append(ev.MilestoneReached("detected", note="dashboard"), source="console")
+        (late,) = stage.conductor.exercise.stamps
+        for row, request in enumerate(({"stamp": late.seq, "by": 0.05}, {"stamp": late.seq + 99, "by": 1})):
+            stage.requests.asked.append(Asked(row, {"ask": "move", **request}, "console", "ada", time.time()))
+        await stage.until(lambda: len(stage.requests.answers) == 2)
+        moved, refused = stage.requests.answers
+        (stamp,) = stage.conductor.exercise.stamps
+        assert stamp.seq == moved["seq"] and stamp.note == "dashboard"
+        assert late.at.clock - stamp.at.clock == pytest.approx(0.05)
+        assert late.at.wall - stamp.at.wall == pytest.approx(0.05, abs=1e-3)
+        assert refused == {"ok": False, "error": f"there is no stamp {late.seq + 99} to move"}
+
+    asyncio.run(stage.run(stage.script({"for": "1s"}), meanwhile))
+    kinds = [type(event) for event in stage.events()]
+    second = [n for n, kind in enumerate(kinds) if kind is ev.MilestoneReached][1]
+    assert kinds[second + 1] is ev.MilestoneWithdrawn, "never a moment without a stamp"
 
 
 def test_a_fault_that_is_refused_fails_it(stage: Stage) -> None:

@@ -44,7 +44,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values(get_args(hint)[0]), max_size=3)
     if origin is dict:
         return st.dictionaries(st.text(), JSON, max_size=3)
-    plain = {str: st.text(), bool: st.booleans(), int: st.integers(), type(None): st.none()}
+    plain = {str: st.text(), bool: st.booleans(), int: st.integers(-(2**31), 2**31 - 1), type(None): st.none()}
     return st.floats(allow_nan=False) if hint is float else plain[hint]
 
 

@@ -65,7 +65,7 @@ def test_stamps_backdated_and_abort_from_inside_a_dialog(terminal: Terminal, pla
     terminal.press("-")  # it was a minute earlier
     begun = place.exercise().started.wall
     # The exercise is younger than a minute: the stamp goes back as far as there is anything to go back to.
-    place.wait_until("backdated", lambda x: any(one.at.wall < begun + CLOSE_ENOUGH for one in x.stamps))
+    place.wait_until("backdated", lambda x: x.milestone("acknowledged").at.clock == 0)
     terminal.press("q")
     terminal.shows("Leave the console?")
     pressed = terminal.press("C-x")
@@ -75,7 +75,7 @@ def test_stamps_backdated_and_abort_from_inside_a_dialog(terminal: Terminal, pla
     stamps = _stamps(debrief)
     assert 0 <= stamps["detected"] - detected < CLOSE_ENOUGH
     assert acknowledged - begun < 60
-    assert abs(stamps["acknowledged"] - begun) < CLOSE_ENOUGH
+    assert abs(stamps["acknowledged"] - begun) < 0.1
     _abort_is_the_ledgers(debrief, place, pressed)
 
 
@@ -96,8 +96,9 @@ def test_abort_from_a_half_typed_note(terminal: Terminal, place: Place) -> None:
 
 def test_the_console_killed_and_opened_again(terminal: Terminal, place: Place) -> None:
     """The terminal goes away; the exercise goes on, and `watch` finds it."""
+    place.wait_until("a console", lambda x: x.consoles == 1)
     terminal.close()
-    state = place.wait_until("no console", lambda x: x.consoles == 0 and x.consoles_since.clock > 1)
+    state = place.wait_until("no console", lambda x: x.consoles == 0)
     assert state.faults["dark"].stage == "effective"
     again = Terminal([sys.executable, "-m", "gameday", "watch"], place.environment, str(place.folder), (80, 24))
     try:
