@@ -99,6 +99,15 @@ async def until(pilot: Pilot[Any], true: Callable[[], Any], seconds: float = 5.0
         await pilot.pause(0.01)
 
 
+async def drawn(pilot: Pilot[Any]) -> str:
+    """The screen as a picture, once all that was still to be laid out and painted is: two in a row are the same."""
+    before, now = "", pilot.app.export_screenshot(simplify=True)
+    while before != now:
+        await pilot.pause(0.02)
+        before, now = now, pilot.app.export_screenshot(simplify=True)
+    return now
+
+
 def played(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """A test that is a coroutine."""
 

@@ -15,7 +15,7 @@ from gameday.console.app import Console
 
 from . import states
 from .journal import Journal, running
-from .stage import BIG, SMALL, Held, HeldFeed, played, post, stage, until, words
+from .stage import BIG, SMALL, Held, HeldFeed, drawn, played, post, stage, until, words
 
 
 class Picture(SingleFileSnapshotExtension):
@@ -58,8 +58,7 @@ async def test_states_of_the_run(size: tuple[int, int], picture: SnapshotAsserti
             journal = make()
             held.clock = clock if clock is not None else journal.clock
             await post(pilot, journal.records, **more)
-            await pilot.pause()
-            assert app.export_screenshot(simplify=True) == picture(name=name)
+            assert await drawn(pilot) == picture(name=name)
 
 
 @pytest.mark.parametrize("size", [BIG, SMALL], ids=["120x40", "80x24"])
@@ -74,8 +73,7 @@ async def test_over_the_run(name: str, size: tuple[int, int], picture: SnapshotA
         await pilot.press(*keys)
         if name in ("abort", "real"):
             await until(pilot, lambda: "guardian" in words(app))
-        await pilot.pause()
-        assert app.export_screenshot(simplify=True) == picture
+        assert await drawn(pilot) == picture
 
 
 @pytest.mark.parametrize("size", [BIG, SMALL], ids=["120x40", "80x24"])
@@ -83,11 +81,10 @@ async def test_over_the_run(name: str, size: tuple[int, int], picture: SnapshotA
 async def test_pick_and_preview(size: tuple[int, int], picture: SnapshotAssertion) -> None:
     app = Console(scenarios=lambda: states.CARDS, preview=lambda _: states.preview(), start=_never, who="dana")
     async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        assert app.export_screenshot(simplify=True) == picture(name="pick")
+        assert await drawn(pilot) == picture(name="pick")
         await pilot.press("enter")
         await until(pilot, lambda: "proxy payments" in words(app))
-        assert app.export_screenshot(simplify=True) == picture(name="preview")
+        assert await drawn(pilot) == picture(name="preview")
 
 
 @pytest.mark.parametrize("size", [BIG, SMALL], ids=["120x40", "80x24"])
@@ -98,8 +95,7 @@ async def test_preview_of_production(size: tuple[int, int], picture: SnapshotAss
     async with app.run_test(size=size) as pilot:
         await pilot.press("enter")
         await until(pilot, lambda: "PRODUCTION" in words(app))
-        await pilot.pause()
-        assert app.export_screenshot(simplify=True) == picture
+        assert await drawn(pilot) == picture
 
 
 def _never(_: Path) -> Any:
@@ -117,9 +113,9 @@ async def test_without_colours_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) 
             await post(pilot, journal.records)
             await until(pilot, lambda app=app: "NOT UNDONE" in words(app))
             told.append(words(app))
-            drawn = app.export_screenshot(simplify=True)
+            coloured = await drawn(pilot)
     assert told[0] == told[1]
-    colours = {colour.lower() for colour in re.findall(r"(?:fill|stroke): ?(#[0-9a-fA-F]{6})", drawn)}
+    colours = {colour.lower() for colour in re.findall(r"(?:fill|stroke): ?(#[0-9a-fA-F]{6})", coloured)}
     colours -= {"#ff5f57", "#febc2e", "#28c840", "#c5c8c6"}  # the picture's own frame
     assert colours and all(colour[1:3] == colour[3:5] == colour[5:7] for colour in colours), "grey only"
 
