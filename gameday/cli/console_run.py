@@ -29,6 +29,7 @@ def run_in_console(
     store: str,
     seed: int | None,
     folder: Path,
+    despite_faults: bool,
 ) -> int:
     """Pick (or `first`), preview, start, respond, debrief; the exit code of the exercise, 0 where none was started."""
     from gameday.console.app import Console
@@ -59,7 +60,7 @@ def run_in_console(
             say=lambda _: None,
         )
         payload = payload_of(staged, store=store, attended=True, seed=seed)
-        launch_staged(staged, payload)
+        launch_staged(staged, payload, despite_faults=despite_faults)
         started.append(payload.exercise)
         return live_feed(payload.exercise, store)
 

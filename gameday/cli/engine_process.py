@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import json
 import os
 import signal
@@ -35,6 +36,8 @@ from gameday.store.store import Store
 
 LOCKED = 0.25
 """Seconds that the engine waits for a locked store before it writes beside it."""
+SWITCHING = 0.0005
+"""Seconds that a thread may keep another waiting for the interpreter; Python's own are ten times as many."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -130,10 +133,17 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         name = signal.Signals(number).name
         asyncio.get_running_loop().add_signal_handler(number, functools.partial(conductor.stopped_by, name))
     conductor.append(ev.EngineStarted(os.getpid(), os.getppid(), socket.gethostname(), payload.mode != "new"))
+    _keep_pauses_short()
     code = await (conductor.recover() if payload.mode == "recover" else conductor.run())
     _release(store, payload.exercise, epoch)
     store.close()
     return code
+
+
+def _keep_pauses_short() -> None:
+    """An abort must wait neither for a collection over all that was imported, nor for the journal's writer at work."""
+    gc.freeze()
+    sys.setswitchinterval(SWITCHING)
 
 
 async def alerts_of(prober: LiveProber) -> Alerts:

@@ -94,17 +94,17 @@ def preview_of(
 
 
 async def _ask_conditions(scenario: Scenario, info: TargetInfo) -> dict[str, tuple[bool, str]]:
+    # An activity is code, which only a run runs, in a process of its own.
+    asked = [condition for condition in scenario.abort_when if condition.activity is None]
     prober = LiveProber(info)
     try:
-        asked = [
-            prober.ask(condition.model_dump(mode="json", include=set(PROBES), exclude_unset=True))
-            for condition in scenario.abort_when
-        ]
-        answers = await asyncio.gather(*asked)
+        probes = [condition.model_dump(mode="json", include=set(PROBES), exclude_unset=True) for condition in asked]
+        answers = await asyncio.gather(*map(prober.ask, probes))
     finally:
         await prober.close()
-    pairs = zip(scenario.abort_when, answers, strict=True)
-    return {condition.name: (answer.kind == "value", describe(answer)) for condition, answer in pairs}
+    said = {condition.name: (True, "a Chaos Toolkit activity: asked by the run") for condition in scenario.abort_when}
+    pairs = zip(asked, answers, strict=True)
+    return said | {condition.name: (answer.kind == "value", describe(answer)) for condition, answer in pairs}
 
 
 def _faults(scenario: Scenario, info: TargetInfo, reachable: bool) -> list[FaultPreview]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--reports", type=click.Path(path_type=Path), metavar="DIR", help="Where the debrief goes.")
 @click.option("--seed", type=int, help="Choose the same instances again: the seed of an earlier exercise.")
 @click.option("--confirm", metavar="NAME", help="Needed for a production target: its name.")
+@click.option("--despite-faults", is_flag=True, help="Start although faults of an earlier exercise stand there.")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings, if not gameday.toml.")
 @store_option
 def run(
@@ -41,6 +42,7 @@ def run(
     reports: Path | None,
     seed: int | None,
     confirm: str | None,
+    despite_faults: bool,
     config: Path | None,
     store: str,
 ) -> int:
@@ -60,25 +62,34 @@ def run(
         from gameday.cli.console_run import run_in_console
 
         return run_in_console(
-            scenario, target=target, parameters=parameters, settings=settings, store=store, seed=seed, folder=folder
+            scenario,
+            target=target,
+            parameters=parameters,
+            settings=settings,
+            store=store,
+            seed=seed,
+            folder=folder,
+            despite_faults=despite_faults,
         )
     if scenario is None:
         raise UsageError("which scenario? `gameday run SCENARIO`; in a terminal `gameday run` lets you pick one")
     staged = stage(scenario, target=target, parameters=parameters, settings=settings, confirm=confirm, say=say)
     payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
-    return start_and_follow(staged, payload, folder=folder, plain=True)
+    return start_and_follow(staged, payload, folder=folder, plain=True, despite_faults=despite_faults)
 
 
 def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def start_and_follow(staged: Staged, payload: Payload, *, folder: Path, plain: bool) -> int:
+def start_and_follow(
+    staged: Staged, payload: Payload, *, folder: Path, plain: bool, despite_faults: bool = False
+) -> int:
     """Launch, follow to the end, write the debrief; the exit code of the exercise."""
     from gameday.cli.following import follow_to_the_end
 
     stopping = Stopping(attended=payload.attended)
-    running = launch_staged(staged, payload)
+    running = launch_staged(staged, payload, despite_faults=despite_faults)
     stopping.goes_to(running)
     click.echo(payload.exercise)
     sys.stdout.flush()
@@ -99,13 +110,13 @@ def start_and_follow(staged: Staged, payload: Payload, *, folder: Path, plain: b
     return code
 
 
-def launch_staged(staged: Staged, payload: Payload) -> Running:
+def launch_staged(staged: Staged, payload: Payload, *, despite_faults: bool) -> Running:
     """Start the exercise; where that fails, what was brought up for it is taken down again."""
     from gameday.cli.launching import launch
-    from gameday.cli.staging import refuse_a_second_exercise
+    from gameday.cli.staging import refuse_a_target_in_use
 
     try:
-        refuse_a_second_exercise(staged, payload.store)
+        refuse_a_target_in_use(staged, payload.store, despite_faults=despite_faults)
         return launch(payload, after=staged.after())
     except StoreError as error:
         staged.take_down()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,9 @@ from gameday.store import default_url, new_exercise_id, open_store
 from gameday.targets import policy
 from gameday.targets.resolving import check_target, resolve
 from gameday.targets.settings import Settings
+
+if TYPE_CHECKING:
+    from gameday.store.summaries import Summary
 
 Say = Callable[[str], None]
 
@@ -90,23 +93,37 @@ def stage(
     return Staged(loaded, scenario, document, resolved, settings, started)
 
 
-def refuse_a_second_exercise(staged: Staged, store: str) -> None:
+def refuse_a_target_in_use(staged: Staged, store: str, *, despite_faults: bool) -> None:
     """One exercise at a time on a target: two would undo each other's faults and mistake them for their own.
 
+    `despite_faults`: start also where faults of an exercise that is over stand.
+
     Raises:
-        RefusedError: another one runs there, by the journals in `store`.
+        RefusedError: another one runs there, or left faults there, by the journals in `store`.
     """
     if staged.target.kind == "none":
         return
+
+    def ours(summary: Summary) -> bool:
+        if summary.target != staged.target.name:
+            return False
+        first = opened.records(summary.id, limit=1)[0].event
+        return isinstance(first, ExerciseStarted) and first.target["settings"] == staged.target.to_json()["settings"]
+
     with open_store(store) as opened:
         for summary in opened.running():
-            if summary.target != staged.target.name or not summary.engine_alive:
-                continue
-            first = opened.records(summary.id, limit=1)[0].event
-            if isinstance(first, ExerciseStarted) and first.target["settings"] == staged.target.to_json()["settings"]:
+            if summary.engine_alive and ours(summary):
                 raise RefusedError(
                     f"exercise {summary.id} runs on {summary.target} already: wait for it, watch it "
                     f"(`gameday watch {summary.id}`) or stop it (`gameday abort {summary.id}`)"
+                )
+        for summary in () if despite_faults else opened.unrecovered():
+            if ours(summary):
+                standing = ", ".join(opened.unrecovered_entries(summary.id))
+                raise RefusedError(
+                    f"faults of exercise {summary.id} stand on {summary.target}: {standing}. Undo them with "
+                    f"`gameday recover {summary.id}`; where that can't tell that they are gone, look for yourself and "
+                    "start with --despite-faults"
                 )
 
 

@@ -60,11 +60,25 @@ def test_a_fault_whose_undo_lies_is_leaked(place: Place, target: Target) -> None
     assert state.faults["broken"].stage == "leaked"
     assert len(target.requests("DELETE", "/lie")) >= 2, "it was tried again before giving up"
     assert "NOT RECOVERED" in place.call("list").stderr
+    touched = len(target.lines())
+    refused = place.call(*RUN)
+    assert refused.returncode == 5 and f"gameday recover {state.id}" in refused.stderr, refused.stderr
+    assert len(target.lines()) == touched, "no second fault is put on top of one that stands"
     # Somebody repairs the undo by hand; recover verifies and clears.
     _call(target, "DELETE", "/state/broken")
     recovered = place.call("recover")
     assert recovered.returncode == 0, recovered.stdout + recovered.stderr
     assert "NOT RECOVERED" not in place.call("list").stderr
+
+
+def test_a_target_with_a_fault_that_stands_is_used_where_somebody_says_so(place: Place, target: Target) -> None:
+    lying = {"type": "http", "url": "${lab}/lie", "method": "DELETE"}
+    place.write("scenario.yaml", script(activity(undo=lying, lasts="200ms"), limits={"recovery": "300ms"}))
+    assert place.call(*RUN).returncode == 4
+    place.write("scenario.yaml", script({"id": "word", "at": "0s", "inject": "Look at the lab."}))
+    done = place.call(*RUN, "--despite-faults")
+    assert done.returncode == 0, done.stderr
+    assert "NOT RECOVERED" in done.stderr
 
 
 def test_an_undo_that_fails_for_good_is_leaked_with_the_command_to_paste(place: Place, target: Target) -> None:

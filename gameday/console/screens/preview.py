@@ -101,8 +101,11 @@ class Preview(ConsoleScreen):
             self.action_back()
 
     def action_start(self) -> None:
-        if self.model is None or self._go.disabled:
-            if self.model is not None and not self.model.refusals and not self._named():
+        if self.model is None:
+            self.notify("Still looking at the target; start it when you have seen what it will touch.", markup=False)
+            return
+        if self._go.disabled:
+            if not self.model.refusals and not self._named():
                 self.notify(
                     f"This is PRODUCTION: type its name, {self.model.target}, first.", severity="warning", markup=False
                 )
