@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,13 @@ from sqlalchemy.pool import QueuePool
 
 from gameday.store import schema, tables
 from gameday.store.address import Address
-from gameday.store.errors import BadAddress, StoreError, StoreGone, StoreMissing, StoreReadOnly
+from gameday.store.errors import BadAddress, StoreBusy, StoreError, StoreGone, StoreMissing, StoreReadOnly
 from gameday.store.trouble import told
 
 SETTING_UP = 5.0
 """Seconds to wait for another process that sets the same store up."""
+AGAIN = 0.01
+"""Seconds between two tries."""
 CONNECTING = 5
 """Seconds to wait for a PostgreSQL server."""
 
@@ -50,8 +53,7 @@ class Database:
             self._find_file(address.path, create and not address.read_only)
         self.engine = self._make_engine(max(busy, SETTING_UP))
         try:
-            with told(address, "open the journal"):
-                self._set_up(steps)
+            self._set_up_patiently(steps)
         finally:
             self.engine.dispose()
         self.engine = self._make_engine(busy)
@@ -177,6 +179,18 @@ class Database:
             raw.commit()
 
         return engine
+
+    def _set_up_patiently(self, steps: Sequence[schema.Step]) -> None:
+        """SQLite waits for a lock, but not where the journal mode changes or a log is recovered: it fails at once."""
+        until = time.monotonic() + SETTING_UP
+        while True:
+            try:
+                with told(self.address, "open the journal"):
+                    return self._set_up(steps)
+            except StoreBusy:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(AGAIN)
 
     def _set_up(self, steps: Sequence[schema.Step]) -> None:
         try:

@@ -7,6 +7,7 @@ warnings need without reading a journal, and the lease, so that an append can ch
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    event,
 )
 
 metadata = MetaData()
@@ -80,10 +82,9 @@ inbox = Table(
     # Ids of requests are handed out and must never name another one later.
     sqlite_autoincrement=True,
 )
-Index(
-    "gameday_inbox_waiting",
-    inbox.c.exercise,
-    inbox.c.id,
-    sqlite_where=inbox.c.taken_at.is_(None),
-    postgresql_where=inbox.c.taken_at.is_(None),
+# As text, which both databases read: an `Index` with `postgresql_where` loads PostgreSQL's dialect into every process.
+event.listen(
+    inbox,
+    "after_create",
+    DDL("CREATE INDEX gameday_inbox_waiting ON gameday_inbox (exercise, id) WHERE taken_at IS NULL"),
 )

@@ -72,7 +72,7 @@ async def test_over_the_run(name: str, size: tuple[int, int], picture: SnapshotA
         await post(pilot, journal.records, **more)
         await pilot.press(*keys)
         if name in ("abort", "real"):
-            await until(pilot, lambda: "guardian" in words(app))
+            await until(pilot, lambda: "undo sent to 1 fault" in words(app))
         assert await drawn(pilot) == picture
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +86,19 @@ def test_several_processes_may_set_a_store_up_at_once(url: str, actor: Callable)
     for one in crowd:
         one.go()
     assert [one.hear() for one in crowd] == [{"schema": 1}] * 4
+
+
+def test_opening_waits_for_whoever_looks_into_a_store_that_is_not_set_up_yet(path: Path) -> None:
+    """A journal mode can't change under a reader, and SQLite says so at once instead of waiting."""
+    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM sqlite_master").fetchall()
+    leaving = threading.Timer(0.3, reader.execute, ("COMMIT",))
+    leaving.start()
+    with open_store(str(path), busy=0.05) as store:
+        assert store.exercises() == []
+    leaving.join()
+    reader.close()
 
 
 def test_a_forked_child_makes_connections_of_its_own(path: Path, actor: Callable) -> None:

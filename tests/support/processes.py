@@ -10,8 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T], within: float, what: str) -> T:
-    """The first true thing `look` returns; fails the test after `within` seconds."""
+def wait_for(look: Callable[[], T], within: float, what: str, every: float = 0.02) -> T:
+    """The first true thing `look` returns, asked every `every` seconds; fails the test after `within` seconds."""
     until = time.monotonic() + within
     while True:
         found = look()
@@ -19,7 +19,7 @@ def wait_for(look: Callable[[], T], within: float, what: str) -> T:
             return found
         if time.monotonic() >= until:
             raise AssertionError(f"not within {within:g} s: {what}; the last look gave {found!r}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def carrying(mark: str) -> dict[int, str]:

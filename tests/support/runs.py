@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -126,16 +127,25 @@ class Place:
 
     def wait_until(self, what: str, look: Any, within: float = 30.0) -> Exercise:
         """The exercise, once `look(exercise)` is true."""
+        until = time.monotonic() + within
+        wait_for(self.store.exists, within, f"a store\n{self.said()}")
+        with open_store(str(self.store)) as store:
+            seen: int | None = None
 
-        def now() -> Exercise | None:
-            if not self.store.exists():
-                return None
-            with open_store(str(self.store)) as store:
+            def now() -> Exercise | None:
+                nonlocal seen
+                version = store.data_version()
+                if version == seen:
+                    return None  # to read it all again is what costs
+                seen = version
                 summaries = store.exercises(1)
                 state = fold(store.records(summaries[0].id)) if summaries else Exercise()
-            return state if look(state) else None
+                return state if look(state) else None
 
-        found = wait_for(now, within, f"{what}\n{self.said()}")
+            try:
+                found = wait_for(now, until - time.monotonic(), what)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{self.said()}") from None
         assert found is not None
         return found
 
@@ -151,7 +161,10 @@ class Place:
         return next((pid for pid in same if parent(pid) not in same), None)
 
     def gone(self, within: float = 60.0) -> None:
-        wait_for(lambda: not self.processes(), within, f"no process left; there is {self.processes()}\n{self.said()}")
+        try:
+            wait_for(lambda: not self.processes(), within, "no process left", every=0.1)
+        except AssertionError:
+            raise AssertionError(f"still there: {self.processes()}\n{self.said()}") from None
 
     def said(self) -> str:
         """All that was printed and logged, for the message of a failing test."""

@@ -66,7 +66,7 @@ def test_kill(kill: int, place: Place, box: control.Sandbox) -> None:
         "scenario.yaml", SCENARIO.format(python=sys.executable, slow=SLOW, proxy=box.proxy, tag=f"k{kill}", delay=delay)
     )
     command = place.start("run", "scenario.yaml", "--target", "sandbox", "--unattended")
-    engine = processes.wait_for(lambda: place.pids("engine_process"), 60, "an engine")[0]
+    engine = processes.wait_for(lambda: place.pids("engine_process"), 60, "an engine", every=0.1)[0]
     if dice.random() < 0.8:
         # Mostly while it runs; sometimes while it only begins.
         processes.wait_for(place.begun, 60, "a journal")
