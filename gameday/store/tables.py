@@ -86,5 +86,5 @@ inbox = Table(
 event.listen(
     inbox,
     "after_create",
-    DDL("CREATE INDEX gameday_inbox_waiting ON gameday_inbox (exercise, id) WHERE taken_at IS NULL"),
+    DDL("CREATE INDEX gameday_inbox_waiting ON gameday_inbox (exercise, id) WHERE taken_at IS NULL"),  # type: ignore[no-untyped-call]
 )

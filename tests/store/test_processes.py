@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-import sqlite3
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,17 +87,15 @@ def test_several_processes_may_set_a_store_up_at_once(url: str, actor: Callable)
     assert [one.hear() for one in crowd] == [{"schema": 1}] * 4
 
 
-def test_opening_waits_for_whoever_looks_into_a_store_that_is_not_set_up_yet(path: Path) -> None:
-    """A journal mode can't change under a reader, and SQLite says so at once instead of waiting."""
-    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM sqlite_master").fetchall()
-    leaving = threading.Timer(0.3, reader.execute, ("COMMIT",))
-    leaving.start()
-    with open_store(str(path), busy=0.05) as store:
-        assert store.exercises() == []
-    leaving.join()
-    reader.close()
+def test_a_crowd_may_set_many_files_up_at_once(tmp_path: Path) -> None:
+    """Who changes the journal mode while another does gets an error at once; SQLite waits there for nobody."""
+
+    def look(number: int) -> None:
+        with open_store(str(tmp_path / f"{number // 6}.db"), busy=5.0) as store:
+            assert store.exercises() == []
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(look, range(180)))
 
 
 def test_a_forked_child_makes_connections_of_its_own(path: Path, actor: Callable) -> None:
