@@ -45,12 +45,14 @@ def write_debrief(
 
 
 def stem_of(records: Sequence[Record]) -> str:
-    """`2026-11-20-payment-outage-7f3a9c`: day of the start (UTC), scenario, id."""
+    """`2026-11-20-payment-outage-1015-7f3a`: day of the start (UTC), scenario, id without the day that it begins with."""
     first = records[0]
     start = first.event
     if not isinstance(start, ev.ExerciseStarted):
         return f"{day(first.wall)}-exercise"
-    parts = (day(first.wall), slug(start.name) or "exercise", slug(start.exercise, 40))
+    date = day(first.wall)
+    ident = slug(start.exercise, 40).removeprefix(f"{date.replace('-', '')}-")
+    parts = (date, slug(start.name) or "exercise", ident)
     return "-".join(part for part in parts if part)
 
 

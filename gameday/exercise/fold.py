@@ -89,7 +89,9 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
                 steady_phase=None,
             )
         case ev.EngineLost():
-            lost = replace(x, engine_pid=None, engine_losses=x.engine_losses + 1)
+            # Its guardian's clerk says so, and `recover` again: that is one loss.
+            losses = x.engine_losses + (x.phase != "interrupted")
+            lost = replace(x, engine_pid=None, engine_losses=losses)
             return lost if x.phase == "ended" else replace(lost, phase="interrupted", paused=x.paused or at)
         case ev.GuardianLost() | ev.ClockJumped() | ev.Warned() | ev.CheckAnswered():
             return x

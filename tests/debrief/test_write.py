@@ -33,6 +33,13 @@ def test_a_hostile_name_stays_in_the_folder() -> None:
     assert len(stem) < 120
 
 
+def test_the_day_stands_in_the_name_once() -> None:
+    first = leaked()[0]
+    assert isinstance(first.event, ev.ExerciseStarted)
+    event = dataclasses.replace(first.event, exercise="20261120-1015-7f3a")
+    assert stem_of([dataclasses.replace(first, event=event)]) == "2026-11-20-payment-outage-1015-7f3a"
+
+
 def test_writing_again_replaces(tmp_path: Path) -> None:
     (first,) = write_debrief(leaked()[:5], tmp_path, ("md",))
     before = first.read_text(encoding="utf-8")
