@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow to draw examples. Where nobody watches, the same ones are drawn each time: what fails there can
+# be run again here.
+settings.register_profile(
+    "gameday", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("gameday")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

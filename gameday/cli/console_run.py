@@ -29,6 +29,7 @@ def run_in_console(
     store: str,
     seed: int | None,
     folder: Path,
+    confirm: str | None,
     despite_faults: bool,
 ) -> int:
     """Pick (or `first`), preview, start, respond, debrief; the exit code of the exercise, 0 where none was started."""
@@ -42,7 +43,7 @@ def run_in_console(
 
     def confirmed(path: Path) -> str:
         # The preview has the name of a production target typed before it lets anybody start.
-        return target or load_target(path, settings)
+        return confirm or target or load_target(path, settings, values(path))
 
     def cards() -> Sequence[ScenarioCard]:
         return [card(path, settings) for path in scenario_files()]
@@ -71,11 +72,12 @@ def run_in_console(
     return finish_attended(started[-1], store, folder) if started else int(Exit.OK)
 
 
-def load_target(path: Path, settings: Settings) -> str:
+def load_target(path: Path, settings: Settings, parameters: dict[str, str]) -> str:
     """The target that the scenario itself names."""
     from gameday.faults.catalogue import catalogue
 
-    return load(path, catalogue=catalogue(), preset=settings.severity.preset).scenario.target or "none"
+    found = load(path, catalogue=catalogue(), parameters=parameters, preset=settings.severity.preset)
+    return found.scenario.target or "none"
 
 
 def scenario_files() -> list[Path]:

@@ -47,22 +47,28 @@ def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
         control.close()
     follower.close()
     if follower.exercise.phase not in ("ended", "interrupted"):
-        _incomplete(running.exercise)
+        _incomplete(follower.exercise, running.exercise)
     if result and result[0] is not None:
         return result[0]
     known = follower.exercise.exit_code
     return Exit.NOT_RECOVERED if known is None else known
 
 
-def _incomplete(exercise: str) -> None:
-    """The journal does not know how this ended: say so, and where the rest is."""
+def _incomplete(state: Exercise, exercise: str) -> None:
+    """The journal does not know how this ended: say so, what may stand, and where the rest is."""
     kept = [str(path) for folder in spill_folders() for path in folder.glob(f"{exercise}.*")]
-    where = f"what it could not take is kept in {', '.join(kept)}" if kept else f"see {log_path(exercise)}"
-    text = (
-        f"gameday: THE JOURNAL IS INCOMPLETE: the store could not be written to the end; {where}. "
-        f"When the store can be written again: gameday recover {exercise}"
-    )
-    click.secho(text, err=True, fg="red", bold=True)
+    if kept:
+        why = f"the store could not be written to the end; what it could not take is kept in {', '.join(kept)}"
+        when = "When the store can be written again"
+    else:
+        why = f"its engine and its guardian are gone, and nobody wrote down how it ended; see {log_path(exercise)}"
+        when = "Now"
+    lines = [f"gameday: THE JOURNAL IS INCOMPLETE: {why}. {when}: gameday recover {exercise}"]
+    for fault in state.unrecovered:
+        lines.append(f"gameday: NOT RECOVERED, as far as the journal knows: {fault.entry} ({fault.summary})")
+        lines += [f"    {command}" for command in fault.commands]
+    for text in lines:
+        click.secho(text, err=True, fg="red", bold=True)
 
 
 def _after_the_guardian(follower: Follower) -> None:

@@ -59,7 +59,7 @@ def preview_of(
     loaded = load(path, catalogue=catalogue(), parameters=parameters, preset=settings.severity.preset)
     name = target or loaded.scenario.target or "none"
     info = check_target(name, settings)
-    refusals = policy.refusals(loaded.scenario, info, settings, confirm=confirm, catalogue=catalogue())
+    refusals = policy.refusals(loaded.scenario, info, settings, confirm=confirm, catalogue=all_faults())
     warnings: list[str] = []
     reachable = True
     if info.kind == "sandbox":
@@ -119,7 +119,7 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool) -> list[Fault
         if backend is not None:
             shown = replace(
                 shown,
-                undo="nothing to undo" if declaration.one_shot else backend.undone_by,
+                undo="nothing to undo" if declaration.one_shot or entry.one_shot else backend.undone_by,
                 effective=backend.effective_when,
                 recovered=backend.recovered_when,
             )

@@ -29,6 +29,7 @@ def report(exercise: str | None, formats: str, output: Path, store: str | None) 
 
     ID may be the beginning of one; without it, the latest. A running exercise gets a debrief of what is known so far.
     """
+    from gameday.cli.resuming import as_it_stands
     from gameday.debrief.write import FORMATS, write_debrief
     from gameday.store import open_store
 
@@ -39,7 +40,7 @@ def report(exercise: str | None, formats: str, output: Path, store: str | None) 
     with open_store(store, create=False) as opened:
         warn_unrecovered(opened)
         found = opened.resolve(exercise)
-        records = opened.records(found)
+        records = as_it_stands(opened, found)
     if not records:
         raise StoreError(f"the journal of {found} is empty: there is nothing to write a debrief of")
     for path in write_debrief(records, output, wanted):

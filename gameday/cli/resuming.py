@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Literal
 
 from gameday.cli.engine_process import Payload
@@ -42,7 +43,23 @@ def resume(exercise: str, store: str | None, mode: Literal["resume", "recover"] 
         attended=started.attended,
         target=started.target,
     )
-    return launch(payload)
+    # What was brought up for an exercise that waits to be gone on with is still needed.
+    over = mode == "resume" or not started.attended
+    return launch(payload, after=started.after if over else None)
+
+
+def as_it_stands(store: Store, exercise: str) -> list[Record]:
+    """Its journal, and where its engine is gone without a word, that: nobody may read that it still runs."""
+    records = store.records(exercise)
+    if not records or fold(records).phase in ("interrupted", "ended") or store.summary(exercise).engine_alive:
+        return records
+    return [*records, _loss(records[-1])]
+
+
+def _loss(last: Record) -> Record:
+    """That the engine is lost, at the time of the last thing that its journal knows."""
+    lost = EngineLost("nothing was heard of it after this")
+    return Record(last.seq + 1, last.wall, last.clock, time.time(), last.epoch, "recover", "", lost)
 
 
 def _note_the_loss(store: Store, exercise: str) -> None:
@@ -56,8 +73,7 @@ def _note_the_loss(store: Store, exercise: str) -> None:
     if state.phase in ("interrupted", "ended"):
         return
     epoch = store.take_lease(exercise, Holder.mine())
-    lost = EngineLost("nothing was heard of it after this")
-    record = Record(last.seq + 1, last.wall, last.clock, time.time(), epoch, "recover", "", lost)
+    record = replace(_loss(last), epoch=epoch)
     state = apply(state, record)
     store.append(exercise, epoch, [record], status=status_of(state), unrecovered=len(state.unrecovered))
     store.release_lease(exercise, epoch)

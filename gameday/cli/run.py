@@ -69,6 +69,7 @@ def run(
             store=store,
             seed=seed,
             folder=folder,
+            confirm=confirm,
             despite_faults=despite_faults,
         )
     if scenario is None:
@@ -144,13 +145,14 @@ def finish_attended(exercise: str, store: str, folder: Path) -> int:
 
 def write_debrief_of(exercise: str, store: str, folder: Path) -> Path | None:
     """The debrief in all formats; the path of the page, or None (said on stderr) where it can't be written."""
+    from gameday.cli.resuming import as_it_stands
     from gameday.debrief.write import write_debrief
     from gameday.errors import GamedayError
     from gameday.store import open_store
 
     try:
         with open_store(store, create=False) as opened:
-            records = opened.records(exercise)
+            records = as_it_stands(opened, exercise)
         paths = write_debrief(records, folder, ("md", "html", "json"))
     except (GamedayError, OSError) as error:
         # The exercise's own exit code must not be lost over its paper; it can be written again at any time.

@@ -20,7 +20,7 @@ from gameday.cli.launching import HEARTBEAT
 from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, TargetError
 from gameday.exercise.events import ExerciseStarted
-from gameday.faults.catalogue import catalogue
+from gameday.faults.catalogue import all_faults, catalogue
 from gameday.sandbox import control as sandbox
 from gameday.scenario.loading import Loaded, load
 from gameday.scenario.models import Scenario
@@ -73,7 +73,7 @@ def stage(
     loaded = load(path, catalogue=faults, parameters=parameters, preset=settings.severity.preset)
     name = target or loaded.scenario.target or "none"
     kind = check_target(name, settings)
-    refusals = policy.refusals(loaded.scenario, kind, settings, confirm=confirm, catalogue=faults)
+    refusals = policy.refusals(loaded.scenario, kind, settings, confirm=confirm, catalogue=all_faults())
     if refusals:
         raise RefusedError("refused before anything was touched:\n" + "\n".join(f"  - {line}" for line in refusals))
     started, info = False, None
@@ -141,6 +141,7 @@ def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int |
         "seed": random.SystemRandom().randrange(2**31) if seed is None else seed,
         "parameters": staged.loaded.parameters,
         "version": __version__,
+        "after": staged.after(),
     }
     return Payload(
         mode="new",

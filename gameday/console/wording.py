@@ -92,6 +92,8 @@ def _check(event: e.CheckAnswered, before: Exercise) -> Sentence:
 
 
 def _judged(event: e.SteadyStateJudged, before: Exercise) -> Sentence:
+    if event.held and before.scenario is not None and not before.scenario.steady_state:
+        return Sentence("CHECK", f"no steady state is declared: nothing was checked {event.phase} the exercise")
     verb = "holds" if event.held else "does NOT hold"
     return Sentence("CHECK", f"steady state {verb} {event.phase} the exercise", "good" if event.held else "bad")
 

@@ -54,6 +54,8 @@ def _verdict(exercise: Exercise, verdict: str) -> tuple[str, Literal["good", "wa
             return f"The exercise ran to its end, and not everything came out as expected.{reason}", "warn"
         case "aborted" if not exercise.unrecovered:
             return f"The exercise was aborted and every fault was undone.{reason}", "warn"
+        case "leaked" if not exercise.unrecovered:
+            return f"The exercise left a fault behind, which was undone afterwards.{reason}", "warn"
         case "leaked":
             return f"The exercise left {alive} behind. Somebody has to act now.{reason}", "bad"
         case "refused":
@@ -96,6 +98,20 @@ def _leaked(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         yield _finding(
             "leaked", "high", title, detail, "Undo it by hand with the commands given, then verify.", evidence
         )
+
+
+def _undone_late(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    for fault in x.faults.values():
+        evidence = _seqs(seen, f"fault_leaked:{fault.entry}")
+        if fault.stage == "recovered" and evidence:
+            yield _finding(
+                "undone-late",
+                "high",
+                f"Fault {line(fault.entry, 80)} was given up, and undone only afterwards",
+                f"{line(fault.cleared)}" if fault.cleared else "",
+                "Find out why its undo did not work at once, before the next run.",
+                evidence,
+            )
 
 
 def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
@@ -384,6 +400,7 @@ def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = (
     _leaked,
+    _undone_late,
     _aborted,
     _steady_state,
     _machines,

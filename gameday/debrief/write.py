@@ -45,7 +45,7 @@ def write_debrief(
 
 
 def stem_of(records: Sequence[Record]) -> str:
-    """`2026-11-20-payment-outage-1015-7f3a`: day of the start (UTC), scenario, id without the day that it begins with."""
+    """`2026-11-20-payment-outage-1015-7f3a`: day of the start (UTC), scenario, id without the day in it."""
     first = records[0]
     start = first.event
     if not isinstance(start, ev.ExerciseStarted):

@@ -102,7 +102,7 @@ class TargetInfo:
     """A target as faults and probes see it, resolved once when the exercise starts. Holds no secret."""
 
     name: str
-    kind: Literal["none", "sandbox", "toxiproxy", "kubernetes"]
+    kind: Literal["none", "sandbox", "toxiproxy", "kubernetes", "other"]
     environment: str
     names: dict[str, str] = field(default_factory=dict)
     """What `${name}` stands for: addresses of services, `prometheus`, `alertmanager`, `metrics`."""

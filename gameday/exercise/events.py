@@ -44,6 +44,8 @@ class ExerciseStarted(Event):
     """Which boot that clock belongs to; on another boot the wall clock takes over."""
     parameters: dict[str, Json] = field(default_factory=dict)
     version: str = ""
+    after: dict[str, Json] | None = None
+    """What a guardian runs when everything is over, a `Call` as JSON: it takes down what was brought up for this."""
 
 
 @dataclass(frozen=True, slots=True)

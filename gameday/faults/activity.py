@@ -66,7 +66,7 @@ activity: {type: http, url: "http://127.0.0.1:8474/proxies/redis", method: POST,
 undo: {type: http, url: "http://127.0.0.1:8474/proxies/redis", method: POST, arguments: '{"enabled": true}'}
 for: 2m
 """,
-    backends=dict.fromkeys(("none", "sandbox", "toxiproxy", "kubernetes"), _BACKEND),
+    backends=dict.fromkeys(("sandbox", "toxiproxy", "kubernetes", "other"), _BACKEND),
 )
 
 
@@ -78,11 +78,12 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         raise ValueError(f"{context['fault']}: an activity needs an undo, or one_shot: true if it passes by itself")
     undo = None if asked.undo is None or asked.one_shot else asked.undo
     where = dict(target)
+    inject = _call("run_activity", asked.activity, target, ACTION_LIMIT)
     return Plan(
         summary=described(asked.activity),
-        targets=(described(asked.activity),),
+        targets=(by_hand(asked.activity, _configuration(asked.activity, target)),),
         objects=(f"activity:{context['fault']}",),
-        inject=_call("run_activity", asked.activity, target, ACTION_LIMIT),
+        inject=inject,
         undo=None if undo is None else _call("undo", undo, target, UNDO_LIMIT),
         effective=None if asked.effective is None else Call(CHECK, {"check": asked.effective, "target": where}),
         recovered=None if asked.recovered is None else Call(CHECK, {"check": asked.recovered, "target": where}),

@@ -121,7 +121,8 @@ def _entry(entry: Entry, index: int, draft: Draft, catalogue: Catalogue) -> Iter
             yield Finding((*path, "inject"), "the inject is empty", "write what people are told")
         yield from _audience(entry, index, draft)
     else:
-        yield Finding(path, "nothing happens in this entry", "write fault: or inject:")
+        hint = "write fault: activity" if entry.activity is not None else "write fault: or inject:"
+        yield Finding(path, "nothing happens in this entry", hint)
 
 
 def _keys(entry: Entry, index: int, keys: tuple[str, ...], owner: str, hint: str) -> Iterator[Finding]:

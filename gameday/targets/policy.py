@@ -38,7 +38,7 @@ def refusals(
     """
     return [
         *_unconfirmed(target, confirm),
-        *_impossible(scenario, target, catalogue or {}),
+        *_impossible(scenario, target, settings, catalogue or {}),
         *_programs(scenario, settings),
         *_modules(scenario, settings),
     ]
@@ -56,7 +56,9 @@ def _unconfirmed(target: TargetInfo, confirm: str | None) -> Iterator[str]:
         yield f"target {target.name!r} is production: if that is what you mean, add --confirm {target.name}"
 
 
-def _impossible(scenario: Scenario, target: TargetInfo, catalogue: Mapping[str, HasBackends]) -> Iterator[str]:
+def _impossible(
+    scenario: Scenario, target: TargetInfo, settings: Settings, catalogue: Mapping[str, HasBackends]
+) -> Iterator[str]:
     lost: dict[str, list[str]] = {}
     for index, entry in enumerate(scenario.timeline):
         if entry.fault is not None and entry.fault in catalogue and target.kind not in catalogue[entry.fault].backends:
@@ -64,7 +66,10 @@ def _impossible(scenario: Scenario, target: TargetInfo, catalogue: Mapping[str, 
     if lost and target.kind == "none":
         entries = [name for names in lost.values() for name in names]
         what = "is a real fault" if len(entries) == 1 else "are real faults"
-        yield f"{_some(entries)} {what}, and the target 'none' has nothing to break: add --target sandbox, or another"
+        yield (
+            f"{_some(entries)} {what}, and the target 'none' is for tabletops: add --target sandbox, or one of "
+            f"{_file(settings)}, which says what environment it is (kind = \"other\" for activities alone)"
+        )
         return
     for fault, names in lost.items():
         kinds = sorted(catalogue[fault].backends)

@@ -73,7 +73,7 @@ class ReportSettings(Section):
 class TargetSettings(Section):
     """One system that can be exercised."""
 
-    kind: Literal["toxiproxy", "kubernetes"]
+    kind: Literal["toxiproxy", "kubernetes", "other"] = Field(description="other: for Chaos Toolkit activities alone.")
     environment: str = Field(min_length=1, description="E.g. staging; `production` asks for --confirm.")
     names: dict[Name, Address] = Field(default_factory=dict, description="What ${name} stands for in scenarios.")
     services: list[str] = Field(default_factory=list, description="What faults may be aimed at.")
@@ -88,7 +88,8 @@ class TargetSettings(Section):
             raise ValueError('needs the address of Toxiproxy\'s API: add proxy = "http://127.0.0.1:8474"')
         if self.kind == "kubernetes" and self.context is None:
             raise ValueError('needs a context, so that nobody breaks the cluster of the day: add context = "…"')
-        foreign = ("context", "namespace") if self.kind == "toxiproxy" else ("proxy",)
+        own = {"toxiproxy": ("proxy",), "kubernetes": ("context", "namespace"), "other": ()}[self.kind]
+        foreign = [key for key in ("proxy", "context", "namespace") if key not in own]
         for key in foreign:
             if getattr(self, key) is not None:
                 raise ValueError(f"{key!r} means nothing with kind {self.kind!r}: remove it")

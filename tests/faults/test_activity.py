@@ -355,7 +355,7 @@ def _alive(pid: int) -> bool:
 
 
 def target(**names: str) -> dict[str, Any]:
-    return TargetInfo(name="t", kind="none", environment="lab", names=names).to_json()
+    return TargetInfo(name="t", kind="other", environment="lab", names=names).to_json()
 
 
 def planned(params: dict[str, Any], **names: str) -> Plan:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gameday.engine.ports import TargetInfo
-from gameday.faults.catalogue import catalogue
+from gameday.faults.catalogue import all_faults
 from gameday.scenario.models import Scenario
 from gameday.targets.policy import refusals
 from gameday.targets.resolving import check_target
@@ -31,7 +31,7 @@ def scenario(**parts: Any) -> Scenario:
 def asked(
     made: Scenario, target: TargetInfo = SANDBOX, confirm: str | None = None, settings: Settings | None = None
 ) -> Any:
-    return refusals(made, target, settings or Settings(), confirm=confirm, catalogue=catalogue())
+    return refusals(made, target, settings or Settings(), confirm=confirm, catalogue=all_faults())
 
 
 def test_an_ordinary_scenario_on_the_sandbox_may_run() -> None:
@@ -62,6 +62,18 @@ def test_faults_need_something_to_break() -> None:
     assert "fault-1, again are real faults" in said
     assert "--target sandbox" in said
     assert asked(scenario(timeline=[{"at": "1s", "inject": "The database is gone."}]), NONE) == []
+
+
+def test_an_activity_needs_a_target_that_says_what_environment_it_is(tmp_path: Path) -> None:
+    """It would act on whatever cluster or account is current, and be called a tabletop."""
+    activity = {"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods"}
+    made = scenario(timeline=[{"at": "1s", "fault": "activity", "activity": activity, "one_shot": True}])
+    (said,) = asked(made, NONE)
+    assert "is a real fault" in said and 'kind = "other"' in said
+    settings = load_settings(explicit=write(tmp_path, '[targets.aws]\nkind = "other"\nenvironment = "production"\n'))
+    (unconfirmed,) = asked(made, check_target("aws", settings), settings=settings)
+    assert "--confirm aws" in unconfirmed
+    assert asked(made, check_target("aws", settings), confirm="aws", settings=settings) == []
 
 
 def test_a_fault_that_a_kind_of_target_has_no_way_to_do() -> None:

@@ -135,8 +135,9 @@ class Run(ConsoleScreen):
         for view in VIEWS:
             self.set_class(self.view == view, f"-view-{view}")
         following = VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)]
-        for view in VIEWS:
-            self.query_one(f"#{view}").border_subtitle = f"Tab: {following}"
+        # Of a console that is left while this screen comes up there may be none yet.
+        for panel in self.query(", ".join(f"#{view}" for view in VIEWS)):
+            panel.border_subtitle = f"Tab: {following}"
 
     @property
     def _roomy(self) -> bool:
