@@ -291,6 +291,8 @@ def test_everything_killed_at_once_is_recovered_later(place: Place, target: Targ
     # As by a container runtime: every process, the undo workers too.
     wait_for(lambda: _kill_all(place), 10, "nothing is left to kill")
     process.wait(10)
+    shown = json.loads(place.call("show", "--json").stdout)
+    assert [one["state"] for one in shown["faults"]] == ["effective"]
     assert not target.requests("DELETE", "/state/broken")
     assert "NOT RECOVERED" in place.call("list").stderr
     recovered = place.call("recover")
@@ -300,16 +302,33 @@ def test_everything_killed_at_once_is_recovered_later(place: Place, target: Targ
     assert place.exercise().exit_code == 3
 
 
-def _kill_all(place: Place) -> bool:
+def test_the_command_that_outlives_all_others_says_what_stands(place: Place, target: Target) -> None:
+    place.write("scenario.yaml", script(activity()))
+    process = place.start(*RUN)
+    place.wait_until("effective", lambda x: x.faults and x.faults["broken"].effective)
+    wait_for(lambda: _kill_all(place, but=process.pid), 10, "nothing else is left to kill")
+    assert process.wait(60) == 4
+    said = (place.folder / "err").read_text()
+    assert "NOT RECOVERED, as far as the journal knows: broken" in said
+    assert "gameday recover" in said and "curl" in said
+    assert "store could not be written" not in said
+    (debrief,) = (place.folder / "reports").glob("*.md")
+    assert "goes on" not in debrief.read_text() and "may still disturb the target" in debrief.read_text()
+    assert not target.requests("DELETE", "/state/broken")
+    assert place.call("recover").returncode == 0
+    assert target.requests("DELETE", "/state/broken")
+
+
+def _kill_all(place: Place, but: int | None = None) -> bool:
     # Stopped first, so that nobody notices the death of another.
-    living = place.processes()
+    living = [pid for pid in place.processes() if pid != but]
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in living:
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue
-    return not place.processes()
+    return not [pid for pid in place.processes() if pid != but]
 
 
 def _call(target: Target, method: str, path: str, body: str = "") -> None:
