@@ -41,6 +41,9 @@ class Arming:
         if entry in self._undoing.held and not self._undoing.held[entry].settled:
             self._answer(message["id"], False, None, "it is armed already")
             return
+        if entry in self._undoing.called_off and not orphan:
+            self._answer(message["id"], False, None, "its undo was ordered before it was armed")
+            return
         self._order += 1
         held = Held(
             entry=entry,
@@ -160,13 +163,15 @@ class Arming:
         self._unwatch(worker)
         worker.release()
         held.worker = None
-        if held.stage == "undoing":
+        if held.entry in self._waiting and not held.touched:
+            # It never got ready, so it was never armed, whatever has been ordered meanwhile.
+            del self._undoing.held[held.entry]
+            self._undoing.send_waiting()
+        elif held.stage == "undoing":
             if held.retry_at is None:
                 # It closed its pipe and may be running yet.
                 worker.kill()
             self._undoing.failed(held, "the undo worker died")
-        elif held.entry in self._waiting and not held.touched:
-            del self._undoing.held[held.entry]
         elif held.ready and not held.settled:
             # Killed while it waited: an armed fault is never without its undo.
             worker.kill()

@@ -14,6 +14,9 @@ from gameday.scenario.models import Entry, Scenario
 
 HUMAN = frozenset({"acknowledged", "diagnosed", "mitigated", "resolved"})
 """Milestones that only a person can reach."""
+CLOSING = "the exercise is being closed"
+CLOSED_BEFORE = "the exercise was closed before it was armed"
+"""Why a fault was refused that was still being planned; no failure of the exercise."""
 CONSOLE_GRACE = 5.0
 """Seconds without a console after which an attended exercise with no live fault pauses."""
 
@@ -177,7 +180,7 @@ def _nobody_there(x: Exercise, scenario: Scenario, now: float, draft: _Draft) ->
 def _close(x: Exercise, draft: _Draft) -> None:
     undo = [fault for fault in x.live_faults if fault.stage != "undoing"]
     known = {action.entry for action in draft.actions if isinstance(action, Undo)}
-    draft.actions += [Undo(fault.entry, "the exercise is being closed") for fault in undo if fault.entry not in known]
+    draft.actions += [Undo(fault.entry, CLOSING) for fault in undo if fault.entry not in known]
     draft.actions += [
         Skip(entry.entry, "closed before it was due")
         for entry in x.entries.values()
@@ -293,7 +296,8 @@ def verdict(x: Exercise) -> Finish:
 
 
 def _failures(x: Exercise) -> list[str]:
-    found = [_fault_failure(fault) for fault in x.faults.values() if fault.error and fault.stage != "leaked"]
+    failed = [fault for fault in x.faults.values() if fault.error and fault.stage != "leaked"]
+    found = [_fault_failure(fault) for fault in failed if fault.error != CLOSED_BEFORE]
     if x.steady_after is False:
         found.append("the steady state did not hold again afterwards")
     for state in x.expectations:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.composed import with_checks
+from gameday.engine.decide import CLOSED_BEFORE, CLOSING
 from gameday.engine.ports import Call, Plan
 from gameday.exercise import events as ev
 from gameday.scenario.models import Entry, Scenario
@@ -58,19 +59,28 @@ class FaultLife:
         if self._aborting():
             self._c.append(ev.FaultRefused(entry, "the exercise was aborted before it was armed"))
             return
+        if self._c.exercise.closing:
+            self._c.append(ev.FaultRefused(entry, CLOSED_BEFORE))
+            return
         assert scripted.fault is not None
         one_shot = plan.undo is None
         armed = self._c.append(ev.FaultArmed(entry, scripted.fault, plan.to_json(), one_shot, scripted.for_))
         if not await self._c.journal.durable(armed):
             self._never_touched(entry, "the journal could not be written, so nothing was touched")
             return
+        if self._called_off(entry):
+            self._not_injected(entry)
+            return
         held = await self._c.link.arm(entry, plan, recovery=self._recovery)
+        if self._called_off(entry):
+            # Its undo may have been asked for before the guardian held it, and then nobody asks again: ask now.
+            if held.ok:
+                self._call_off(entry)
+            else:
+                self._not_injected(entry)
+            return
         if not held.ok:
             self._never_touched(entry, f"its undo could not be armed, so nothing was touched: {held.error}")
-            return
-        if self._aborting():
-            # Armed after the abort went out: the guardian refuses to inject, and takes it away like any other.
-            self._c.link.undo([entry], "the exercise is being aborted")
             return
         injected = await self._c.link.inject(entry, plan.inject)
         if self._past(entry):
@@ -87,6 +97,25 @@ class FaultLife:
     def _past(self, entry: str) -> bool:
         """Its undo has begun meanwhile, so what the injection came to is of no interest any more."""
         return self._c.exercise.faults[entry].stage not in ("armed", "injecting")
+
+    def _called_off(self, entry: str) -> bool:
+        """Armed in the journal, and not to be injected any more."""
+        stage = self._c.exercise.faults[entry].stage
+        return stage != "armed" or self._aborting() or self._c.exercise.closing
+
+    def _call_off(self, entry: str) -> None:
+        """The guardian holds it, untouched: it is taken away like any other."""
+        fault = self._c.exercise.faults[entry]
+        if fault.stage == "armed":
+            self.undo(entry, "the exercise is being aborted" if self._aborting() else CLOSING)
+        elif fault.live:
+            self._c.link.undo([entry], fault.undo_reason)
+
+    def _not_injected(self, entry: str) -> None:
+        """Called off before the guardian held it."""
+        if self._c.exercise.faults[entry].live:
+            self._c.append(ev.FaultRecovered(entry, "nothing was injected"))
+        self._c.link.settled(entry)
 
     def _never_touched(self, entry: str, error: str) -> None:
         self._c.append(ev.FaultFailed(entry, error))

@@ -93,6 +93,8 @@ class Undoing:
 
     def __init__(self, tell: Tell, clock: Callable[[], float]) -> None:
         self.held: dict[str, Held] = {}
+        self.called_off: set[str] = set()
+        """Entries whose undo was ordered while they were not held: they are never armed."""
         self.tell = tell
         self._clock = clock
 
@@ -102,6 +104,7 @@ class Undoing:
         In this order, since dying processes and facts that wake the engine take the processor from the undo workers. An
         undo that went out while its injection was alive is sent again (see `_recovered`).
         """
+        self.called_off.update(entry for entry in entries if entry not in self.held)
         wanted = [self.held[entry] for entry in entries if entry in self.held]
         wanted = [held for held in wanted if held.stage in ("armed", "injecting")]
         for held in wanted:
@@ -161,6 +164,7 @@ class Undoing:
             self.failed(held, "the injection was still alive when the undo went out; undoing once more", at_once=True)
             return
         held.stage = "recovered"
+        evidence = evidence if held.touched else f"nothing was injected; {evidence}"
         self.tell("recovered", {"entry": held.entry, "evidence": evidence})
         self.send_waiting()
 

@@ -132,6 +132,15 @@ def undo_closing_all_once(world: str, name: str) -> None:
     undo(world, name)
 
 
+def undo_prepared_slowly(world: str, name: str) -> None:
+    undo(world, name)
+
+
+def prepare_undo_prepared_slowly(world: str, name: str) -> None:
+    note(world, f"preparing {name}")
+    time.sleep(0.3)
+
+
 def undo_nothing(world: str, name: str) -> None:
     note(world, f"undo {name}")
 
@@ -204,6 +213,7 @@ def waiting_until(path: str) -> dict[str, Any]:
 def plan(fault: str, target: dict[str, Any], params: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     """What `gameday.faults.planning:plan` is to the engine: here every fault is one on a folder."""
     world, name = target["settings"]["world"], context["fault"]
+    time.sleep(params.get("planning", 0.0))
     if params.get("refuse"):
         raise ValueError("no such target")
 

@@ -143,6 +143,9 @@ class World:
         if does.plan is None or self.x.phase == "aborting":
             self.happens(ev.FaultRefused(entry, "no such target"))
             return
+        if self.x.closing:
+            self.happens(ev.FaultRefused(entry, do.CLOSED_BEFORE))
+            return
         assert self.x.scenario is not None
         index = next(i for i in range(len(self.x.scenario.timeline)) if self.x.scenario.entry_id(i) == entry)
         duration = self.x.scenario.timeline[index].for_

@@ -239,6 +239,67 @@ def test_a_leak_is_loud(stage: Stage) -> None:
     assert stage.rig.process.wait(10) == 4
 
 
+# --- closing while a fault is coming up ------------------------------------------------------------------------------
+
+
+def _stage_of(stage: Stage) -> str:
+    fault = stage.conductor.exercise.faults.get("f0")
+    return fault.stage if fault is not None else ""
+
+
+def test_a_fault_that_is_being_planned_when_it_is_closed_is_never_armed(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.until(lambda: _stage_of(stage) == "planned")
+        stage.conductor.append(ev.CloseRequested())
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h", "with": {"planning": 0.3}}), meanwhile)) == 0
+    assert "closed" in stage.of(ev.FaultRefused)[0].error and stage.of(ev.FaultArmed) == []
+    assert stage.rig.ledger() == []
+
+
+UNDO_NOW = {"ask": "undonow", "entry": "f0"}
+
+
+@pytest.mark.parametrize("by", ["close", "undo now", "close, not decided on yet", "abort"])
+def test_a_fault_that_is_called_off_while_it_is_written_down_is_never_injected(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    write = Journal.durable
+
+    async def slowly(journal: Journal, seq: int) -> bool:
+        written = await write(journal, seq)
+        if by == "undo now":
+            stage.requests.asked.append(Asked(1, UNDO_NOW, "console", "ada", time.time()))
+        elif by == "abort":
+            stage.conductor.abort("enough", by="ada")
+        else:
+            stage.conductor.append(ev.CloseRequested())
+        if by in ("close", "undo now"):
+            await stage.until(lambda: _stage_of(stage) == "undoing")
+        return written
+
+    monkeypatch.setattr(Journal, "durable", slowly)
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}))) == (3 if by == "abort" else 0)
+    assert stage.of(ev.FaultRecovered) == [ev.FaultRecovered("f0", "nothing was injected")]
+    assert stage.of(ev.FaultInjecting) == [] and stage.rig.ledger() == []
+
+
+@pytest.mark.parametrize("by", ["close", "undo now"])
+def test_a_fault_that_is_called_off_while_it_is_armed_is_never_injected(stage: Stage, by: str) -> None:
+    async def meanwhile() -> None:
+        await stage.until(lambda: "preparing f0" in stage.rig.ledger())
+        if by == "undo now":
+            stage.requests.asked.append(Asked(1, UNDO_NOW, "console", "ada", time.time()))
+        else:
+            stage.conductor.append(ev.CloseRequested())
+
+    script = stage.script({"for": "1h", "with": {"undo": "undo_prepared_slowly"}})
+    assert asyncio.run(stage.run(script, meanwhile)) == 0
+    [recovered] = stage.of(ev.FaultRecovered)
+    assert recovered.evidence.startswith("nothing was injected")
+    assert stage.of(ev.FaultInjecting) == [] and "inject f0" not in stage.rig.ledger()
+
+
 # --- what breaks inside --------------------------------------------------------------------------------------------
 
 

@@ -214,6 +214,13 @@ def test_closing_undoes_first() -> None:
     assert world.result == ("completed", 0)
 
 
+def test_closing_over_a_fault_that_is_being_planned_is_no_failure() -> None:
+    inputs = [here(), (3, CLOSE)]
+    world = World(scripted(fault("f", at=1)), attended=True, inputs=inputs, faults={"f": Behaviour(plan=8.0)}).run()
+    assert world.at(ev.FaultRefused) == [pytest.approx(START + 9)] and world.at(ev.FaultArmed) == []
+    assert world.result == ("completed", 0)
+
+
 def test_a_console_lost_over_a_live_fault_aborts_after_the_limit() -> None:
     script = scripted(fault("f", at=1, lasts=1000), limits={"unattended": 60})
     world = World(script, attended=True, inputs=[here(), (20, ev.ConsolesChanged(0))]).run()

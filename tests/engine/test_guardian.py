@@ -33,7 +33,7 @@ def test_arm_inject_undo(rig: Rig) -> None:
 def test_an_armed_fault_that_was_never_injected_is_undone_too(rig: Rig) -> None:
     assert rig.arm("a")["ok"]
     rig.send(do="undo_all", reason="abort")
-    rig.fact("recovered", "a")
+    assert rig.fact("recovered", "a")["evidence"] == "nothing was injected; a is gone"
     assert rig.ledger() == ["undo a", "undone a"]
     assert rig.end(3) == 3
 
@@ -62,6 +62,23 @@ def test_inject_and_abort_in_one_breath(rig: Rig) -> None:
         rig.fact("recovered", f"f{n}")
         rig.assert_nothing_after_the_last_undo(f"f{n}")
     rig.end(3)
+
+
+def test_what_was_to_be_undone_before_it_was_held_is_never_injected(rig: Rig) -> None:
+    rig.send(do="undo", entries=["a"], reason="the exercise is being closed")
+    armed = rig.arm("a")
+    assert not armed["ok"] and "before it was armed" in armed["error"]
+    assert not rig.answer(rig.inject("a"))["ok"]
+    assert rig.end(0) == 0
+    assert rig.ledger() == []
+
+
+def test_what_was_to_be_undone_while_it_could_not_be_prepared_was_never_armed(rig: Rig) -> None:
+    undo = {"name": "nowhere:undo", "args": {}, "timeout": 1.0}
+    ident = rig.begin(do="arm", entry="a", undo=undo, recovered=None, objects=[], commands=[], recovery=9.0)
+    rig.send(do="undo", entries=["a"], reason="over")
+    assert not rig.answer(ident)["ok"]
+    assert rig.end(0) == 0, "nothing was injected, so nothing can be left"
 
 
 def test_undos_of_the_same_object_run_newest_first_and_others_at_once(rig: Rig) -> None:
