@@ -171,9 +171,13 @@ def _row(summary: Summary) -> tuple[str, ...]:
 
 def _status(summary: Summary) -> str:
     text = summary.status
-    if text in ("running", "paused") and not summary.engine_alive:
-        text += ", engine gone"
-    return f"{text}, {summary.unrecovered} not recovered" if summary.unrecovered else text
+    if not summary.unrecovered:
+        gone = text in ("running", "paused") and not summary.engine_alive
+        return f"{text}, engine gone" if gone else text
+    if summary.engine_alive:
+        return f"{text}, {summary.unrecovered} live"
+    gone = ", engine gone" if text in ("running", "paused") else ""
+    return f"{text}{gone}, {summary.unrecovered} not recovered"
 
 
 def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]) -> None:

@@ -95,9 +95,17 @@ def _milestone(
     paused = f", {_short(counted)} without pauses" if took - counted >= 0.5 else ""
     state: Judgement = "met" if counted <= expectation.within else "late"
     detail = f"{_short(took)} after {expectation.of}{paused}, target {format_duration(expectation.within)}"
-    if counted < 0:
-        detail = f"out of order: {_short(-took)} before {expectation.of}"
+    if counted < 0 and _disturbed(exercise, reached.at.clock):
+        detail = f"{_short(-took)} before {expectation.of} was confirmed"
+    elif counted < 0:
+        # Nothing had been touched: what was stamped there answers to nothing, and meets nothing.
+        state, detail = "not_observed", f"out of order: {_short(-took)} before {expectation.of}; check the time"
     return ExpectationState(index, state, detail, took, reached.at)
+
+
+def _disturbed(exercise: Exercise, clock: float) -> bool:
+    """Whether an injection had begun: its effect is confirmed only afterwards, and may have been seen before."""
+    return any(fault.injecting is not None and fault.injecting.clock <= clock for fault in exercise.faults.values())
 
 
 def _unreached(

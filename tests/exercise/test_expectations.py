@@ -40,6 +40,20 @@ def test_a_milestone(steps: list[Step], now: float, state: str) -> None:
     assert judged(*steps, expect=MITIGATED, now=now).state == state
 
 
+@pytest.mark.parametrize(
+    ("clock", "state", "words"),
+    [
+        (49.5, "met", "500ms before impact was confirmed"),  # the injection had begun at 49
+        (40, "not_observed", "10s before impact; check the time"),
+    ],
+)
+def test_what_came_before_anything_was_touched_meets_nothing(clock: float, state: str, words: str) -> None:
+    steps = [(clock, stamp("mitigated")), *fault("dark", 50)]
+    found = judge_expectations(exercise(*sorted(steps, key=lambda step: step[0]), expect=MITIGATED), 1000)[0]
+    assert found.state == state
+    assert words in found.detail
+
+
 def test_a_milestone_took_its_pauses_too_and_says_what_is_left_without() -> None:
     found = judged((60, ev.Paused("")), (100, ev.Continued()), (200, stamp("mitigated")), expect=MITIGATED)
     assert found.took == 150
