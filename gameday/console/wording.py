@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gameday.console.times import clean, count_text, took_text, value_text, wall_text
+from gameday.engine.decide import EFFECTIVE_WINDOW
 from gameday.exercise import events as e
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
@@ -114,7 +115,10 @@ def _armed(event: e.FaultArmed, before: Exercise) -> Sentence:
     if event.one_shot:
         life = "passes by itself"
     else:
-        life = "undo ready" if event.duration is None else f"undo ready, due after {format_duration(event.duration)}"
+        life = "undo ready"
+        if event.duration is not None:
+            latest = format_duration(event.duration + EFFECTIVE_WINDOW)
+            life += f", due after {format_duration(event.duration)} in effect, {latest} after injecting at the latest"
     return Sentence("FAULT", f"{event.entry} is armed: {plan.get('summary', event.fault)}; touches {targets}; {life}")
 
 

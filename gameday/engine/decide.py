@@ -17,6 +17,9 @@ HUMAN = frozenset({"acknowledged", "diagnosed", "mitigated", "resolved"})
 CLOSING = "the exercise is being closed"
 CLOSED_BEFORE = "the exercise was closed before it was armed"
 """Why a fault was refused that was still being planned; no failure of the exercise."""
+EFFECTIVE_WINDOW = 15.0
+"""Seconds a fault is given to take hold."""
+UNSEEN = "its time is over, and it was never seen to take hold"
 CONSOLE_GRACE = 5.0
 """Seconds without a console after which an attended exercise with no live fault pauses."""
 
@@ -148,12 +151,26 @@ def _faults_past_their_time(x: Exercise, now: float, draft: _Draft) -> None:
         elif fault.one_shot:
             if fault.effective is not None:
                 draft.actions.append(Undo(fault.entry, "it passes by itself: waiting until the target is whole again"))
-        elif fault.effective is not None and fault.duration is not None:
-            end = fault.effective.clock + fault.duration
-            if now >= end:
+        elif fault.duration is not None and (end := _end_of(fault, fault.duration)) is not None:
+            if now < end:
+                draft.wakes.append(end)
+            elif fault.effective is not None:
                 draft.actions.append(Undo(fault.entry, "its time is over"))
             else:
-                draft.wakes.append(end)
+                draft.actions.append(Undo(fault.entry, UNSEEN))
+
+
+def _end_of(fault: FaultState, duration: float) -> float | None:
+    """Clock at which a fault has been effective for `duration`, but no later than if it had taken hold in the window.
+
+    An injection that does not return, or takes long to, disturbs the target all the while.
+    """
+    ends = []
+    if fault.injecting is not None:
+        ends.append(fault.injecting.clock + duration + EFFECTIVE_WINDOW)
+    if fault.effective is not None:
+        ends.append(fault.effective.clock + duration)
+    return min(ends, default=None)
 
 
 def _nobody_there(x: Exercise, scenario: Scenario, now: float, draft: _Draft) -> bool:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gameday.engine import decide as do
 from gameday.engine.composed import with_checks
-from gameday.engine.decide import CLOSED_BEFORE, CLOSING
 from gameday.engine.ports import Call, Plan
 from gameday.exercise import events as ev
 from gameday.scenario.models import Entry, Scenario
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
 
 PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
-EFFECTIVE_WINDOW = 15.0
-"""Seconds a fault is given to take hold."""
 
 
 def plan_arguments(
@@ -60,7 +58,7 @@ class FaultLife:
             self._c.append(ev.FaultRefused(entry, "the exercise was aborted before it was armed"))
             return
         if self._c.exercise.closing:
-            self._c.append(ev.FaultRefused(entry, CLOSED_BEFORE))
+            self._c.append(ev.FaultRefused(entry, do.CLOSED_BEFORE))
             return
         assert scripted.fault is not None
         one_shot = plan.undo is None
@@ -107,7 +105,7 @@ class FaultLife:
         """The guardian holds it, untouched: it is taken away like any other."""
         fault = self._c.exercise.faults[entry]
         if fault.stage == "armed":
-            self.undo(entry, "the exercise is being aborted" if self._aborting() else CLOSING)
+            self.undo(entry, "the exercise is being aborted" if self._aborting() else do.CLOSING)
         elif fault.live:
             self._c.link.undo([entry], fault.undo_reason)
 
@@ -134,7 +132,7 @@ class FaultLife:
     async def _verify_effective(self, entry: str, scripted: Entry, plan: Plan) -> None:
         evidence = "the injection returned; nothing was declared to verify it with"
         if plan.effective is not None:
-            reply = await self._c.link.run(plan.effective, poll=EFFECTIVE_WINDOW)
+            reply = await self._c.link.run(plan.effective, poll=do.EFFECTIVE_WINDOW)
             if self._past(entry):
                 return
             if not reply.ok or not reply.output["holds"]:
@@ -147,6 +145,8 @@ class FaultLife:
 
     def undo(self, entry: str, reason: str) -> None:
         self._c.link.undo([entry], reason)
+        if reason == do.UNSEEN:
+            self._c.append(ev.FaultFailed(entry, reason))
         self._c.append(ev.FaultUndoing(entry, reason))
 
     # --- after somebody died ---------------------------------------------------------------------------------------

@@ -170,6 +170,8 @@ class World:
         self.happens(failed if self.does(entry).effective is None else ev.FaultEffective(entry, "seen"))
 
     def _undo(self, entry: str, reason: str) -> None:
+        if reason == do.UNSEEN:
+            self.happens(ev.FaultFailed(entry, reason))
         self.happens(ev.FaultUndoing(entry, reason))
 
     def _follow(self, event: ev.Event) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gameday.engine import fault_life
+from gameday.engine import decide, fault_life
 from gameday.engine.conductor import Conductor, Ports
 from gameday.engine.inbox import Asked
 from gameday.engine.journal import Journal
@@ -138,9 +138,12 @@ class Stage:
 
     # --- what is so ------------------------------------------------------------------------------------------------
 
-    def events(self) -> list[ev.Event]:
+    def records(self) -> list[Record]:
         with open_store(self.url) as store:
-            return [record.event for record in store.records("e")]
+            return list(store.records("e"))
+
+    def events(self) -> list[ev.Event]:
+        return [record.event for record in self.records()]
 
     def of(self, kind: type[ev.Event]) -> list[Any]:
         return [event for event in self.events() if isinstance(event, kind)]
@@ -298,6 +301,23 @@ def test_a_fault_that_is_called_off_while_it_is_armed_is_never_injected(stage: S
     [recovered] = stage.of(ev.FaultRecovered)
     assert recovered.evidence.startswith("nothing was injected")
     assert stage.of(ev.FaultInjecting) == [] and "inject f0" not in stage.rig.ledger()
+
+
+# --- a fault's time ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["inject_asleep", "inject_stubbornly"])
+def test_an_injection_that_does_not_return_stands_no_longer_than_its_time_and_the_window(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(decide, "EFFECTIVE_WINDOW", 0.3)
+    assert asyncio.run(stage.run(stage.script({"with": {"inject": how}}))) == 1
+    stage.rig.assert_nothing_after_the_last_undo("f0")
+    assert stage.of(ev.FaultFailed) == [ev.FaultFailed("f0", decide.UNSEEN)]
+    assert stage.of(ev.FaultEffective) == [] and len(stage.of(ev.FaultRecovered)) == 1
+    fault = fold(stage.records()).faults["f0"]
+    assert fault.injecting is not None and fault.undo_sent is not None
+    assert 0.5 < fault.undo_sent.clock - fault.injecting.clock < 5.0
 
 
 # --- what breaks inside --------------------------------------------------------------------------------------------

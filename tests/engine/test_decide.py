@@ -319,6 +319,27 @@ def test_a_fault_that_failed_is_undone_all_the_same(behaviour: Behaviour) -> Non
     assert "fault 'f' failed" in world.x.reason
 
 
+@pytest.mark.parametrize("behaviour", [Behaviour(inject=300.0), Behaviour(inject=10.0, effective=290.0)])
+def test_a_fault_that_is_never_seen_to_take_hold_is_undone_in_time_and_failed(behaviour: Behaviour) -> None:
+    world = World(scripted(fault("f", at=1, lasts=2)), faults={"f": behaviour}).run()
+    assert world.at(ev.FaultUndoing) == [world.at(ev.FaultInjecting)[0] + 2 + do.EFFECTIVE_WINDOW]
+    assert world.at(ev.FaultEffective) == [] and world.x.faults["f"].effective is None
+    assert world.result == ("failed", 1) and do.UNSEEN in world.x.reason
+
+
+def test_a_fault_that_takes_hold_late_stands_no_longer_than_one_that_does_not() -> None:
+    world = World(scripted(fault("f", at=1, lasts=10)), faults={"f": Behaviour(inject=20.0, effective=3.0)}).run()
+    assert world.at(ev.FaultUndoing) == [world.at(ev.FaultInjecting)[0] + 10 + do.EFFECTIVE_WINDOW]
+    assert world.result == ("completed", 0)
+
+
+def test_the_ceiling_holds_while_paused_and_counts_from_the_injection_not_from_the_plan() -> None:
+    inputs = [here(), (2, ev.Paused("coffee")), (500, ev.Continued()), (600, CLOSE)]
+    slow = {"f": Behaviour(plan=30.0, inject=300.0)}
+    world = World(scripted(fault("f", at=1, lasts=10)), attended=True, inputs=inputs, faults=slow).run()
+    assert world.at(ev.FaultUndoing) == [pytest.approx(START + 1 + 30 + 10 + do.EFFECTIVE_WINDOW)]
+
+
 def test_a_one_shot_fault_waits_for_its_recovery_only() -> None:
     world = World(scripted(fault("f", at=1, lasts=None)), faults={"f": Behaviour(one_shot=True, undo=30.0)}).run()
     effective = world.at(ev.FaultEffective)[0]
