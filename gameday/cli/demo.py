@@ -29,7 +29,9 @@ def demo(unattended: bool, plain: bool, reports: Path, store: str | None) -> int
 
     path = shipped_scenarios() / "sandbox" / "payment-outage.yaml"
     alone = unattended or not (has_terminal() or plain)
-    staged = stage(path, target="sandbox", parameters={}, settings=load_settings(), confirm=None, say=say)
+    # Somebody who responds for the first time needs longer than a demonstration has.
+    parameters = {} if alone else {"outage": "4m"}
+    staged = stage(path, target="sandbox", parameters=parameters, settings=load_settings(), confirm=None, say=say)
     if not alone:
         say(f"the shop's status page: {staged.target.names['storefront']}")
     payload = payload_of(staged, store=store, attended=not alone)

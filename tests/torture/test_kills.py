@@ -70,6 +70,10 @@ def test_kill(kill: int, place: Place, box: control.Sandbox) -> None:
     if dice.random() < 0.8:
         # Mostly while it runs; sometimes while it only begins.
         processes.wait_for(place.begun, 60, "a journal")
+    if victim == "inject worker" or dice.random() < 0.4:
+        # With the injection that ignores SIGTERM in flight, for sure.
+        processes.wait_for(lambda: place.pids("slow_injection.py") or command.poll() is not None, 60, "an injection")
+        wait = dice.uniform(0.0, delay / 2)
     # The moment itself is what is drawn; there is no event to wait for.
     time.sleep(wait)
     _strike(victim, place, command.pid, engine, box)
@@ -106,10 +110,14 @@ def _strike(victim: str, place: Place, command: int, engine: int, box: control.S
         case "command":
             _kill(command)
         case "inject worker":
-            _kill(parent(slow) if slow is not None else None)
+            assert slow is not None, "nothing is in flight, so nothing is struck"
+            _kill(parent(slow))
         case "undo worker":
-            workers = [pid for pid in place.processes() if guardian is not None and parent(pid) == guardian]
-            _kill(next((pid for pid in workers if pid != engine), None))
+
+            def workers() -> list[int]:
+                return [pid for pid in place.processes() if parent(pid) == guardian and pid != engine]
+
+            _kill(processes.wait_for(workers, 20, "an undo worker")[0])
         case "engine frozen":
             _kill(engine, signal.SIGSTOP)
         case "engine and guardian":
