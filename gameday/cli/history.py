@@ -176,8 +176,8 @@ def _status(summary: Summary) -> str:
         return f"{text}, engine gone" if gone else text
     if summary.engine_alive:
         return f"{text}, {summary.unrecovered} live"
-    gone = ", engine gone" if text in ("running", "paused") else ""
-    return f"{text}{gone}, {summary.unrecovered} not recovered"
+    engine = ", engine gone" if text in ("running", "paused") else ""
+    return f"{text}{engine}, {summary.unrecovered} not recovered"
 
 
 def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +31,8 @@ PRELOAD = [
 ]
 """What workers need, imported by the guardian once, so that a worker starts in a millisecond or two."""
 HEARTBEAT = 2.0
+ENDING = 2.0
+"""Seconds that the exercise before is given to be quite over."""
 
 
 class StartFailed(GamedayError):
@@ -103,13 +109,14 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
     full = asdict(payload) | {"rescue": {**base, "payload": slim}}
     log = log_path(payload.exercise)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with log.open("ab") as output:
+    with log.open("ab") as output, target_held(payload) as lock:
         process = subprocess.Popen(
             [sys.executable, "-m", "gameday.engine.guardian"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
             start_new_session=True,
+            pass_fds=lock,
         )
     assert process.stdin is not None and process.stdout is not None
     try:
@@ -121,6 +128,42 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
     if not _ready(process.stdout, process) and not _begun(running):
         raise RefusedError(f"the engine died before it could begin; its log is {log}")
     return running
+
+
+@contextmanager
+def target_held(payload: Payload) -> Iterator[list[int]]:
+    """The claim to a new exercise's target, as descriptors for its guardian to inherit; none where it needs none.
+
+    The kernel keeps it for as long as the guardian or an undo worker of its own lives, whatever store they write to,
+    and two commands that start in the same moment can't both have it. What only undoes never waits for it.
+
+    Raises:
+        RefusedError: somebody has it.
+    """
+    if payload.mode != "new" or payload.target["kind"] == "none":
+        yield []
+        return
+    settings = payload.target["settings"]
+    name = hashlib.sha256(json.dumps([payload.target["name"], settings], sort_keys=True).encode()).hexdigest()[:16]
+    folder = Path(settings.get("state_dir") or socket_path(payload.exercise, payload.store).parent)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(folder / f"target-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        until = time.monotonic() + ENDING
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise RefusedError(
+                        f"another exercise runs on {payload.target['name']}, or faults of one are still being undone "
+                        "there: see `gameday list`, also with other stores, and try again when it is over"
+                    ) from None
+                time.sleep(0.05)
+        yield [lock]
+    finally:
+        os.close(lock)
 
 
 def _begun(running: Running, within: float = 2.0) -> bool:

@@ -260,6 +260,15 @@ def test_a_store_that_fills_up_ends_the_exercise_without_leaving_the_fault(place
     place.gone()
 
 
+def test_of_two_that_start_at_once_one_gets_the_target_whatever_their_stores(place: Place, target: Target) -> None:
+    place.write("scenario.yaml", script(activity(lasts="2s")))
+    first = place.start(*RUN)
+    others = [place.start(*RUN), place.start(*RUN, "--store", str(place.folder / "other.db"))]
+    codes = sorted(process.wait(60) for process in (first, *others))
+    assert codes == [0, 5, 5]
+    assert len(target.requests("PUT", "/state/broken")) == 1
+
+
 def test_a_second_engine_on_the_same_exercise_is_refused(place: Place, target: Target) -> None:
     place.write("scenario.yaml", script(activity()))
     process = place.start(*RUN)
