@@ -52,6 +52,9 @@ def _verdict(exercise: Exercise, verdict: str) -> tuple[str, Literal["good", "wa
             return "The exercise ran to its end and the system came back.", "good"
         case "failed":
             return f"The exercise ran to its end, and not everything came out as expected.{reason}", "warn"
+        case "aborted" if not exercise.unrecovered and exercise.steady_after is False:
+            back = "but the system did not come back to its steady state"
+            return f"The exercise was aborted and every fault was undone, {back}. Somebody has to look.{reason}", "bad"
         case "aborted" if not exercise.unrecovered:
             return f"The exercise was aborted and every fault was undone.{reason}", "warn"
         case "leaked" if not exercise.unrecovered:

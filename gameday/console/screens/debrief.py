@@ -55,6 +55,8 @@ class Debrief(ConsoleScreen):
     def show(self, snapshot: Snapshot, now: float) -> None:
         exercise = snapshot.exercise
         word, told, tone = VERDICTS.get(exercise.verdict or "", ((exercise.verdict or "?").upper(), "", "warn"))
+        if exercise.steady_after is False:
+            told += " THE SYSTEM IS NOT BACK IN ITS STEADY STATE."
         self._head.set_class(tone == "bad", "-production")
         self._head.update(Content.assemble((f" {word} ", "bold reverse"), f"  {told}"))
         self._text.rows = tuple(self._told(exercise, now))
