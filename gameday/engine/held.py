@@ -74,6 +74,8 @@ class Held:
     def injection_alive(self) -> bool:
         if self.inject is not None and not self.inject.alive():
             self.inject.release()
+            if self.worker is not None:
+                self.worker.tell(b"d%d\n" % self.inject.pid)
             self.inject = None
         return self.inject is not None
 
@@ -86,6 +88,8 @@ class Held:
         self.worker = fork_undo(self.undo, self.recovered, self.mark, recovery=self.recovery)
         if self.inject is not None:
             self.worker.tell(b"k%d\n" % self.inject.pid)
+        elif self.touched:
+            self.worker.tell(b"t\n")
 
 
 class Undoing:
@@ -136,7 +140,9 @@ class Undoing:
         held.retry_at = None
         held.clean = not held.injection_alive()
         patience = (held.undo.timeout if held.undo else 0.0) + (held.recovered.timeout if held.recovered else 0.0)
-        held.attempt_until = self._clock() + patience + 1.0
+        # However long the undo itself may take: by the recovery limit it has worked, or the fault is leaked.
+        left = max(held.give_up - self._clock(), held.recovery / 3)
+        held.attempt_until = self._clock() + min(patience, left) + 1.0
         if held.worker is None:
             try:
                 held.fork_worker()

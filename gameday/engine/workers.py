@@ -40,6 +40,8 @@ UNDO_MARK = "GAMEDAY_UNDO"
 """The same for an undo: what an undo starts (a daemon, say) must not be killed with the injection."""
 LARGEST = 1_000_000
 """A result of more bytes than this is cut down to a note."""
+VERIFYING = 1.0
+"""Seconds beyond its timeout in which the last look of a verification may come back."""
 _POLL = 0.1
 
 
@@ -219,23 +221,25 @@ def fork_undo(undo: Call | None, recovered: Call | None, mark: str, *, recovery:
         run = _prepare(undo)
         holds = function(recovered.name) if recovered is not None else None
         report(results, "ready")
-        order, groups = wait_for_order(control)
+        order, groups, clean = wait_for_order(control)
         if order == "stay":
             return
         if order == "go":
             _attempt(results, undo, run, recovered, holds)
             return
         for group in groups:
-            kill_group(group)
-        clean = not groups
+            if not _reused(group, groups):
+                kill_group(group)
         until = time.monotonic() + recovery
+        tries = 0
         while True:
-            with _limited(undo.timeout if undo is not None else 0.0):
-                done = _attempt(results, undo, run, recovered, holds)
+            tries += 1
+            left = max(until - time.monotonic(), recovery / 3)
+            done = _attempt(results, undo, run, recovered, holds, alone=left)
             if not clean:
                 # The injection may have been alive when that went out: make sure that it is dead, then undo again.
                 clean = _wait_dead(groups, mark)
-            elif done or time.monotonic() >= until:
+            elif done or (tries > 1 and time.monotonic() >= until):
                 return
             else:
                 time.sleep(0.2)
@@ -254,38 +258,67 @@ def _prepare(undo: Call | None) -> Callable[..., Json] | None:
     return run
 
 
-def wait_for_order(control: int) -> tuple[str, list[int]]:
-    """Read the command pipe: `k<group>` lines name what to kill, `g` go, `x` stay away; the end means: alone, go."""
-    groups: list[int] = []
+def wait_for_order(control: int) -> tuple[str, dict[int, int | None], bool]:
+    """Read the command pipe: what to do, groups to kill before (see `_reused`), whether nothing was ever injected.
+
+    Lines: `k<group>` kill it should you be alone; `d<group>` not any more, since it is gone and its number may become
+    another's; `t` something was injected, and its group is gone; `g` go; `x` stay away. The end means: alone, go.
+    """
+    groups: dict[int, int | None] = {}
+    clean = True
     buffer = b""
     while True:
         chunk = os.read(control, 4096)
         if not chunk:
-            return "alone", groups
+            return "alone", groups, clean
         buffer += chunk
         while b"\n" in buffer:
             line, buffer = buffer.split(b"\n", 1)
             if line[:1] == b"k":
-                groups.append(int(line[1:]))
+                groups[int(line[1:])] = start_ticks(int(line[1:]))
+                clean = False
+            elif line[:1] == b"d":
+                groups.pop(int(line[1:]), None)
+            elif line == b"t":
+                clean = False
             elif line == b"g":
-                return "go", groups
+                return "go", groups, clean
             elif line == b"x":
-                return "stay", groups
+                return "stay", groups, clean
+
+
+def _reused(group: int, starts: dict[int, int | None]) -> bool:
+    """Whether the number of a group is another's by now. `starts`: when each leader started, None if it had ended.
+
+    A group's number is not given to a new process as long as the group has a member.
+    """
+    now = start_ticks(group)
+    return now is not None and now != starts[group]
+
+
+class _Overdue(BaseException):
+    """Time is over. No `Exception`, so that nothing which merely goes on after errors swallows it."""
 
 
 @contextlib.contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Nobody is left to kill an undo that hangs: have it interrupted."""
+def _limited(seconds: float | None) -> Iterator[None]:
+    """Nobody is left to kill an undo that hangs: have it interrupted, as TimeoutError. None: somebody is left."""
+    if seconds is None:
+        yield
+        return
 
     def interrupt(*_: object) -> None:
-        raise TimeoutError(f"it took longer than its timeout of {seconds:g} s")
+        raise _Overdue
 
     signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except _Overdue:
+        raise TimeoutError(f"it took longer than its timeout of {seconds:g} s") from None
 
 
 def _attempt(
@@ -294,12 +327,15 @@ def _attempt(
     run: Callable[..., Json] | None,
     recovered: Call | None,
     holds: Callable[..., Json] | None,
+    *,
+    alone: float | None = None,
 ) -> bool:
-    """Undo and verify once; whether the fault is gone."""
+    """Undo and verify once; whether the fault is gone. Without a guardian to limit it: `alone`, the seconds left."""
     if undo is not None and run is not None:
         report(results, "sent")
         try:
-            run(**undo.args)
+            with _limited(None if alone is None else min(undo.timeout, alone)):
+                run(**undo.args)
         except Exception as error:
             report(results, "failed", error=words(error))
             return False
@@ -308,10 +344,15 @@ def _attempt(
             return False
         report(results, "undone")
     if recovered is None or holds is None:
-        report(results, "recovered", evidence="the undo returned; nothing was declared to verify it with")
+        what = "the undo returned" if run is not None else "it passes by itself and has no undo"
+        report(results, "recovered", evidence=f"{what}; nothing was declared to verify it with")
         return True
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    answer = poll_until(holds, recovered.args, recovered.timeout)
+    try:
+        with _limited(None if alone is None else recovered.timeout + VERIFYING):
+            answer = poll_until(holds, recovered.args, recovered.timeout)
+    except TimeoutError as error:
+        report(results, "failed", error=f"not recovered: the verification hung: {error}")
+        return False
     if answer["holds"]:
         report(results, "recovered", evidence=answer["evidence"])
     else:
@@ -319,16 +360,17 @@ def _attempt(
     return bool(answer["holds"])
 
 
-def _wait_dead(groups: list[int], mark: str, limit: float = 5.0) -> bool:
+def _wait_dead(groups: dict[int, int | None], mark: str, limit: float = 5.0) -> bool:
     """Until nothing of an injection is left; False where something still was after `limit` seconds."""
     deadline = time.monotonic() + limit
     while True:
         escaped = kill_marked(f"{MARK}={mark}")
-        if not escaped and not any(group_alive(group) for group in groups):
+        left = [group for group in groups if group_alive(group) and not _reused(group, groups)]
+        if not escaped and not left:
             return True
         if time.monotonic() >= deadline:
             return False
-        for group in groups:
+        for group in left:
             kill_group(group)
         time.sleep(0.005)
 

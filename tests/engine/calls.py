@@ -156,6 +156,17 @@ def gone(world: str, name: str) -> dict[str, Any]:
     return {"holds": not there, "evidence": f"{name} is {'there' if there else 'gone'}"}
 
 
+def gone_hanging_once(world: str, name: str) -> dict[str, Any]:
+    """Hangs, and goes on hanging whatever error it is interrupted with."""
+    note(world, f"look {name}")
+    while _said(world, f"look {name}") == 1:
+        try:
+            time.sleep(FOREVER)
+        except Exception as error:  # noqa: BLE001 - that is what it is for
+            note(world, f"{type(error).__name__} {name}")
+    return gone(world, name)
+
+
 # --- other calls ---------------------------------------------------------------------------------------------------
 
 

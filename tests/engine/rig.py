@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -11,9 +12,11 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -31,6 +34,26 @@ def wait_until(holds: Callable[[], Any], what: str, within: float = 10.0) -> Any
 
 def call(name: str, timeout: float = 5.0, /, **args: Any) -> dict[str, Any]:
     return {"name": f"calls:{name}", "args": args, "timeout": timeout}
+
+
+@contextlib.contextmanager
+def as_process(number: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A bystander in a session of its own that has been given the pid `number`; skips where that can't be arranged."""
+    last = Path("/proc/sys/kernel/ns_last_pid")
+    for _ in range(200):
+        try:
+            last.write_text(str(number - 1))
+        except OSError:
+            break
+        process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        try:
+            if process.pid == number:
+                yield process
+                return
+        finally:
+            process.kill()
+            process.wait()
+    pytest.skip(f"pid {number} is not to be had here")
 
 
 class Rig:
@@ -142,12 +165,12 @@ class Rig:
     # --- what an engine does ---------------------------------------------------------------------------------------
 
     def arm(self, entry: str, undo: str = "undo", *, recovered: bool = True, **more: Any) -> dict[str, Any]:
-        """Armed with `calls:<undo>`; `timeout`, `recovery` in seconds, `objects`, `commands`, `undo_args`."""
+        """Armed with `calls:<undo>` and `calls:<verify>`; `timeout`, `recovery` (seconds), `commands`, `undo_args` …"""
         args = {"world": str(self.world), "name": entry, **more.pop("undo_args", {})}
         timeout = more.pop("timeout", 5.0)
         message = {
             "undo": call(undo, timeout, **args),
-            "recovered": call("gone", more.pop("holding", 1.0), world=str(self.world), name=entry)
+            "recovered": call(more.pop("verify", "gone"), more.pop("holding", 1.0), world=str(self.world), name=entry)
             if recovered
             else None,
             "objects": [entry],

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from gameday.engine.processes import alive
+from gameday.engine.workers import wait_for_order
 
-from .rig import Rig, call, wait_until
+from .rig import Rig, as_process, call, wait_until
 
 # --- a fault's life ------------------------------------------------------------------------------------------------
 
@@ -131,6 +133,13 @@ def test_an_undo_that_says_it_worked_and_did_not_leaks_loudly(rig: Rig) -> None:
     leaked = rig.fact("leaked", "a")
     assert leaked["commands"] == ["rm a", "ls"] and "a is there" in leaked["error"]
     assert rig.facts("a").count("undo_sent") > 1
+    assert rig.end(0) == 4
+
+
+def test_an_undo_may_take_long_but_no_longer_than_the_recovery_limit(rig: Rig) -> None:
+    rig.injected("a", undo="undo_hanging_once", timeout=3600.0, recovery=0.5, commands=["rm a"])
+    rig.send(do="undo", entries=["a"], reason="over")
+    assert rig.fact("leaked", "a", within=8.0)["commands"] == ["rm a"]
     assert rig.end(0) == 4
 
 
@@ -371,6 +380,49 @@ def test_a_worker_on_its_own_does_not_hang(rig: Rig) -> None:
     assert rig.ledger()[-1] == "undone a"
 
 
+def test_a_worker_on_its_own_does_not_hang_in_the_verification(rig: Rig) -> None:
+    rig.injected("a", verify="gone_hanging_once", holding=0.2)
+    rig.process.kill()
+    wait_until(lambda: not rig.left(), "the worker to be done")
+    assert rig.ledger()[1:] == ["undo a", "undone a", "look a"] * 2
+
+
+def test_a_worker_on_its_own_gives_a_long_undo_no_longer_than_the_recovery_limit(rig: Rig) -> None:
+    rig.injected("a", undo="undo_hanging_once", timeout=3600.0, recovery=0.5)
+    rig.process.kill()
+    wait_until(lambda: not rig.left(), "the worker to be done")
+    assert rig.ledger()[-1] == "undone a"
+
+
+def test_a_worker_on_its_own_kills_an_injection_but_nobody_who_has_its_number_by_now(rig: Rig) -> None:
+    rig.injected("a")
+    pid = int(rig.fact("injecting", "a")["pid"])
+    with as_process(pid) as bystander:
+        rig.process.kill()
+        wait_until(lambda: "undone a" in rig.ledger() and not rig.left(), "the worker to be done")
+        assert bystander.poll() is None
+
+
+def test_a_worker_on_its_own_kills_only_what_was_not_taken_back() -> None:
+    mine = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        for line, groups, clean in [
+            (b"k%d\n", {mine.pid}, False),
+            (b"k%d\nd%d\n", set(), False),
+            (b"t\n", set(), False),
+            (b"", set(), True),
+        ]:
+            control, tell = os.pipe()
+            os.write(tell, line.replace(b"%d", b"%d" % mine.pid))
+            os.close(tell)
+            order = wait_for_order(control)
+            os.close(control)
+            assert (order[0], set(order[1]), order[2]) == ("alone", groups, clean)
+    finally:
+        mine.kill()
+        mine.wait()
+
+
 def test_a_worker_on_its_own_gives_up_in_the_end(rig: Rig) -> None:
     rig.injected("a", undo="undo_nothing", recovery=1.0, holding=0.1)
     rig.process.kill()
@@ -438,7 +490,7 @@ def test_a_replaced_undo_worker_knows_what_to_kill_when_the_guardian_dies(rig: R
     pid = rig.injecting("a", "inject_in_shell")
     [worker] = [child for child in rig.children() if child != pid]
     os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: len([c for c, s in rig.children().items() if s != "Z"]) == 2, "another worker")
+    wait_until(lambda: set(rig.children()) - {pid, worker}, "another worker")
     rig.settle()
     rig.process.kill()
     wait_until(lambda: not rig.left(), "the workers to be done")
