@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gameday.engine.control import make_ours
+
 _MOST = 200
 """Connections at a time, but never more than a quarter of all descriptors, since workers need some too. One more, and
 the oldest that is no console has to go: an abort must always get in."""
@@ -38,12 +40,15 @@ def claim(path: Path, wait: float) -> int | None:
 
     A second guardian must never take the first one's socket away: an abort would go to the wrong one. The kernel gives
     the claim back when its holder dies, so a dead guardian's is free; `wait` (seconds) for one that is just dying.
+
+    Raises:
+        PermissionError: others can put sockets where ours would be.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_ours(path.parent)
     name = path.with_suffix(".lock")
     until = time.monotonic() + wait
     while True:
-        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if name.exists() and os.path.samestat(os.fstat(lock), name.stat()):

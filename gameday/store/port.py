@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gameday.engine.control import make_ours
 from gameday.engine.inbox import Asked
 from gameday.engine.journal import WriteImpossible, WriteLater, WriteRefused, WriterReplaced
 from gameday.errors import StoreError
@@ -64,7 +65,7 @@ class StoreJournal:
         reasons = []
         for folder in self._folders:
             try:
-                _ours(folder)
+                make_ours(folder)
                 spill(folder, self._exercise, self._epoch, records)
             except (StoreUnavailable, OSError) as error:
                 reasons.append(str(error))
@@ -112,10 +113,3 @@ class StoreInbox:
             except StoreError as error:
                 print(f"gameday: request {row} stays without an answer: {error}", file=sys.stderr)  # noqa: T201
             return
-
-
-def _ours(folder: Path) -> None:
-    """Refuse a folder in a shared place that somebody else made before us."""
-    parent = folder.parent
-    if parent.exists() and parent.stat().st_uid != os.getuid():
-        raise StoreUnavailable(f"{parent} belongs to somebody else")

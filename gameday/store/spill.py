@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from gameday.engine.control import distrust, foreign, say_ignored
 from gameday.exercise.events import ExerciseStarted
 from gameday.exercise.record import JournalError, Record, from_json, to_json
 from gameday.store.codec import json_text, plain
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from gameday.store.store import Store
 
 SUFFIX = ".spill.jsonl"
+
+Outcome = Literal["absorbed", "left", "unknown"]
+"""`left`: to a living writer. `unknown`: the store has no such exercise, and the file does not hold its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,9 @@ def spill(directory: Path, exercise: str, epoch: int, records: Sequence[Record])
 def spilled(directory: Path) -> list[Spilled]:
     """What lies in the folder, by exercise; empty where there is no folder."""
     found = []
-    for path in sorted(directory.glob(f"*{SUFFIX}")):
+    for path in ours(directory, SUFFIX):
         try:
-            found.append(_read(path, path.read_bytes()))
+            found.append(read_spill(path, path.read_bytes()))
         except FileNotFoundError:
             # Absorbed by another process just now.
             continue
@@ -85,43 +89,71 @@ def absorb(store: Store, directory: Path) -> list[str]:
     Raises:
         StoreUnavailable: the store can't be written yet; the files stay.
     """
-    done = []
-    for path in sorted(directory.glob(f"*{SUFFIX}")):
+    return [
+        path.name.removesuffix(SUFFIX) for path in ours(directory, SUFFIX) if absorb_file(store, path) == "absorbed"
+    ]
+
+
+def absorb_file(store: Store, path: Path) -> Outcome:
+    """As `absorb`, for one file."""
+    try:
+        with _locked(path, create=False) as file:
+            outcome = _absorb_one(store, read_spill(path, _content(file)))
+            if outcome == "absorbed":
+                path.unlink()
+                sync_folder(path.parent)
+            return outcome
+    except FileNotFoundError:
+        # Absorbed by another process just now.
+        return "left"
+    except OSError as error:
+        raise refused_by_system(f"could not absorb {path}", error) from error
+
+
+def ours(directory: Path, suffix: str) -> list[Path]:
+    """Files with that suffix that we ourselves put there; anybody else's are left out, and said so on stderr."""
+    files = sorted(directory.glob(f"*{suffix}"))
+    reason = distrust(directory) if files else None
+    if reason is not None:
+        say_ignored(f"{reason}: {', '.join(path.name for path in files)}")
+        return []
+    believed = []
+    for path in files:
         try:
-            with _locked(path, create=False) as file:
-                if _absorb_one(store, _read(path, _content(file))):
-                    path.unlink()
-                    _sync_folder(directory)
-                    done.append(path.name.removesuffix(SUFFIX))
+            reason = foreign(path)
         except FileNotFoundError:
-            # Absorbed by another process just now.
             continue
-        except OSError as error:
-            raise refused_by_system(f"could not absorb {path}", error) from error
-    return done
+        if reason is None:
+            believed.append(path)
+        else:
+            say_ignored(reason)
+    return believed
 
 
-def _absorb_one(store: Store, found: Spilled) -> bool:
+def _absorb_one(store: Store, found: Spilled) -> Outcome:
     exercise = found.exercise
     mine = Holder.mine()
     first = found.records[0] if found.records else None
     try:
         lease = store.lease(exercise)
     except NoSuchExercise:
+        if first is None and not found.damaged:
+            # A disk was full when the first line should have been written; it went elsewhere.
+            return "absorbed"
         if first is None or first.seq != 1 or not isinstance(first.event, ExerciseStarted):
-            return False
+            return "unknown"
         store.create(first, mine)
         lease = store.lease(exercise)
         borrowed = True
     else:
         borrowed = lease.holder != mine
         if borrowed and lease.held(time.time()):
-            return False
+            return "left"
     try:
         epoch = store.take_lease(exercise, mine) if borrowed else lease.epoch
     except LeaseHeld:
         # An engine came up just now.
-        return False
+        return "left"
     # As the store gives them back, or the same record might look like another.
     records = [_as_stored(record) for record in found.records]
     new = merged(store.records(exercise), records, found.damaged, epoch=epoch, now=time.time())
@@ -129,14 +161,15 @@ def _absorb_one(store: Store, found: Spilled) -> bool:
         store.append(exercise, epoch, new)
     if borrowed:
         store.release_lease(exercise, epoch)
-    return True
+    return "absorbed"
 
 
 def _as_stored(record: Record) -> Record:
     return replace(record, source=plain(record.source), actor=plain(record.actor))
 
 
-def _read(path: Path, content: bytes) -> Spilled:
+def read_spill(path: Path, content: bytes) -> Spilled:
+    """What the file at `path` holds, from its `content`."""
     records, damaged = [], []
     for line in content.splitlines():
         if not line.strip():
@@ -158,7 +191,7 @@ def _locked(path: Path, *, create: bool) -> Iterator[int]:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_at(file, path):
                 if fresh:
-                    _sync_folder(path.parent)
+                    sync_folder(path.parent)
                 yield file
                 return
             # Removed while we waited: what we would write would be gone with it.
@@ -196,7 +229,8 @@ def _content(file: int) -> bytes:
     return b"".join(parts)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have what was added to and removed from the folder on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
