@@ -7,20 +7,24 @@ be written the facts are kept beside it, and said so.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from gameday.engine import decide as do
-from gameday.errors import GamedayError
+from gameday.engine.control import make_ours
 from gameday.exercise import events as ev
 from gameday.exercise.fold import apply, fold
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.store import Holder, open_store
-from gameday.store.errors import NoSuchExercise, StoreBusy
+from gameday.store.errors import NoSuchExercise, StoreBusy, StoreMissing
 from gameday.store.port import spill_folders
+from gameday.store.spill import sync_folder
 from gameday.store.store import Store
 
 SUFFIX = ".aftermath.json"
@@ -30,36 +34,65 @@ PATIENCE = 60.0
 
 def main() -> int:
     facts = json.load(sys.stdin)
-    payload = facts["payload"]
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            with open_store(payload["store"]) as store:
+            with open_store(facts["payload"]["store"], create=False) as store:
                 write_down(store, facts)
             return 0
-        except NoSuchExercise:
-            # The engine died before it could begin the journal, so nothing was touched.
-            return 0
+        except (NoSuchExercise, StoreMissing) as error:
+            if not facts["held"] and not facts["facts"]:
+                # The engine died before it could begin the journal, so nothing was touched.
+                return 0
+            return _keep(facts, error)
         except StoreBusy as error:
             if time.monotonic() < until:
                 continue
             return _keep(facts, error)
-        except GamedayError as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the journal, the facts are not to be lost
             return _keep(facts, error)
 
 
-def _keep(facts: dict[str, Any], error: GamedayError) -> int:
+def _keep(facts: dict[str, Any], error: Exception) -> int:
+    content = json.dumps(facts).encode()
     for folder in spill_folders():
-        path = folder / f"{facts['exercise']}{SUFFIX}"
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.write_text(json.dumps(facts))
+            path = _put(folder, facts["exercise"], content)
         except OSError as refused:
-            sys.stderr.write(f"clerk: {refused}\n")
+            _complain(f"{folder}: {refused}")
             continue
-        sys.stderr.write(f"clerk: the journal can't be written ({error}); kept in {path} for `gameday recover`\n")
-        break
+        _complain(f"the journal can't be written ({error}); kept in {path} for `gameday recover`")
+        return 1
+    _complain(f"the journal can't be written ({error}), and there is no place to keep this: {content.decode()}")
     return 1
+
+
+def _put(folder: Path, exercise: str, content: bytes) -> Path:
+    """A file with `content`, whole and on disk, or an `OSError` and no file."""
+    make_ours(folder)
+    path = folder / f"{exercise}{SUFFIX}"
+    if path.exists():
+        # Of an earlier loss of the same exercise, not absorbed yet.
+        path = folder / f"{exercise}.{time.time_ns()}{SUFFIX}"
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(folder)
+    return path
+
+
+def _complain(text: str) -> None:
+    """To the exercise's log, which may lie on the very disk that is full."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"clerk: {text}\n")
+        sys.stderr.flush()
 
 
 def write_down(store: Store, facts: dict[str, Any]) -> Exercise:

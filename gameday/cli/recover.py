@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,33 +26,142 @@ def recover(exercise: str | None, store: str | None) -> int:
     with 5 where an engine on another machine was heard of so lately that it may be alive.
     """
     from gameday.store import open_store
+    from gameday.store.errors import NoSuchExercise, StoreMissing
 
-    with open_store(store, create=False) as opened:
-        _absorb(opened)
-        wanted = [opened.resolve(exercise)] if exercise else _in_need(opened)
-        left = Exit.OK if exercise else _left_to_their_engines(opened)
-    if not wanted and left == Exit.OK:
+    wanted: list[str] = []
+    codes: set[int] = set()
+    standing = False
+    try:
+        with open_store(store, create=False) as opened:
+            codes.add(_absorb(opened))
+            wanted = [opened.resolve(exercise)] if exercise else _in_need(opened)
+            if not exercise:
+                codes.add(_left_to_their_engines(opened))
+                standing = bool(opened.unrecovered())
+    except StoreMissing:
+        # Without a store nothing can be undone, but what lies there for it has to be told.
+        if _name_all(store) == Exit.OK:
+            raise
+        return Exit.NOT_RECOVERED
+    except NoSuchExercise as error:
+        if Exit.NOT_RECOVERED not in codes:
+            raise
+        click.echo(f"gameday: {error}", err=True)
+    for ident in wanted:
+        codes.add(_recover_or_say(ident, store))
+    if not wanted and not standing and codes == {Exit.OK}:
         click.echo("nothing to recover")
-    codes = {left, *(_recover(ident, store) for ident in wanted)}
     return Exit.NOT_RECOVERED if Exit.NOT_RECOVERED in codes else max(codes)
 
 
-def _absorb(store: Store) -> None:
-    """Facts and records that could not be written at their time."""
+def _absorb(store: Store) -> Exit:
+    """Facts and records that could not be written at their time. A file that makes trouble keeps no other from it."""
     from gameday.cli import clerk
+    from gameday.store import spill
     from gameday.store.port import spill_folders
-    from gameday.store.spill import absorb
 
+    code = Exit.OK
     for folder in spill_folders():
-        for ident in absorb(store, folder):
-            click.echo(f"{ident}: records that had been spilled are in the journal now", err=True)
-        for path in sorted(folder.glob(f"*{clerk.SUFFIX}")):
-            facts = json.loads(path.read_text())
-            if not _same_store(facts, store):
+        for path in spill.ours(folder, spill.SUFFIX):
+            try:
+                outcome = spill.absorb_file(store, path)
+            except Exception as error:  # noqa: BLE001 - said, and counted; the faults of others are not to wait for it
+                code = _not_placed(path, _why(error))
                 continue
-            clerk.write_down(store, facts)
-            path.unlink()
+            if outcome == "absorbed":
+                click.echo(
+                    f"{path.name.removesuffix(spill.SUFFIX)}: what had been spilled is in the journal now", err=True
+                )
+            elif outcome == "unknown":
+                code = _not_placed(path, f"{store.address.shown} has no such exercise, and the file not its beginning")
+        for path in sorted(spill.ours(folder, clerk.SUFFIX), key=_age):
+            try:
+                facts = json.loads(path.read_bytes())
+                if not _same_store(facts, store):
+                    click.echo(f"{path}: left, it is of another store (--store)", err=True)
+                    continue
+                if store.lease(facts["exercise"]).held(time.time()):
+                    # An engine was started again without these; taking its lease away would stop it.
+                    click.echo(f"{path}: left until the engine of {facts['exercise']} has ended", err=True)
+                    continue
+                clerk.write_down(store, facts)
+                path.unlink(missing_ok=True)
+            except Exception as error:  # noqa: BLE001 - as above
+                code = _not_placed(path, _why(error))
+                continue
             click.echo(f"{facts['exercise']}: what its guardian did is in the journal now", err=True)
+    return code
+
+
+def _name_all(store: str | None) -> Exit:
+    """Where there is no store: say what there is for it."""
+    from gameday.cli import clerk
+    from gameday.store import default_url, spill
+    from gameday.store.address import read_address
+    from gameday.store.port import spill_folders
+
+    code = Exit.OK
+    missing = f"there is no store at {read_address(store or default_url()).shown}"
+    for folder in spill_folders():
+        for path in [*spill.ours(folder, spill.SUFFIX), *spill.ours(folder, clerk.SUFFIX)]:
+            code = _not_placed(path, missing)
+    return code
+
+
+def _age(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _why(error: Exception) -> str:
+    from gameday.errors import GamedayError
+
+    return str(error) if isinstance(error, GamedayError | OSError) else f"{type(error).__name__}: {error}"
+
+
+def _not_placed(path: Path, why: str) -> Exit:
+    """A fault may stand that no journal knows of: say so, with what the file itself says to do about it."""
+    click.echo(f"gameday: {path} is not in any journal: {why}", err=True)
+    commands = _commands_in(path)
+    click.echo(
+        "    a fault may stand that nobody knows of; "
+        + ("these commands undo it:" if commands else "look into the file")
+        + " (the file stays; remove it when all is well, or name its store with --store)",
+        err=True,
+    )
+    for command in commands:
+        click.echo(f"    {command}", err=True)
+    return Exit.NOT_RECOVERED
+
+
+def _commands_in(path: Path) -> list[str]:
+    """All commands that stand anywhere in JSON, or in lines of it, once each."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    found: dict[str, None] = {}
+    for line in lines:
+        try:
+            _collect(json.loads(line), found)
+        except (ValueError, RecursionError):
+            # A torn line has been said to be one.
+            continue
+    return list(found)
+
+
+def _collect(value: Any, found: dict[str, None]) -> None:
+    if isinstance(value, list):
+        for one in value:
+            _collect(one, found)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if key == "commands" and isinstance(one, list):
+                found.update((command, None) for command in one if isinstance(command, str))
+            else:
+                _collect(one, found)
 
 
 def _same_store(facts: dict[str, Any], store: Store) -> bool:
@@ -70,7 +181,6 @@ def _in_need(store: Store) -> list[str]:
 def _left_to_their_engines(store: Store) -> Exit:
     """Say which faults an engine looks after. Of one on another machine that is only known from when it last wrote."""
     import socket
-    import time
 
     code = Exit.OK
     for summary in store.unrecovered():
@@ -88,6 +198,37 @@ def _left_to_their_engines(store: Store) -> Exit:
         )
         code = Exit.REFUSED
     return code
+
+
+def _recover_or_say(ident: str, store: str | None) -> Exit:
+    """As `_recover`; what keeps one exercise from being recovered must not keep the next one."""
+    from gameday.errors import GamedayError
+    from gameday.store.errors import LeaseHeld
+
+    try:
+        return _recover(ident, store)
+    except LeaseHeld as error:
+        # An engine came up just now, and looks after it.
+        click.echo(f"gameday: {ident}: {error}", err=True)
+        return Exit.REFUSED
+    except (GamedayError, OSError, ValueError) as error:
+        click.echo(f"gameday: {ident} could not be recovered: {_why(error)}", err=True)
+        if _nothing_stands(ident, store):
+            return error.exit_code if isinstance(error, GamedayError) else Exit.FAILED
+        return Exit.NOT_RECOVERED
+
+
+def _nothing_stands(ident: str, store: str | None) -> bool:
+    """Whether the journal says that no fault of the exercise is left; False where it can't be asked."""
+    from gameday.errors import GamedayError
+    from gameday.store import open_store
+
+    try:
+        with open_store(store, create=False) as opened:
+            return opened.summary(ident).unrecovered == 0 and not opened.unrecovered_entries(ident)
+    except (GamedayError, OSError) as error:
+        click.echo(f"gameday: {ident}: {error}", err=True)
+        return False
 
 
 def _recover(ident: str, store: str | None) -> Exit:
