@@ -82,6 +82,27 @@ def alive(pid: int, start: int | None) -> bool:
     return fields[0] not in (b"Z", b"X") and (start is None or int(fields[19]) == start)
 
 
+def stopped(pid: int, start: int | None) -> bool:
+    """Whether that very process was stopped by a signal (SIGSTOP, Ctrl-Z); one that sleeps, or waits, is not."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] == b"T" and (start is None or int(fields[19]) == start)
+
+
+def parent_of(pid: int) -> int | None:
+    """The parent's pid; None where there is no such process (or no /proc)."""
+    fields = _stat(pid)
+    return None if fields is None else int(fields[1])
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """Fields of `/proc/PID/stat` from the third on, the state."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return None
+    return stat[stat.rindex(b")") + 2 :].split()
+
+
 def kill_group(group: int) -> None:
     """SIGKILL a whole process group; one that is gone is fine.
 

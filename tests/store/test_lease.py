@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from gameday.errors import Exit
 from gameday.store import Holder
 from gameday.store.errors import LeaseHeld, LeaseLost, NoSuchExercise
-from gameday.store.holder import RENEWED_WITHIN
+from gameday.store.holder import FROZEN_AFTER, RENEWED_WITHIN, SKEW
+from gameday.store.quick import standing
 from gameday.store.store import Store
+from gameday.store.tables import exercises
 
 from .makers import note, started, wait_until
 
@@ -124,3 +129,57 @@ def test_there_is_no_lease_without_an_exercise(store: Store) -> None:
         store.take_lease("e", Holder.mine())
     with pytest.raises(NoSuchExercise):
         store.lease("e")
+
+
+@pytest.mark.parametrize("ahead", [SKEW + 1, 3600.0, 1e9])
+def test_a_lease_renewed_in_the_future_proves_nothing(ahead: float) -> None:
+    now = 1000.0
+    assert ELSEWHERE.alive(now + SKEW - 1, now)
+    assert not ELSEWHERE.alive(now + ahead, now)
+
+
+@pytest.fixture
+def stopped() -> Iterator[Holder]:
+    process = subprocess.Popen(["sleep", "60"])
+    os.kill(process.pid, signal.SIGSTOP)
+    holder = Holder.mine(process.pid)
+    wait_until(holder.stopped, "it to be stopped")
+    yield holder
+    process.kill()
+    process.wait()
+
+
+def test_a_holder_that_is_stopped_for_long_is_not_alive(stopped: Holder) -> None:
+    now = time.time()
+    assert stopped.alive(now, now), "it may go on in a moment"
+    assert stopped.alive(now - FROZEN_AFTER + 1, now)
+    assert not stopped.alive(now - FROZEN_AFTER, now)
+    assert not stopped.alive(now + 3600, now), "the clock was put back meanwhile"
+    assert stopped.runs_here()
+    os.kill(stopped.pid, signal.SIGCONT)
+    wait_until(lambda: not stopped.stopped(), "it to go on")
+    assert stopped.alive(now - 3600, now), "a machine that was suspended, or a store that was locked for long"
+
+
+def test_a_stopped_holder_loses_its_lease_and_is_warned_of(store: Store, url: str, stopped: Holder) -> None:
+    epoch = store.create(started("e"), stopped)
+    store.append("e", epoch, [note(2)], unrecovered=1)
+    with pytest.raises(LeaseHeld):
+        store.take_lease("e", Holder.mine())
+    with store._database.engine.begin() as connection:
+        connection.execute(update(exercises).values(renewed_at=time.time() - FROZEN_AFTER - 1))
+    assert not store.summary("e").engine_alive
+    path = store.address.path
+    assert path is None or [(one.exercise, one.faults) for one in standing(path)] == [("e", 1)]
+    assert store.take_lease("e", Holder.mine()) == epoch + 1
+
+
+def test_only_the_very_process_on_this_host_runs_here() -> None:
+    mine = Holder.mine()
+    assert mine.runs_here() and not mine.stopped()
+    for other in (
+        replace(mine, start_ticks=mine.start_ticks - 1),
+        replace(mine, host="another-host.example.com"),
+        replace(mine, boot_id="the-one-before"),
+    ):
+        assert not other.runs_here()
