@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.faults.declaration import FaultDeclaration, published_service
-from gameday.faults.presence import Home, home
+from gameday.faults.presence import CannotTell, Home, check_here, home
 from gameday.faults.processes import hold, named, send, state
 from gameday.faults.supervised import PERMISSIONS, InstanceParameters, choose, ready_again
 
@@ -50,17 +50,15 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     service = published_service(target, asked.service)
     instances = choose("pod-freeze", target, asked, context)
     these = {"instances": instances}
+    whose = {"home": home(target), **these}
     return Plan(
         summary=f"freeze {', '.join(str(each['name']) for each in instances)} of {service}",
         targets=tuple(named(each) for each in instances),
         objects=tuple(f"instance:{each['name']}" for each in instances),
         inject=Call("gameday.faults.pod_freeze:inject", these),
-        undo=Call("gameday.faults.pod_freeze:undo", these, timeout=5.0),
+        undo=Call("gameday.faults.pod_freeze:undo", whose, timeout=5.0),
         effective=Call("gameday.faults.pod_freeze:effective", these),
-        recovered=Call(
-            "gameday.faults.pod_freeze:recovered",
-            {"home": home(target), "service": service, **these},
-        ),
+        recovered=Call("gameday.faults.pod_freeze:recovered", {"service": service, **whose}),
         commands=tuple(f"kill -CONT {each['pid']}" for each in instances),
     ).to_json()
 
@@ -72,15 +70,24 @@ def inject(instances: Sequence[Mapping[str, Json]]) -> None:
         raise RuntimeError(f"gone before it was frozen: {', '.join(missed)}")
 
 
-def prepare_undo(instances: Sequence[Mapping[str, Json]]) -> None:
+def prepare_undo(instances: Sequence[Mapping[str, Json]], home: Home | None = None) -> None:
     for each in instances:
         hold(each["pid"], each["start"])
 
 
-def undo(instances: Sequence[Mapping[str, Json]]) -> None:
-    """An instance that is gone, or was replaced, is not frozen any more; whatever now has its pid is left alone."""
-    for each in instances:
-        send(each["pid"], each["start"], signal.SIGCONT)
+def undo(instances: Sequence[Mapping[str, Json]], home: Home | None = None) -> None:
+    """An instance that is gone, or was replaced, is not frozen any more; whatever now has its pid is left alone.
+
+    Raises:
+        CannotTell: they are not to be seen from here, which is no sign that they are gone.
+    """
+    check_here(home)
+    missed = [named(each) for each in instances if not send(each["pid"], each["start"], signal.SIGCONT)]
+    if missed and home is None:
+        # A plan that doesn't say where they ran.
+        raise CannotTell(
+            f"not to be found on this host: {', '.join(missed)}; if they run on another, run `gameday recover` there"
+        )
 
 
 def effective(instances: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
@@ -91,6 +98,7 @@ def effective(instances: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
 
 
 def recovered(home: Home, service: str, instances: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    check_here(home)
     stopped = [named(each) for each in instances if state(each["pid"], each["start"]) == "T"]
     if stopped:
         return {"holds": False, "evidence": f"still stopped: {', '.join(stopped)}"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.faults.declaration import FaultDeclaration, published_service
-from gameday.faults.presence import Home, home
+from gameday.faults.presence import Home, check_here, home
 from gameday.faults.processes import named, send, state
 from gameday.faults.supervised import PERMISSIONS, InstanceParameters, choose, ready_again
 
@@ -77,4 +77,5 @@ def effective(instances: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
 
 
 def recovered(home: Home, service: str, instances: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    check_here(home)
     return ready_again(home, service, without=instances)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gameday.faults import processes, wire
+from gameday.faults.presence import home
 from gameday.sandbox import control
 from gameday.sandbox.control import Sandbox
 
@@ -251,7 +252,7 @@ def test_what_has_the_pid_now_is_left_alone(whole: Sandbox) -> None:
     with pytest.raises(RuntimeError):
         pod_kill.inject(other)
     assert processes.state(instance["pid"], instance["start"]) in ("S", "R")
-    pod_freeze.undo(other)
+    pod_freeze.undo(other, home(target_of(whole)))
 
 
 def test_the_commands_for_people_undo_it(planned: Planned) -> None:
