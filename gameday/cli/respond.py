@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from gameday.errors import Exit, UsageError
 if TYPE_CHECKING:
     from gameday.engine.requests import Request
     from gameday.exercise.state import Exercise
+    from gameday.store import Holder
     from gameday.store.store import Store
 
 PATIENCE = 5.0
@@ -230,7 +232,8 @@ def _wake(store: str | None, wanted: str | None) -> None:
 def abort(exercise: str | None, reason: str, by: str | None, no_wait: bool, store: str | None) -> int:
     """Stop the exercise and undo every fault, now. Says of each fault whether it is confirmed clear.
 
-    Goes to the guardian's socket; if that does not answer by signal to the engine; if there is none by the inbox.
+    Goes to the guardian's socket; if that does not answer by signal to the engine; if there is none by the inbox. Where
+    guardian and engine were stopped (SIGSTOP) they are killed, and what is left is recovered.
     """
     from gameday.store import default_url, open_store
 
@@ -238,10 +241,11 @@ def abort(exercise: str | None, reason: str, by: str | None, no_wait: bool, stor
     who = by or user_name()
     with open_store(store, create=False) as opened:
         ident = opened.resolve(exercise)
-        click.echo(_send_abort(opened, ident, url, reason or f"aborted by {who}", who), err=True)
+        told, patience = _send_abort(opened, ident, url, reason or f"aborted by {who}", who)
+        click.echo(told, err=True)
         if no_wait:
             return Exit.OK
-        state = _settled(opened, ident)
+        state = _settled(opened, ident, patience)
     for fault in state.faults.values():
         clear = "confirmed clear" if fault.stage in ("recovered", "refused") else "NOT CONFIRMED CLEAR"
         click.echo(f"{fault.entry}  {clear}  ({fault.stage}: {fault.cleared or fault.error or fault.summary})")
@@ -253,15 +257,15 @@ def abort(exercise: str | None, reason: str, by: str | None, no_wait: bool, stor
     return Exit.OK
 
 
-def _send_abort(store: Store, exercise: str, url: str, reason: str, who: str) -> str:
-    import os
+def _send_abort(store: Store, exercise: str, url: str, reason: str, who: str) -> tuple[str, float]:
+    """What was done, in words, and for how many seconds it is worth waiting for the faults to settle."""
     import signal
 
     from gameday.cli.launching import reach
     from gameday.engine.control import ControlError
-    from gameday.engine.processes import alive
     from gameday.engine.requests import Abort, to_json
     from gameday.exercise.fold import fold
+    from gameday.faults.processes import send
 
     control = reach(exercise, url)
     if control is not None:
@@ -269,24 +273,114 @@ def _send_abort(store: Store, exercise: str, url: str, reason: str, who: str) ->
             try:
                 answer = control.abort(reason, who)
                 names = ", ".join(answer["undoing"]) or "no live fault"
-                return f"abort sent to the guardian: undoing {names}"
+                return f"abort sent to the guardian: undoing {names}", SETTLING
             except ControlError as error:
                 click.echo(f"gameday: {error}", err=True)
     state = fold(store.records(exercise))
     if state.phase == "ended":
         raise UsageError(f"{exercise} has ended already ({state.verdict})")
-    for pid in (state.engine_pid, state.guardian_pid):
-        if pid is not None and alive(pid, None):
-            os.kill(pid, signal.SIGTERM)
-            return f"the guardian's socket does not answer; sent SIGTERM to process {pid}"
+    lease = store.lease(exercise)
+    holder = lease.holder
+    killed = end_frozen(exercise, url, holder)
+    if killed:
+        return f"{', '.join(killed)} stood still and was killed; {_recover_rest(exercise, url)}", SETTLING
+    if holder is not None and holder.runs_here() and send(holder.pid, holder.start_ticks, signal.SIGTERM):
+        return f"the guardian's socket does not answer; sent SIGTERM to the engine (pid {holder.pid})", SETTLING
     store.post(exercise, to_json(Abort(reason)), source="cli", actor=who, wall=time.time())
-    return f"no process of {exercise} was found; the abort waits in the inbox. Run: gameday recover {exercise}"
+    if holder is not None and lease.held(time.time()):
+        return (
+            f"the engine runs on host {holder.host}, where no signal goes from here; the abort is in its inbox",
+            SETTLING,
+        )
+    where = f" on host {holder.host}" if holder is not None else ""
+    return (
+        f"the engine of {exercise} is gone, and its guardian does not answer; the abort waits in the inbox. "
+        f"Run{where}: gameday recover {exercise}",
+        PATIENCE,
+    )
 
 
-def _settled(store: Store, exercise: str) -> Exercise:
+def end_frozen(exercise: str, url: str, holder: Holder | None) -> list[str]:
+    """SIGKILL the guardian and the engine if both stand still (stopped by a signal, or dead); what was killed.
+
+    Then the undo workers are alone, and undo. Where the engine runs, nothing is done: it sees to its guardian itself.
+    """
+    import signal
+
+    from gameday.engine.control import socket_path
+    from gameday.engine.processes import alive, stopped
+    from gameday.faults.processes import send
+
+    engine = (holder.pid, holder.start_ticks) if holder is not None and holder.runs_here() else None
+    if engine is not None and not stopped(*engine):
+        return []
+    guardian = _guardian(socket_path(exercise, url), engine)
+    named = {"the guardian": guardian, "the engine": engine}
+    frozen = {name: process for name, process in named.items() if process is not None and stopped(*process)}
+    workers = _alike(guardian[0]) if guardian is not None and "the guardian" in frozen else []
+    for process in frozen.values():
+        send(*process, signal.SIGKILL)
+    for worker in workers:
+        # Stopped along with the guardian, they could not undo. (Injections died with it.)
+        send(*worker, signal.SIGCONT)
+    until = time.monotonic() + PATIENCE
+    while any(alive(*process) for process in frozen.values()) and time.monotonic() < until:
+        time.sleep(0.01)
+    return [f"{name} (pid {process[0]})" for name, process in frozen.items()]
+
+
+def _guardian(path: Path, engine: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Pid and start of the guardian: it listens at `path`, be it that it never answers, or is the engine's parent."""
+    import socket
+    import struct
+
+    from gameday.engine.processes import parent_of, start_ticks
+
+    pid = 0
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(1.0)
+        try:
+            line.connect(str(path))
+            pid = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        except OSError:
+            # Nobody listens, or too many wait there already.
+            pid = (parent_of(engine[0]) if engine is not None else None) or 0
+    start = start_ticks(pid) if pid > 0 and b"gameday.engine.guardian" in _command(pid) else None
+    return None if start is None else (pid, start)
+
+
+def _alike(parent: int) -> list[tuple[int, int]]:
+    """Forks of a process that are its children: pid and start."""
+    from gameday.engine.processes import parent_of, start_ticks
+
+    pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+    children = [pid for pid in pids if parent_of(pid) == parent and _command(pid) == _command(parent)]
+    return [(pid, start) for pid in children if (start := start_ticks(pid)) is not None]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _recover_rest(exercise: str, url: str) -> str:
+    """Have another engine undo and verify what is left; what was done, in words."""
+    from gameday.cli.resuming import resume
+    from gameday.errors import GamedayError
+
+    try:
+        resume(exercise, url, mode="recover")
+    except GamedayError as error:
+        return f"its undos go on alone, and nobody verifies them ({error}). Run: gameday recover {exercise}"
+    return "its undos went out at once, and another engine verifies them"
+
+
+def _settled(store: Store, exercise: str, patience: float) -> Exercise:
     from gameday.exercise.fold import fold
 
-    until = time.monotonic() + SETTLING
+    until = time.monotonic() + patience
     while True:
         state = fold(store.records(exercise))
         if not state.live_faults or time.monotonic() >= until:
