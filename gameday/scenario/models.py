@@ -178,7 +178,11 @@ class Entry(Model):
 
     fault: str | None = Field(None, description="A portable fault, e.g. latency; `activity` for a Chaos Toolkit one.")
     with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="The fault's parameters.")
-    for_: Duration | None = Field(None, alias="for", description="How long the fault stays before it is undone.")
+    for_: Duration | None = Field(
+        None,
+        alias="for",
+        description="How long the fault stays in effect; at the latest it is undone 15 s more after its injection began.",
+    )
     activity: Activity | None = Field(None, description="With `fault: activity`: the Chaos Toolkit action to run.")
     undo: Activity | None = Field(None, description="With `fault: activity`: the action that takes it away.")
     one_shot: StrictBool | None = Field(
