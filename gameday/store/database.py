@@ -75,8 +75,9 @@ class Database:
         with told(self.address, doing):
             self._after_fork()
             with self._begin_writing.begin() as connection:
+                beside = self._beside(connection)
                 yield connection
-            self._still_there()
+            self._still_there(beside)
 
     def version(self) -> int:
         """A number that differs from the last one if anything was committed meanwhile; costs microseconds on SQLite."""
@@ -235,20 +236,42 @@ class Database:
         wal = path.with_name(path.name + "-wal")
         return not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
 
-    def _still_there(self) -> None:
-        """SQLite goes on writing happily into a file that was deleted; a fact in there is lost."""
+    def _beside(self, connection: Connection) -> dict[Path, tuple[int, int]]:
+        """Which log and index the connection writes to, as found in its first transaction.
+
+        SQLite removes them only when the last connection of all processes closes: as long as this one is open, they
+        stay, and nobody makes new ones. It is open until the commit was looked at, since the pool keeps it.
+        """
+        path = self.address.path
+        if path is None:
+            return {}
+        found: dict[Path, tuple[int, int]] | None = connection.info.get("gameday_beside")
+        if found is None:
+            found = {}
+            if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal":
+                # SQLite puts them beside the file itself, not beside a link to it.
+                real = path.resolve()
+                for suffix in ("-wal", "-shm"):
+                    beside = real.with_name(real.name + suffix)
+                    found[beside] = _identity(beside) or _NOWHERE
+            connection.info["gameday_beside"] = found
+        return found
+
+    def _still_there(self, beside: dict[Path, tuple[int, int]]) -> None:
+        """SQLite goes on writing happily into files that were deleted; a fact in there is lost."""
         path = self.address.path
         if path is None:
             return
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            found = None
-        if found is None or (found.st_dev, found.st_ino) != self._file:
+        if _identity(path) != self._file:
             raise self._replaced()
+        for one, identity in beside.items():
+            if _identity(one) != identity:
+                raise self._replaced(one)
 
-    def _replaced(self) -> StoreGone:
-        return StoreGone(f"{self.address.shown} was removed or replaced while in use: put it back, or open it anew")
+    def _replaced(self, path: Path | None = None) -> StoreGone:
+        return StoreGone(
+            f"{path or self.address.shown} was removed or replaced while in use: put it back, or open it anew"
+        )
 
     def _after_fork(self) -> None:
         """In a forked child: make new connections and leave the parent's alone; closing one here would harm it."""
@@ -258,6 +281,19 @@ class Database:
         self._watching = None
         self.engine.dispose(close=False)
         self._pid = os.getpid()
+
+
+_NOWHERE = (-1, -1)
+"""Identity of a file that should be there and was not."""
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None where there is no file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _POSTGRESQL_VERSION = f"""

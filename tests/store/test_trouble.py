@@ -203,6 +203,35 @@ def test_a_file_that_is_replaced_is_noticed_at_the_next_append(made: Path) -> No
             store.append("e", 1, [note(3)])
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+@pytest.mark.parametrize("by_others", [False, True], ids=["removed", "made anew"])
+def test_a_log_that_is_removed_is_noticed_at_the_next_append(made: Path, suffix: str, by_others: bool) -> None:
+    with open_store(str(made)) as store:
+        epoch = store.create(started("e2"), Holder.mine())
+        beside = made.with_name(made.name + suffix)
+        beside.unlink()
+        if by_others:
+            beside.touch()
+        with pytest.raises(StoreGone, match=f"{suffix} was removed or replaced"):
+            store.append("e2", epoch, [note(2)])
+
+
+def test_a_log_that_comes_and_goes_with_its_users_is_no_trouble(made: Path) -> None:
+    """SQLite removes it when the last one closes; a link to the store has none beside it."""
+    link = made.with_name("link.db")
+    link.symlink_to(made)
+    with open_store(str(link)) as staying:
+        epoch = staying.create(started("e2"), Holder.mine())
+        for seq in range(2, 12):
+            with open_store(str(made)) as other:
+                other.prove_writable()
+            staying.append("e2", epoch, [note(seq)])
+    assert not made.with_name(made.name + "-wal").exists()
+    with open_store(str(link)) as again:
+        again.append("e2", epoch, [note(12)])
+        assert again.last_seq("e2") == 12
+
+
 def test_a_store_that_must_exist_and_does_not(path: Path) -> None:
     with pytest.raises(StoreMissing, match="nothing was recorded"):
         open_store(str(path), create=False)
