@@ -19,6 +19,7 @@ from gameday.engine.requests import Abort, Close, Continue, Request, to_json
 from gameday.errors import RefusedError, StoreError
 from gameday.exercise import events as e
 from gameday.exercise.record import Record
+from gameday.store.holder import Holder, Lease
 
 PATIENCE = 1.0
 """Seconds that the engine is given to say no to a request; what it says later shows in the journal alone."""
@@ -64,6 +65,8 @@ class JournalStore(Protocol):
     def answer_of(self, row_id: int) -> dict[str, Any] | None: ...
 
     def data_version(self) -> int: ...
+
+    def lease(self, exercise: str) -> Lease: ...
 
     def close(self) -> None: ...
 
@@ -207,14 +210,16 @@ class LiveFeed:
             else:
                 names = ", ".join(map(str, answer.get("undoing", ())))
                 return f"the guardian is undoing {names}" if names else "the guardian knows; no fault was live"
-        engine = self._engine
-        if engine is not None and engine.here and engine.alive():
+        holder = self._holder(told)
+        if holder is not None and holder.stopped():
+            told.append(f"the engine (pid {holder.pid}) was stopped and takes no signal: gameday abort {self.exercise}")
+        elif holder is not None and holder.runs_here():
             try:
-                os.kill(engine.pid, signal.SIGTERM)
+                os.kill(holder.pid, signal.SIGTERM)
             except OSError as error:
                 told.append(f"the engine could not be signalled: {error}")
             else:
-                return "; ".join([*told, f"sent SIGTERM to the engine (pid {engine.pid}), which undoes everything"])
+                return "; ".join([*told, f"sent SIGTERM to the engine (pid {holder.pid}), which undoes everything"])
         try:
             self._opened().post(
                 self.exercise, to_json(Abort(reason)), source="console", actor=by or self._who, wall=time.time()
@@ -222,6 +227,14 @@ class LiveFeed:
         except StoreError as error:
             raise StoreError("; ".join([*told, f"nor could it be put into the inbox: {error}"])) from error
         return "; ".join([*told, f"left in the inbox; if no engine takes it: gameday recover {self.exercise}"])
+
+    def _holder(self, told: list[str]) -> Holder | None:
+        """The engine, by the lease: number, start, host and boot. A number alone may be somebody else's by now."""
+        try:
+            return self._opened().lease(self.exercise).holder
+        except StoreError as error:
+            told.append(f"who the engine is could not be read: {error}")
+            return None
 
     def close(self) -> None:
         self._hang_up()

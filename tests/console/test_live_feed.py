@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def write(store: Store, journal: Journal, after: int = 0) -> None:
+def write(store: Store, journal: Journal, after: int = 0, *, engine: int | None = None) -> None:
+    """`engine`: the pid of the one that holds the lease; this process, if not given."""
     records = journal.records[after:]
     if after == 0:
-        store.create(records[0], Holder.mine())
+        store.create(records[0], Holder.mine(engine))
         records = records[1:]
     store.append(ID, 1, records)
 
@@ -147,7 +149,7 @@ def test_abort_goes_by_the_socket_then_by_signal_then_by_the_inbox(tmp_path: Pat
         journal = Journal()
         journal.start()
         journal.add(e.EngineStarted(engine.pid, 1, socket.gethostname()))
-        write(store, journal)
+        write(store, journal, engine=engine.pid)
         feed = feed_of(tmp_path, door)
         feed.poll()
         assert feed.engine_alive()
@@ -160,6 +162,25 @@ def test_abort_goes_by_the_socket_then_by_signal_then_by_the_inbox(tmp_path: Pat
         assert "left in the inbox" in feed.abort("burning", "dana")
         (row,) = store.take(ID, 1)
         assert r.from_json(row.request) == r.Abort("burning")
+        feed.close()
+
+
+def test_abort_signals_nobody_who_only_has_the_number_of_the_engine(tmp_path: Path, store: Store) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        journal = Journal()
+        journal.start()
+        journal.add(e.EngineStarted(bystander.pid, 1, socket.gethostname()))
+        records = journal.records
+        there = Holder.mine(bystander.pid)
+        store.create(records[0], replace(there, start_ticks=there.start_ticks - 1))
+        store.append(ID, 1, records[1:])
+        feed = feed_of(tmp_path)
+        feed.poll()
+        assert "left in the inbox" in feed.abort("burning", "dana")
+        assert bystander.stdin is not None
+        bystander.stdin.close()
+        # It was not terminated: it came to its own end.
+        assert bystander.wait(10) == 1
         feed.close()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gameday.exercise.events import EngineStarted
+from gameday.exercise.record import Record
 from gameday.store import Holder, open_store
 from tests.endings.scripts import activity, script
 from tests.support.processes import wait_for
@@ -66,7 +68,10 @@ def test_abort_after_everything_was_killed_signals_nobody(place: Place) -> None:
             there = Holder.mine(bystander.pid)
             old = Holder(there.pid, there.start_ticks - 1, there.host, there.boot_id)
             store.take_lease(ident, old, force=True)
-            assert store.lease(ident).epoch == epoch + 1
+            last = store.records(ident)[-1]
+            event = EngineStarted(bystander.pid, bystander.pid, there.host)
+            began = Record(last.seq + 1, last.wall, last.clock, last.wall, epoch + 1, "engine", "", event)
+            store.append(ident, epoch + 1, [began], unrecovered=1)
         done = place.call("abort", timeout=40)
         assert bystander.poll() is None
         bystander.kill()
