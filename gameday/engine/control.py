@@ -88,7 +88,9 @@ def make_ours(folder: Path) -> None:
         # One of ours that a loose umask left open to our group. What others put there meanwhile stays theirs.
         named = place == folder or place.name == f"gameday-{os.getuid()}"
         found = place.lstat()
-        if named and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and found.st_mode & 0o022:
+        # With the sticky bit it was meant for everybody, like /tmp, which is root's own.
+        loose = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        if named and loose and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
             place.chmod(stat.S_IMODE(found.st_mode) & ~0o022)
     reason = distrust(folder)
     if reason is not None:

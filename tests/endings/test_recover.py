@@ -251,6 +251,15 @@ def test_a_guardian_tightens_its_own_folder_and_takes_no_link(tmp_path: Path) ->
         claim(tmp_path / "link" / "e.sock", 0.0)
 
 
+def test_a_folder_for_everybody_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    with pytest.raises(PermissionError, match="written by others"):
+        claim(shared / "e.sock", 0.0)
+    assert shared.stat().st_mode & 0o7777 == 0o1777
+
+
 @needs_root
 def test_another_users_folder_is_no_place_for_a_guardian_nor_for_records(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
