@@ -232,10 +232,18 @@ def _nothing_stands(ident: str, store: str | None) -> bool:
 
 
 def _recover(ident: str, store: str | None) -> Exit:
+    from gameday.cli.respond import end_frozen
     from gameday.cli.resuming import resume
     from gameday.exercise.fold import fold
-    from gameday.store import open_store
+    from gameday.store import default_url, open_store
 
+    url = store or default_url()
+    with open_store(url, create=False) as opened:
+        lease = opened.lease(ident)
+    if not lease.held(time.time()):
+        # Guardian and engine may be there and stand still; a guardian keeps its claim for as long as it is there.
+        for killed in end_frozen(ident, url, lease.holder):
+            click.echo(f"{ident}: {killed} stood still and was killed", err=True)
     click.echo(f"{ident}: undoing what is left", err=True)
     resume(ident, store, mode="recover").wait()
     with open_store(store, create=False) as opened:

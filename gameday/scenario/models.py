@@ -181,7 +181,7 @@ class Entry(Model):
     for_: Duration | None = Field(
         None,
         alias="for",
-        description="How long the fault stays in effect; at the latest it is undone 15 s more after its injection began.",
+        description="How long it stays in effect; at the latest it is undone this and 15 s after its injection began.",
     )
     activity: Activity | None = Field(None, description="With `fault: activity`: the Chaos Toolkit action to run.")
     undo: Activity | None = Field(None, description="With `fault: activity`: the action that takes it away.")

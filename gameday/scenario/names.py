@@ -85,7 +85,7 @@ def resolve_names(raw: Json, names: Mapping[str, str], locate: Locate | None = N
     for path, name in find_names(raw):
         if name not in names:
             message = f"the target publishes no name {name!r}"
-            hint = nearest_or_all(name, sorted(names)) if names else "it publishes none; name another with target: or --target"
+            hint = nearest_or_all(name, sorted(names)) if names else "it publishes none; name one with target:"
             if locate:
                 problems.append(Problem(*locate(path), message, hint))
             else:

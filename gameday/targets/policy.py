@@ -68,7 +68,7 @@ def _impossible(
         what = "is a real fault" if len(entries) == 1 else "are real faults"
         yield (
             f"{_some(entries)} {what}, and the target 'none' is for tabletops: add --target sandbox, or one of "
-            f"{_file(settings)}, which says what environment it is (kind = \"other\" for activities alone)"
+            f'{_file(settings)}, which says what environment it is (kind = "other" for activities alone)'
         )
         return
     for fault, names in lost.items():

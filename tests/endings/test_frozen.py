@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,22 @@ def test_abort_kills_those_that_stand_still_and_recovers(place: Place, target: T
     assert done.returncode == 0, done.stdout + done.stderr + place.said()
     assert f"the guardian (pid {guardian}), the engine (pid {engine})" in done.stderr
     assert "broken  confirmed clear" in done.stdout
+    assert target.requests("DELETE", "/state/broken")
+    assert "NOT RECOVERED" not in place.call("list").stderr
+    place.gone()
+
+
+def test_recover_kills_those_that_stand_still(place: Place, target: Target) -> None:
+    guardian, engine = effective(place)
+    stop(guardian, engine)
+    with sqlite3.connect(place.store) as raw:
+        # As it stands a while later: nobody has renewed the lease.
+        raw.execute("UPDATE gameday_exercises SET renewed_at = renewed_at - 60")
+    raw.close()
+    assert "NOT RECOVERED" in place.call("list").stderr
+    done = place.call("recover", timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr + place.said()
+    assert f"the guardian (pid {guardian}) stood still and was killed" in done.stderr
     assert target.requests("DELETE", "/state/broken")
     assert "NOT RECOVERED" not in place.call("list").stderr
     place.gone()

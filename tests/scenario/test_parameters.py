@@ -104,7 +104,9 @@ def test_unknown_names_of_a_target_are_named_with_their_lines() -> None:
 
 
 def test_without_positions_the_way_is_said() -> None:
-    with pytest.raises(ScenarioErrors, match=r"a\.0\.b: the target publishes no name 'x'; it publishes none; name another with target: or --target"):
+    with pytest.raises(
+        ScenarioErrors, match=r"a\.0\.b: the target publishes no name 'x'; it publishes none; name one with target:"
+    ):
         resolve_names({"a": [{"b": "${x}"}]}, {})
 
 
