@@ -146,8 +146,11 @@ def target_held(payload: Payload) -> Iterator[list[int]]:
     settings = payload.target["settings"]
     name = hashlib.sha256(json.dumps([payload.target["name"], settings], sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(settings.get("state_dir") or socket_path(payload.exercise, payload.store).parent)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(folder / f"target-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(folder / f"target-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RefusedError(f"{payload.target['name']} can't be claimed for this exercise: {error}") from None
     try:
         until = time.monotonic() + ENDING
         while True:

@@ -376,9 +376,12 @@ def as_line(config: Config) -> bytes:
 def main() -> int:
     """Run a guardian with the configuration on stdin; the exercise's exit code."""
     config = Config(**json.loads(sys.stdin.readline()))
-    claimed = claim(Path(config.socket), wait=5.0 if config.link >= 0 else 0.5)
+    error = f"exercise {config.exercise} has a guardian already: gameday watch {config.exercise}"
+    try:
+        claimed = claim(Path(config.socket), wait=5.0 if config.link >= 0 else 0.5)
+    except OSError as refused:
+        claimed, error = None, f"no socket for consoles and aborts can be made at {config.socket}: {refused}"
     if claimed is None:
-        error = f"exercise {config.exercise} has a guardian already: gameday watch {config.exercise}"
         os.write(1, json.dumps({"failed": error, "exit_code": 5}).encode() + b"\n")
         return 5
     if config.engine:

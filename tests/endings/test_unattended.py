@@ -260,6 +260,21 @@ def test_a_store_that_fills_up_ends_the_exercise_without_leaving_the_fault(place
     place.gone()
 
 
+@pytest.mark.parametrize(
+    ("run", "words"), [(RUN, "lab can't be claimed"), (RUN[:2] + RUN[4:], "no socket for consoles")]
+)
+def test_without_a_place_for_locks_and_sockets_nothing_begins(
+    place: Place, target: Target, run: tuple[str, ...], words: str
+) -> None:
+    place.extra["XDG_RUNTIME_DIR"] = "/proc/nowhere"
+    talk = [{"id": "word", "at": "0s", "inject": "Look at the lab."}]
+    place.write("scenario.yaml", json.dumps({"version": 1, "title": "Talk", "timeline": talk}))
+    done = place.call(*run)
+    assert done.returncode == 5, done.stderr
+    assert words in done.stderr and "Traceback" not in done.stderr
+    assert not place.begun() and target.lines() == []
+
+
 def test_of_two_that_start_at_once_one_gets_the_target_whatever_their_stores(place: Place, target: Target) -> None:
     place.write("scenario.yaml", script(activity(lasts="2s")))
     first = place.start(*RUN)
