@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
-from gameday.faults.presence import GONE, Home, home, is_gone
+from gameday.faults.presence import GONE, Home, check_here, home, is_gone
 from gameday.faults.toxiproxy import (
     PERMISSIONS,
     add_toxic,
@@ -144,6 +144,8 @@ def refuses(api: str, proxy: str, door: str | None) -> dict[str, Json]:
 def recovered_refused(api: str, proxy: str, home: Home | None, door: str | None) -> dict[str, Json]:
     from gameday.faults.wire import GLANCE, Unanswered
 
+    # Somebody else may listen at that address on another host, and know nothing of it.
+    check_here(home)
     try:
         state = read_proxy(api, proxy, GLANCE)
     except (Unanswered, RuntimeError) as error:

@@ -11,7 +11,7 @@ from pydantic import Field
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.errors import TargetError
 from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
-from gameday.faults.presence import GONE, Home, home, is_gone
+from gameday.faults.presence import GONE, Home, check_here, home, is_gone
 from gameday.faults.supervised import service_status
 from gameday.faults.toxiproxy import curl, load_client
 
@@ -143,6 +143,8 @@ def recovered(home: Home, service: str, fault_id: str) -> dict[str, Json]:
     from gameday.faults.wire import GLANCE, Unanswered, demand
 
     control = home["control"]
+    # Somebody else may listen at that address on another host, and know nothing of it.
+    check_here(home)
     try:
         known = demand("GET", f"{control}/status", timeout=GLANCE).content["faults"]
         if any(fault["id"] == fault_id for fault in known):

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from gameday.engine.ports import Json
 from gameday.errors import TargetError
 from gameday.faults.declaration import verdict
-from gameday.faults.presence import GONE, Home, is_gone
+from gameday.faults.presence import GONE, Home, check_here, is_gone
 
 PERMISSIONS = ("requests to the proxy's HTTP API",)
 
@@ -131,6 +131,8 @@ def toxic_recovered(
     """
     from gameday.faults.wire import GLANCE, Unanswered
 
+    # Somebody else may listen at that address on another host, and know nothing of it.
+    check_here(home)
     try:
         state = read_proxy(api, proxy, GLANCE)
     except (Unanswered, RuntimeError) as error:

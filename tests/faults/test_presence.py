@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gameday.engine.ports import Call, Plan
+from gameday.faults import dependency_outage, error_rate, toxiproxy
 from gameday.faults.planning import plan
 from gameday.faults.presence import CannotTell, home, is_gone
 from gameday.faults.processes import state
@@ -110,6 +111,20 @@ def test_what_cannot_be_told(whole: Sandbox, changes: dict[str, Any]) -> None:
     assert here is not None
     with pytest.raises(CannotTell, match="run `gameday recover` there"):
         is_gone({**here, "start": here["start"] - 1, **changes})
+
+
+def test_what_answers_elsewhere_proves_nothing(whole: Sandbox) -> None:
+    """On another host somebody else may listen at that address, and say truly that he knows no such fault."""
+    there = {**(home(target_of(whole)) or {}), "host": "another", "machine": "another", "boot_id": "another"}
+    checks: dict[Any, dict[str, Any]] = {
+        dependency_outage.recovered_refused: {"api": whole.proxy, "proxy": "payments", "door": None},
+        toxiproxy.toxic_recovered: {"api": whole.proxy, "proxy": "payments", "toxic": "none", "door": None},
+        error_rate.recovered: {"service": "payments", "fault_id": "none"},
+    }
+    for check, arguments in checks.items():
+        assert check(**arguments, home=home(target_of(whole)))["holds"]
+        with pytest.raises(CannotTell):
+            check(**arguments, home=there)
 
 
 def test_a_plan_that_does_not_say_where(whole: Sandbox, tmp_path: Path) -> None:
