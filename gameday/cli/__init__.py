@@ -1,7 +1,7 @@
 """The command line, and the processes it starts: here everything is put together.
 
-Most of a short command's time is importing, and a fifth of that Python's garbage collector, which looks in vain
-through what is imported and stays. It is told to wait longer.
+Most of a short command's time is importing, and part of that is Python's garbage collector, which looks in vain through
+what is imported and stays. It is told to wait longer.
 """
 
 import gc

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gameday.cli.engine_process import Payload
-from gameday.engine.control import Control, ControlError, socket_path
+from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.engine.guardian import Config, as_line
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
 from gameday.store import default_url
@@ -145,9 +145,12 @@ def target_held(payload: Payload) -> Iterator[list[int]]:
         return
     settings = payload.target["settings"]
     name = hashlib.sha256(json.dumps([payload.target["name"], settings], sort_keys=True).encode()).hexdigest()[:16]
-    folder = Path(settings.get("state_dir") or socket_path(payload.exercise, payload.store).parent)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if "state_dir" in settings:
+            folder = Path(settings["state_dir"])
+        else:
+            folder = socket_path(payload.exercise, payload.store).parent
+            make_ours(folder)
         lock = os.open(folder / f"target-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise RefusedError(f"{payload.target['name']} can't be claimed for this exercise: {error}") from None
