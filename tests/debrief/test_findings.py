@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from gameday.debrief.build import build_debrief
@@ -41,6 +42,17 @@ def test_a_quiet_exercise_has_only_good_findings() -> None:
     assert {finding.level for finding in view.findings} == {"good"}
     assert view.headline.level == "good"
     assert view.headline.sentence == "The exercise ran to its end and the system came back."
+
+
+def test_a_fault_that_was_undone_after_it_had_leaked_is_told_as_both() -> None:
+    records = leaked()
+    last = records[-1]
+    recovered = ev.FaultRecovered("payments-dark", "payments answers")
+    late = replace(last, seq=last.seq + 1, clock=500.0, wall=last.wall + 377, event=recovered)
+    view = build_debrief([*records, late])
+    assert view.findings[0].rule == "undone-late"
+    assert view.headline.sentence.startswith("The exercise left a fault behind, which was undone afterwards.")
+    assert view.headline.level == "warn"
 
 
 def test_a_leaked_fault_leads_everything() -> None:

@@ -6,6 +6,7 @@ as the console does. The machine can't be suspended here, so one clock is replac
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -414,3 +415,21 @@ def _json(place: Place, *arguments: str) -> Any:
     import json
 
     return json.loads(said(place, *arguments, "--json"))
+
+
+def test_what_was_brought_up_for_it_is_taken_down_by_whoever_ends_it(place: Place) -> None:
+    """The engine dies, and with it the guardian: the shop is kept to go on with, until somebody closes."""
+    place.extra |= {"GAMEDAY_SANDBOX": str(place.folder / "box"), "GAMEDAY_SANDBOX_RATE": "5"}
+    talk = [{"id": "begin", "at": "0s", "inject": "Look at the shop."}]
+    place.write("scenario.yaml", json.dumps({"version": 1, "title": "Talk", "target": "sandbox", "timeline": talk}))
+    place.start("run", "scenario.yaml", "--plain")
+    state = place.wait_until("begun", lambda x: done(x, "begin") and x.consoles, within=60)
+    assert state.engine_pid is not None
+    os.kill(state.engine_pid, signal.SIGKILL)
+    place.wait_until("interrupted", lambda x: x.phase == "interrupted")
+    assert (place.folder / "box" / "sandbox.json").exists()
+    assert place.pids("gameday.sandbox")
+    said(place, "close", "--by", "ada")
+    place.wait_until("ended", lambda x: x.phase == "ended")
+    wait_for(lambda: not place.pids("gameday.sandbox"), 30, "the shop is taken down", every=0.1)
+    place.gone()
