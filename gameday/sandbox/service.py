@@ -5,6 +5,7 @@ tells each instance; an instance that starts is told with its settings.
 """
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -43,6 +44,7 @@ class Service:
         self._ledger = Ledger(settings.folder(), settings.name)
         self._flags: set[str] = set()
         self._faults: dict[str, dict[str, Any]] = {}
+        self._failed: Counter[str] = Counter()
         self._in_flight = 0
         self._successes = 0
         self._describe()
@@ -122,6 +124,7 @@ class Service:
     def _maybe_fail(self) -> None:
         for fault_id, fault in self._faults.items():
             if random.random() < fault["share"]:
+                self._failed[fault_id] += 1
                 raise Failed(fault["status"], f"error-rate fault {fault_id} is set on {self.settings.service}")
 
     async def ask(self, service: str, path: str, data: dict[str, Any], order: str, patience: float) -> dict[str, Any]:
@@ -197,7 +200,7 @@ class Service:
             self._set(fault, received)
 
     async def _get_faults(self, request: Request) -> Response:
-        return reply({"faults": list(self._faults.values())})
+        return reply({"faults": [{**fault, "failed": self._failed[fault["id"]]} for fault in self._faults.values()]})
 
     async def _set_error_rate(self, request: Request) -> Response:
         fault = read_error_rate(request.json())
@@ -217,6 +220,7 @@ class Service:
         if fault_id not in self._faults:
             return False
         del self._faults[fault_id]
+        self._failed.pop(fault_id, None)
         self._ledger.write("error-rate-cleared", received, service=self.settings.service, id=fault_id)
         return True
 

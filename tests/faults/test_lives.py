@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +14,9 @@ from gameday.faults import processes, wire
 from gameday.faults.presence import home
 from gameday.sandbox import control
 from gameday.sandbox.control import Sandbox
+from tests.support.processes import carrying
 
-from .conftest import Life, prepare, run, target_of
+from .conftest import Life, prepare, run, target_of, wait_until
 
 Planned = Callable[..., Life]
 
@@ -197,12 +200,36 @@ def test_the_service_itself_is_asked_whether_an_error_rate_works(planned: Planne
     fault = planned("error-rate", {"service": "checkout", "share": 1.0, "status": 500})
     fault.inject()
     evidence = fault.becomes_effective()
-    assert "checkout-1, checkout-2" in evidence and "failed with 500" in evidence
+    assert "checkout-1, checkout-2" in evidence and "failed by it" in evidence
     assert {line.process for line in fault.ledger("error-rate-set")} == {"supervisor", "checkout-1", "checkout-2"}
     fault.undo()
     fault.recovers()
     cleared = {line.process for line in fault.ledger("error-rate-cleared")}
     assert cleared == {"supervisor", "checkout-1", "checkout-2"}
+
+
+def test_an_error_rate_that_no_request_meets_is_not_effective(planned: Planned, whole: Sandbox) -> None:
+    found = carrying(f"GAMEDAY_SANDBOX={whole.state_dir}").items()
+    load = next(pid for pid, command in found if "gameday.sandbox.load" in command)
+    fault = planned("error-rate", {"service": "payments", "share": 1.0})
+    os.kill(load, signal.SIGSTOP)
+    try:
+        # What was under way is through.
+        wait_until(lambda: not _in_flight(whole), "no request on its way")
+        fault.inject()
+        assert not fault.is_effective()
+    finally:
+        os.kill(load, signal.SIGCONT)
+    fault.becomes_effective()
+    fault.undo()
+    fault.recovers()
+
+
+def _in_flight(sandbox: Sandbox) -> bool:
+    """Whether the storefront is answering requests."""
+    page = str(wire.demand("GET", f"{sandbox.storefront}/metrics").content)
+    (line,) = [line for line in page.splitlines() if line.startswith("http_requests_in_flight{")]
+    return float(line.rpartition(" ")[2]) > 0
 
 
 def test_kill_whole_life(planned: Planned, whole: Sandbox) -> None:
