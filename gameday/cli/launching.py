@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -167,9 +167,22 @@ def target_held(payload: Payload) -> Iterator[list[int]]:
                         "there: see `gameday list`, also with other stores, and try again when it is over"
                     ) from None
                 time.sleep(0.05)
+        _sign(lock, payload)
         yield [lock]
     finally:
         os.close(lock)
+
+
+def _sign(lock: int, payload: Payload) -> None:
+    """Whose the claim is, for whoever comes upon it (with a store of their own, say)."""
+    from gameday.store.address import read_address
+
+    with suppress(OSError):
+        # On a full disk it stays without a name; the lock is what counts.
+        os.ftruncate(lock, 0)
+        os.pwrite(
+            lock, json.dumps({"exercise": payload.exercise, "store": read_address(payload.store).shown}).encode(), 0
+        )
 
 
 def _begun(running: Running, within: float = 2.0) -> bool:

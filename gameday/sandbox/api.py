@@ -124,21 +124,24 @@ class Api:
         return reply({"name": name, "on": on, "before": before, "pending": await self._shop.changed()})
 
     async def _rollback(self, request: Request) -> Response:
-        group = self._service(self._requested(request))
+        body = self._requested(request)
+        group = self._service(body)
         name = group.part.name
         async with self._rolling:
-            others = [
-                deploy["version"]
-                for deploy in self._shop.deploys
-                if deploy["service"] == name and deploy["version"] != group.version
-            ]
-            if not others:
-                raise Problem(409, f"{name} has only ever been at {group.version}: there is nothing to roll back to")
-            before, version = group.version, others[-1]
-            self._ledger.write("rollback", request.received, service=name, version=version, before=before)
-            self._shop.deploys.append({"service": name, "version": version, "wall": wall(), "kind": "rollback"})
-            await self._fleet.set_version(name, version)
-        return reply({"service": name, "version": version, "before": before})
+            versions = self._shop.versions_of(name)
+            before, at = group.version, versions.index(group.version)
+            version = body.get("to", versions[max(0, at - 1)])
+            if version not in versions:
+                raise Problem(404, f"{name} was never at {version!r}; {nearest(str(version), versions)}")
+            if len(versions) == 1:
+                raise Problem(409, f"{name} has only ever been at {before}: there is nothing to roll back to")
+            # Whoever comes second must not undo what the first one did: back from the earliest one leads nowhere.
+            if version != before:
+                kind = "rollback" if versions.index(version) < at else "deploy"
+                self._ledger.write(kind, request.received, service=name, version=version, before=before)
+                self._shop.deploys.append({"service": name, "version": version, "wall": wall(), "kind": kind})
+                await self._fleet.set_version(name, version)
+        return reply({"service": name, "version": version, "before": before, "versions": versions})
 
     async def _faults(self, request: Request) -> Response:
         return reply({"faults": list(self._shop.faults.values())})

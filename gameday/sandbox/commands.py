@@ -1,10 +1,10 @@
 """`gameday sandbox …`: the shop's operations, for whoever responds in it.
 
-Thin: it asks `control` and prints. Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 no sandbox runs (or it
-doesn't answer), 2 the request makes no sense.
+Thin: it asks `control` and prints. Data goes to stdout, talk to stderr.
 """
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,10 +13,9 @@ from typing import Any
 
 import click
 
+from gameday.errors import Exit
 from gameday.sandbox import control
-
-_FAILED = 1
-_INVALID = 2
+from gameday.sandbox.shop import WITHOUT
 
 _state_dir = click.option(
     "--state-dir",
@@ -33,13 +32,29 @@ def _told() -> Iterator[None]:
     try:
         yield
     except control.SandboxError as error:
-        click.echo(f"error: {error}", err=True)
-        raise click.exceptions.Exit(_INVALID if isinstance(error, control.Refused) else _FAILED) from error
+        click.echo(f"gameday: {error}", err=True)
+        raise click.exceptions.Exit(Exit.INVALID if isinstance(error, control.Refused) else Exit.FAILED) from error
+
+
+def _sure(what_it_means: str, question: str) -> bool:
+    """Say what something means, and on a terminal ask; True where nobody can answer."""
+    click.echo(what_it_means, err=True)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    return click.confirm(question, err=True)
+
+
+def _left_as_it_is() -> None:
+    click.echo("left as it is", err=True)
+    raise click.exceptions.Exit(Exit.REFUSED)
 
 
 @click.group()
 def sandbox() -> None:
-    """A small shop of real processes to break, and to respond in."""
+    """A small shop of real processes to break, and to respond in.
+
+    Exit codes: 0 done, 1 no sandbox runs or it does not answer, 2 invalid input, 5 refused before anything was touched.
+    """
 
 
 @sandbox.command()
@@ -54,12 +69,32 @@ def up(state_dir: Path | None) -> None:
 
 
 @sandbox.command()
+@click.option("--force", is_flag=True, help="Also while an exercise uses it, without a question.")
 @_state_dir
-def down(state_dir: Path | None) -> None:
-    """Take the shop down, and wait until no process of it is left."""
+def down(force: bool, state_dir: Path | None) -> None:
+    """Take the shop down, and wait until no process of it is left.
+
+    While an exercise uses it, it asks first; without a terminal it refuses.
+    """
+    claim = None if force else control.claimed(state_dir)
+    if claim is not None:
+        _refuse_or_ask(**claim)
     with _told():
         was_up = control.down(state_dir)
     click.echo("down" if was_up else "no sandbox was running", err=True)
+
+
+def _refuse_or_ask(exercise: str, store: str) -> None:
+    """An exercise has the sandbox: its faults, and whoever responds to them, are in there."""
+    where = f" (store {store})" if store else ""
+    click.echo(f"gameday: exercise {exercise or 'of an unknown name'}{where} uses this sandbox", err=True)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        if click.confirm("Take the shop down under it?", err=True):
+            return
+        _left_as_it_is()
+    stop = f"gameday abort {exercise}" if exercise else "gameday abort"
+    click.echo(f"    end it first (`{stop}`), or take the shop down under it with --force", err=True)
+    raise click.exceptions.Exit(Exit.REFUSED)
 
 
 @sandbox.command()
@@ -157,9 +192,17 @@ def _field(value: Any) -> str:
 @sandbox.command()
 @click.argument("service")
 @click.argument("replicas", type=int, metavar="N")
+@click.option("--yes", is_flag=True, help="Ask nothing, also with N = 0.")
 @_state_dir
-def scale(service: str, replicas: int, state_dir: Path | None) -> None:
-    """Have N instances of SERVICE. Those that don't serve are the first to go."""
+def scale(service: str, replicas: int, yes: bool, state_dir: Path | None) -> None:
+    """Have N instances of SERVICE. Those that don't serve are the first to go.
+
+    With none at all nothing answers for the service; on a terminal it asks before that.
+    """
+    if replicas == 0 and service in WITHOUT and not yes:
+        meaning = f"without any instance of {service} {WITHOUT[service]}"
+        if not _sure(meaning, f"Have no instance of {service}?"):
+            _left_as_it_is()
     with _told():
         done = control.scale(control.running(state_dir), service, replicas)
     click.echo(f"{service}: {done['before']} → {done['replicas']}", err=True)
@@ -178,12 +221,24 @@ def flag(name: str, state: str, state_dir: Path | None) -> None:
 
 @sandbox.command()
 @click.argument("service")
+@click.option("--to", metavar="VERSION", help="This version, be it an earlier or a later one.")
 @_state_dir
-def rollback(service: str, state_dir: Path | None) -> None:
-    """Bring SERVICE back to the version before this one."""
+def rollback(service: str, to: str | None, state_dir: Path | None) -> None:
+    """Bring SERVICE back to the version before this one.
+
+    Said twice it does not lead forward again: that takes --to.
+    """
     with _told():
-        done = control.rollback(control.running(state_dir), service)
-    click.echo(f"{service}: {done['before']} → {done['version']}", err=True)
+        done = control.rollback(control.running(state_dir), service, to)
+    version, before, versions = done["version"], done["before"], done["versions"]
+    if version != before:
+        click.echo(f"{service}: {before} → {version}", err=True)
+    elif to is not None:
+        click.echo(f"{service} is at {version} already; nothing was changed", err=True)
+    else:
+        forward = f"to go forward again: gameday sandbox rollback {service} --to {versions[-1]}"
+        click.echo(f"{service} is back at {version} already, the earliest version; nothing was changed", err=True)
+        click.echo(forward, err=True)
 
 
 @sandbox.command()
@@ -195,8 +250,8 @@ def ledger(state_dir: Path | None, as_json: bool) -> None:
 
     folder = state_dir or control.default_state_dir()
     if not (folder / "ledger").is_dir():
-        click.echo(f"error: there is no ledger in {folder}: no sandbox ever ran there", err=True)
-        raise click.exceptions.Exit(_FAILED)
+        click.echo(f"gameday: there is no ledger in {folder}: no sandbox ever ran there", err=True)
+        raise click.exceptions.Exit(Exit.FAILED)
     lines = book.read(folder)
     if as_json:
         for line in lines:

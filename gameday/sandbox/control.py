@@ -219,6 +219,30 @@ def _last_words(log: Path) -> str:
     return f"its last words in {log}: {lines[-1]}" if lines else f"{log} is empty"
 
 
+def claimed(state_dir: Path | None = None) -> dict[str, str] | None:
+    """Whose the sandbox is: `exercise` and `store` as its claim names them, or None where no exercise has a claim.
+
+    A claim is a lock that the kernel holds for an exercise's guardian and undo workers, whatever store they write to.
+    """
+    for path in _folder(state_dir).glob("target-*.lock"):
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            try:
+                named = dict(json.loads(os.read(lock, 10_000)))
+            except (ValueError, TypeError):
+                # Claimed in this very moment, or on a full disk.
+                named = {}
+            return {name: str(named.get(name, "")) for name in ("exercise", "store")}
+        finally:
+            os.close(lock)
+    return None
+
+
 def down(state_dir: Path | None = None, *, wait: float = 10.0) -> bool:
     """Take the sandbox down, and return when none of its processes is left. False if none ran.
 
@@ -323,9 +347,14 @@ def flag(sandbox: Sandbox, name: str, on: bool) -> dict[str, Any]:
     return answer
 
 
-def rollback(sandbox: Sandbox, service: str) -> dict[str, Any]:
-    """Go back to the version of a service before this one; returns when it serves. Raises Refused."""
-    answer: dict[str, Any] = _ask(sandbox, "POST", "/rollback", {"service": service})
+def rollback(sandbox: Sandbox, service: str, to: str | None = None) -> dict[str, Any]:
+    """Go back to the version of a service before this one, or to the one said; returns when it serves.
+
+    In the answer `before` is `version` where it stayed as it was: there is none before the earliest, and asking twice
+    does not lead forward again. `versions`: all there are, the earliest first. Raises Refused.
+    """
+    body = {"service": service} if to is None else {"service": service, "to": to}
+    answer: dict[str, Any] = _ask(sandbox, "POST", "/rollback", body)
     return answer
 
 

@@ -38,6 +38,14 @@ FLAGS = {
 
 MOST_REPLICAS = 10
 
+# What it means for shoppers when a service has no instance at all.
+WITHOUT = {
+    "storefront": "nobody can enter the shop",
+    "checkout": "nobody can buy anything",
+    "payments": "no order can be paid, unless the flag payments-fallback is on",
+    "inventory": "no order can be placed, unless the flag inventory-cache is on",
+}
+
 # Deploys that happened before the sandbox came up: (service, version, seconds ago). The last one of payments is recent
 # enough to be suspected.
 EARLIER_DEPLOYS = (

@@ -39,6 +39,10 @@ class ShopState:
         faults = [{key: fault[key] for key in keys} for fault in self.faults.values() if fault["service"] == service]
         return self._revision, {"flags": sorted(self.flags), "faults": faults, "open": self.is_open}
 
+    def versions_of(self, service: str) -> list[str]:
+        """Every version it was deployed at, the earliest first; where it stands now changes nothing in the order."""
+        return list(dict.fromkeys(deploy["version"] for deploy in self.deploys if deploy["service"] == service))
+
     async def changed(self) -> list[str]:
         """Tell all instances that serve; returns the names of those that haven't confirmed within half a second."""
         self._revision += 1

@@ -142,6 +142,6 @@ class Shop:
             if self.service(name)["desired"] != wanted:
                 control.scale(self.sandbox, name, wanted)
         if self.service("payments")["version"] != "v2":
-            control.rollback(self.sandbox, "payments")
+            control.rollback(self.sandbox, "payments", "v2")
         eventually(self.is_whole)
         self.sells()

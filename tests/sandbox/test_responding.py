@@ -110,7 +110,8 @@ def test_rollback_replaces_the_version_without_failing_a_purchase(shop: Shop) ->
 
     shopper = threading.Thread(target=shopping)
     shopper.start()
-    assert control.rollback(shop.sandbox, "payments") == {"service": "payments", "version": "v1", "before": "v2"}
+    answer = control.rollback(shop.sandbox, "payments")
+    assert answer == {"service": "payments", "version": "v1", "before": "v2", "versions": ["v1", "v2"]}
     eventually(lambda: [one["version"] for one in shop.instances("payments")] == ["v1"])
     done.set()
     shopper.join()
