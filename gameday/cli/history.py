@@ -14,6 +14,7 @@ from gameday.cli.options import open_existing, store_option, warn_unrecovered
 if TYPE_CHECKING:
     from gameday.exercise.record import Record
     from gameday.exercise.state import Exercise, FaultState, Moment
+    from gameday.exercise.timings import Landmark
     from gameday.store.summaries import Summary
 
 
@@ -82,6 +83,7 @@ def _summary_json(summary: Summary) -> dict[str, Any]:
 
 def _exercise_json(summary: Summary, state: Exercise, records: Sequence[Record] | None) -> dict[str, Any]:
     from gameday.exercise.record import to_json
+    from gameday.exercise.timings import landmarks
 
     shown = {
         **_summary_json(summary),
@@ -109,6 +111,17 @@ def _exercise_json(summary: Summary, state: Exercise, records: Sequence[Record] 
                 "detection": stamp.detection,
             }
             for stamp in state.stamps
+        ],
+        "reached": [
+            {
+                "milestone": mark.milestone,
+                "at": _iso(mark.at.wall),
+                "clock": mark.at.clock,
+                "event": mark.event,
+                "source": mark.source,
+                "seq": mark.stamp.seq if mark.stamp is not None else None,
+            }
+            for mark in landmarks(state).values()
         ],
         "abort": None,
         "last_seq": summary.last_seq,
@@ -180,7 +193,18 @@ def _status(summary: Summary) -> str:
     return f"{text}{engine}, {summary.unrecovered} not recovered"
 
 
+def _milestone(mark: Landmark) -> tuple[str, ...]:
+    stamp = mark.stamp
+    if stamp is None:
+        return _clock(mark.at), mark.milestone, mark.source, "", mark.event
+    beside = "partly" if stamp.partial else "" if mark.counts else "not the first"
+    name = f"{mark.milestone} ({beside})" if beside else mark.milestone
+    return _clock(mark.at), name, stamp.source, stamp.actor, stamp.note
+
+
 def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]) -> None:
+    from gameday.exercise.timings import milestones
+
     lines = [
         ("exercise", summary.id),
         ("scenario", f"{summary.scenario}: {summary.title}"),
@@ -215,19 +239,10 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
     for fault in state.unrecovered:
         for command in fault.commands:
             click.echo(f"to undo {fault.entry} by hand:  {_printable(command)}")
-    if state.stamps:
+    marks = [_milestone(mark) for mark in milestones(state)]
+    if marks:
         click.echo()
-        stamps = [
-            (
-                _clock(stamp.at),
-                stamp.milestone + (" (partly)" if stamp.partial else ""),
-                stamp.source,
-                stamp.actor,
-                stamp.note,
-            )
-            for stamp in state.stamps
-        ]
-        _print_table([("CLOCK", "MILESTONE", "FROM", "BY", "NOTE"), *stamps])
+        _print_table([("CLOCK", "MILESTONE", "FROM", "BY", "NOTE"), *marks])
     if records:
         from gameday.exercise.record import body_of
 

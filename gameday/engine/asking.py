@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Answer
 from gameday.exercise import events as ev
-from gameday.exercise.timings import landmarks
+from gameday.exercise.timings import firing_since, landmarks
 from gameday.scenario.models import PROBES, Check, Expectation
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def _note_alerts(c: Conductor, answer: Alerts, already: set[str]) -> None:
     scenario = c.exercise.scenario
     assert scenario is not None
     for index, expectation in enumerate(scenario.expect):
-        fired = c.exercise.alerts.get(expectation.alert or "")
+        fired = firing_since(c.exercise, expectation.alert or "")
         if fired is not None and c.exercise.expectations[index].state == "pending":
-            judge_at(c, index, expectation, fired.fired.clock, f"{expectation.alert} fired")
+            judge_at(c, index, expectation, fired.clock, f"{expectation.alert} fired")
 
 
 def judge_at(c: Conductor, index: int, expectation: Expectation, at: float, what: str) -> None:

@@ -22,7 +22,7 @@ from gameday.engine.ports import Prober
 from gameday.engine.processes import boot_clock
 from gameday.engine.watching import ConditionWatch, delays
 from gameday.exercise import events as ev
-from gameday.exercise.expectations import judge_expectations
+from gameday.exercise.expectations import judge_at_the_end
 from gameday.exercise.state import Exercise
 
 DEAF = 8
@@ -209,24 +209,13 @@ class Conductor:
 
     def _finish(self) -> None:
         """Judge what is still open, then say what the exercise came to."""
-        for state in judge_expectations(self.exercise, self.journal.now()):
-            known = self.exercise.expectations[state.index]
-            if known.state == "pending":
-                self._judge_at_the_end(state.index, state.state, state.detail, state.took)
+        for state in judge_at_the_end(self.exercise, self.journal.now()):
+            if self.exercise.expectations[state.index].state == "pending":
+                judged = ev.ExpectationJudged(state.index, state.state, state.detail, state.took)  # type: ignore[arg-type]
+                self.append(judged)
         last = do.verdict(self.exercise) if self.exercise.steady_before is not False else do.REFUSED
         self.append(ev.ExerciseEnded(last.verdict, last.exit_code, last.reason))  # type: ignore[arg-type]
         self._exit = last.exit_code
-
-    def _judge_at_the_end(self, index: int, state: str, detail: str, took: float | None) -> None:
-        scenario = self.exercise.scenario
-        assert scenario is not None
-        expectation = scenario.expect[index]
-        machine = expectation.alert is not None or expectation.check is not None
-        if state == "pending":
-            started = bool(self.exercise.timeline_started) and self.exercise.abort is None
-            what = f"{expectation.alert} did not fire" if expectation.alert else "it did not come to hold"
-            state, detail = ("missed", what) if machine and started else ("not_observed", "it was over before")
-        self.append(ev.ExpectationJudged(index, state, detail, took))  # type: ignore[arg-type]
 
     # --- what is watched -------------------------------------------------------------------------------------------
 

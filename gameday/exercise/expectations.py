@@ -7,11 +7,12 @@ milestone to count from, an expectation is "not observed", which is neither met 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
-from gameday.exercise.state import Exercise, ExpectationState, Note
-from gameday.exercise.timings import Landmark, frozen_at, landmarks
+from gameday.exercise.state import Exercise, ExpectationState, Moment, Note
+from gameday.exercise.timings import Landmark, firing_since, frozen_at, landmarks
 from gameday.scenario.duration import format_duration
 from gameday.scenario.models import Expectation
 
@@ -38,6 +39,59 @@ def judge_expectations(exercise: Exercise, now_clock: float) -> list[Expectation
         else:
             judged.append(known)
     return judged
+
+
+def judge_at_the_end(exercise: Exercise, now_clock: float) -> list[ExpectationState]:
+    """`judge_expectations` for an exercise that ends at `now_clock`: nothing is pending any more.
+
+    What a machine was to show is missed where it could have been shown and was not. It could not where the milestone to
+    count from was never reached (a fault that did not take hold raises no alert: that is the fault's failure, not the
+    alert's), where the exercise was aborted, and where its facilitator closed it before that was due.
+    """
+    if exercise.scenario is None:
+        return []
+    marks = landmarks(exercise)
+    began = exercise.started or Moment(now_clock, 0.0)
+    ended = replace(exercise, ended=Moment(began.wall + now_clock - began.clock, now_clock))
+    return [
+        _machine_at_the_end(exercise, expectation, known, marks, now_clock)
+        if (expectation.alert or expectation.check) and known.state == "pending"
+        else state
+        for expectation, known, state in zip(
+            exercise.scenario.expect, exercise.expectations, judge_expectations(ended, now_clock), strict=True
+        )
+    ]
+
+
+def _machine_at_the_end(
+    exercise: Exercise, expectation: Expectation, known: ExpectationState, marks: dict[str, Landmark], now_clock: float
+) -> ExpectationState:
+    base = marks.get(expectation.of)
+    if exercise.timeline_started is None:
+        return replace(known, state="not_observed", detail="it was over before it began")
+    if base is None:
+        return replace(known, state="not_observed", detail=_without_base(exercise, expectation))
+    if exercise.abort is not None:
+        return replace(known, state="not_observed", detail="aborted before it came")
+    spent = now_clock - base.at.clock - exercise.paused_seconds(base.at.clock, now_clock)
+    if exercise.closing and expectation.within is not None and spent <= expectation.within:
+        why = f"closed {_short(spent)} after {expectation.of}, before it was due"
+        return replace(known, state="not_observed", detail=why)
+    what = f"{expectation.alert} did not fire" if expectation.alert else "it did not come to hold"
+    target = f", target {format_duration(expectation.within)}" if expectation.within is not None else ""
+    return replace(known, state="missed", detail=f"{what} in the {_short(spent)} after {expectation.of}{target}")
+
+
+def _without_base(exercise: Exercise, expectation: Expectation) -> str:
+    """Why there was nothing to count from, as far as that is known."""
+    fired = firing_since(exercise, expectation.alert) if expectation.alert else None
+    beside = f"; {expectation.alert} fired all the same" if fired is not None else ""
+    if expectation.of != "impact":
+        return f"there was no {expectation.of} to count from{beside}"
+    begun = [fault.entry for fault in exercise.faults.values() if fault.injecting is not None]
+    if not begun:
+        return f"there was no impact to count from: no fault was injected{beside}"
+    return f"there was no impact to count from: {', '.join(begun)} did not take hold{beside}"
 
 
 def updates_to(exercise: Exercise, audience: str) -> list[Note]:
@@ -193,4 +247,7 @@ def _took(base: Landmark | None, reached: Landmark) -> float | None:
 
 
 def _short(seconds: float) -> str:
+    """`42s`, `1m20s`; below ten seconds with a tenth: `1.1s`; below one `350ms`."""
+    if 1 <= abs(seconds) < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
     return format_duration(round(seconds) if abs(seconds) >= 10 else round(seconds, 1))

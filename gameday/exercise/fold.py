@@ -300,7 +300,10 @@ def _people_event(x: Exercise, record: Record, at: Moment) -> Exercise:
         case ev.AlertSeen():
             known = x.alerts.get(event.alert)
             fired = known.fired if known is not None else at
-            alert = AlertState(event.alert, event.state, at, fired, event.summary)
+            firings = known.firings if known is not None else ()
+            if event.state == "firing" and (known is None or known.state != "firing"):
+                firings = (*firings, at)
+            alert = AlertState(event.alert, event.state, at, fired, event.summary, firings)
             return replace(x, alerts=_with(x.alerts, event.alert, alert))
         case ev.ExpectationJudged():
             if not 0 <= event.index < len(x.expectations):

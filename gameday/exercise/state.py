@@ -129,6 +129,8 @@ class AlertState:
     fired: Moment
     """When it was first seen firing in this exercise."""
     summary: str = ""
+    firings: tuple[Moment, ...] = ()
+    """Each time that it began to fire, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ was still running. Judging against targets is the work of `expectations`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gameday.exercise.state import Exercise, FaultState, Moment, Stamp
@@ -30,6 +30,8 @@ class Landmark:
     stamp: Stamp | None = None
     detection: str | None = None
     """For `detected`: monitoring, user or person."""
+    counts: bool = True
+    """False for a partial one, and for one that another came before: shown, and in no timing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,13 @@ _WHAT = {
 
 
 def landmarks(exercise: Exercise) -> dict[str, Landmark]:
-    """Every milestone that was reached, whole (partial ones are left out), by name.
+    """Every milestone that was reached, whole (partial ones are left out), by name: the one definition for all.
 
     `impact` is the first stamp of it; else the first fault confirmed effective; in an exercise without faults the first
-    inject delivered. `detected` is the earliest of its stamps and of the alerts that fired since the first injection.
+    inject delivered. `detected` is the first alert or report that reached a person, as the published incident metrics
+    count (PagerDuty, Atlassian: MTTD runs from the start of the impact to its detection, MTTA from the alert on): the
+    earliest of its stamps and of the alerts that began to fire since the first injection. An alert of an unattended
+    exercise reached nobody; timings say so beside its time.
     """
     found = {name: _stamped(stamp) for name in _names(exercise) if (stamp := exercise.milestone(name))}
     if "impact" not in found and (impact := _impact(exercise)):
@@ -126,6 +131,34 @@ def landmarks(exercise: Exercise) -> dict[str, Landmark]:
     if alert is not None and ("detected" not in found or alert.at.clock < found["detected"].at.clock):
         found["detected"] = alert
     return found
+
+
+def milestones(exercise: Exercise) -> tuple[Landmark, ...]:
+    """What a list of milestones shows, oldest first: the landmarks, and beside them every stamp that does not count.
+
+    A stamp does not count where it is partial, or where an alert or an earlier stamp reached the milestone before it.
+    """
+    counted = landmarks(exercise)
+    used = {id(mark.stamp) for mark in counted.values() if mark.stamp is not None}
+    beside = [replace(_stamped(stamp), counts=False) for stamp in exercise.stamps if id(stamp) not in used]
+    return tuple(sorted([*counted.values(), *beside], key=lambda mark: mark.at.clock))
+
+
+def firing_since(exercise: Exercise, alert: str) -> Moment | None:
+    """When `alert` first began to fire since the first injection (in a tabletop since impact), or None.
+
+    What fired before anything was injected did not detect this. Between injecting and "confirmed effective" an alert
+    may well be first: then the time to detect is negative, which is shown as it is.
+    """
+    known = exercise.alerts.get(alert)
+    if known is None:
+        return None
+    begun = [fault.injecting or fault.effective for fault in exercise.faults.values()]
+    since = min((at.clock for at in begun if at is not None), default=None)
+    if since is None:
+        impact = exercise.milestone("impact") or _impact(exercise)
+        since = impact.at.clock if impact else float("-inf")
+    return next((at for at in known.firings or (known.fired,) if at.clock >= since), None)
 
 
 def is_tabletop(exercise: Exercise) -> bool:
@@ -224,18 +257,15 @@ def _impact(exercise: Exercise) -> Landmark | None:
 
 
 def _first_alert(exercise: Exercise) -> Landmark | None:
-    # What fired before anything was injected did not detect this. Between injecting and "confirmed effective" an alert
-    # may well be first: then the time to detect is negative, which is shown as it is.
-    begun = [fault.injecting or fault.effective for fault in exercise.faults.values()]
-    since = min((at.clock for at in begun if at is not None), default=None)
-    if since is None:
-        impact = exercise.milestone("impact") or _impact(exercise)
-        since = impact.at.clock if impact else float("-inf")
-    fired = [(alert.fired, alert.alert) for alert in exercise.alerts.values() if alert.fired.clock >= since]
+    fired = [(at, name) for name in exercise.alerts if (at := firing_since(exercise, name)) is not None]
     if not fired:
         return None
     at, name = min(fired, key=lambda pair: pair[0].clock)
-    return Landmark("detected", f"alert {name} fired", at, "alert", detection="monitoring")
+    return Landmark("detected", _alert_event(name), at, "alert", detection="monitoring")
+
+
+def _alert_event(alert: str) -> str:
+    return f"alert {alert} fired"
 
 
 def _timing(
@@ -247,7 +277,7 @@ def _timing(
         name = f"{name}, by the alert"
     from_event = start.event if start else f"{ends[0]} ({_WHAT[ends[0]]})"
     to_event = end.event if end else f"{ends[1]} ({_WHAT[ends[1]]})"
-    target = None if partial else _target(exercise, ends[1])
+    target = None if partial else _target(exercise, ends[1], end)
 
     def made(state: TimingState, note: str, *, counts: bool = False, until: Moment | None = None) -> Timing:
         wall = None if start is None or until is None else until.clock - start.at.clock
@@ -320,16 +350,17 @@ def _hinted(exercise: Exercise, start: Landmark | None, wall: float) -> bool:
     return any(begin <= at.clock <= stop for _, at in exercise.hints)
 
 
-def _target(exercise: Exercise, milestone: str) -> Target | None:
+def _target(exercise: Exercise, milestone: str, end: Landmark | None) -> Target | None:
     """The expectation about `milestone`; for `detected` an alert's stands in where no milestone is expected, and where
-    nobody is there to detect anything."""
+    nobody is there to detect anything: the one about the alert that did fire first, if another did."""
     if exercise.scenario is None:
         return None
     wanted = [(i, e) for i, e in enumerate(exercise.scenario.expect) if e.within is not None]
     found = [(i, e) for i, e in wanted if e.milestone == milestone]
     alerts = [(i, e) for i, e in wanted if e.alert]
     if milestone == "detected" and alerts and (not found or not exercise.attended):
-        found = alerts
+        fired = end.event if end is not None and end.source == "alert" else None
+        found = [(i, e) for i, e in alerts if fired in (None, _alert_event(str(e.alert)))]
     if not found:
         return None
     index, expectation = min(found, key=lambda pair: pair[1].within or 0.0)

@@ -13,9 +13,11 @@ import pytest
 from gameday.cli.action import due_date
 from gameday.cli.main import main
 from gameday.errors import Exit, UsageError
+from gameday.exercise.events import MilestoneReached
+from gameday.exercise.record import Record
 from gameday.store import open_store
 from gameday.store.holder import Holder
-from tests.debrief.journals import payment_outage
+from tests.debrief.journals import EVENING, payment_outage
 
 Run = Callable[..., int]
 
@@ -48,6 +50,29 @@ def test_report_prints_the_paths_and_nothing_else(run: Run, capsys: pytest.Captu
     assert printed.err == ""
     assert printed.out.splitlines() == [f"out/2026-11-20-payment-outage-7f3a9c.{e}" for e in ("md", "html", "json")]
     assert all((tmp_path / path).stat().st_size > 1000 for path in printed.out.splitlines())
+
+
+def test_show_and_the_debrief_say_the_same_moment_of_detection(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with open_store(str(tmp_path / "store.db")) as opened:
+        last, epoch = opened.records("7f3a9c")[-1], opened.take_lease("7f3a9c", Holder.mine())
+        noticed = MilestoneReached("detected", detection="person")
+        opened.append(
+            "7f3a9c", epoch, [Record(last.seq + 1, EVENING + 95, 95.0, last.wall, epoch, "cli", "Ada", noticed)]
+        )
+        opened.release_lease("7f3a9c", epoch)
+    run("report", "7f3", "--format", "json", "--output", "out")
+    capsys.readouterr()
+    run("show", "7f3", "--json")
+    reached = {one["milestone"]: one for one in json.loads(capsys.readouterr().out)["reached"]}
+    run("show", "7f3")
+    table = capsys.readouterr().out
+    debrief = json.loads(next((tmp_path / "out").glob("*.json")).read_text())
+    ttd = next(row for row in debrief["timings"] if row["key"] == "ttd")
+    assert (reached["detected"]["clock"], reached["detected"]["event"]) == (ttd["end"]["clock"], ttd["to_event"])
+    rows = [" ".join(row.split()) for row in table.splitlines() if "detected" in row]
+    assert rows == ["+1:28 detected alert alert CheckoutErrors fired", "+1:35 detected (not the first) cli Ada"]
 
 
 def test_report_without_an_id_takes_the_latest_and_goes_to_reports(run: Run, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gameday.exercise import events as ev
-from gameday.exercise.expectations import judge_expectations
+from gameday.exercise.expectations import judge_at_the_end, judge_expectations
 from gameday.exercise.state import ExpectationState
 from tests.exercise.journal import Step, exercise, fault, stamp
 
@@ -104,3 +104,49 @@ def test_updates(steps: list[Step], now: float, state: str) -> None:
 def test_without_its_base_milestone_nothing_can_be_judged() -> None:
     state = exercise((60, stamp("mitigated")), (70, END), expect=MITIGATED)
     assert judge_expectations(state, 100)[0].state == "not_observed"
+
+
+ALERT = [{"alert": "Errors", "within": "1m"}]
+FIRED: Step = (55, ev.AlertSeen("Errors", "firing"))
+
+
+def at_the_end(
+    *steps: Step, expect: list[dict[str, Any]], now: float = 1000, attended: bool = False
+) -> ExpectationState:
+    return judge_at_the_end(exercise(*steps, expect=expect, attended=attended), now)[0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "now", "state", "words"),
+    [
+        (fault("dark", 50, undo=90, recovered=91), 100, "missed", "Errors did not fire in the 50s after impact"),
+        ([], 100, "not_observed", "no impact to count from: no fault was injected"),
+        (fault("dark", 50)[:2], 100, "not_observed", "no fault was injected"),
+        ([*fault("dark", 50)[:3], (52, ev.FaultFailed("dark", "x"))], 100, "not_observed", "dark did not take hold"),
+        ([*fault("dark", 50)[:3], FIRED], 100, "not_observed", "dark did not take hold; Errors fired all the same"),
+        ([*fault("dark", 50), (70, ev.AbortBegan("", "Ada"))], 300, "not_observed", "aborted before it came"),
+        ([*fault("dark", 50), (70, ev.CloseRequested())], 80, "not_observed", "closed 30s after impact"),
+        ([*fault("dark", 50), (70, ev.CloseRequested())], 180, "missed", "in the 2m10s after impact, target 1m"),
+    ],
+)
+def test_a_machine_is_judged_at_the_end_by_what_it_could_have_shown(
+    steps: list[Step], now: float, state: str, words: str
+) -> None:
+    found = at_the_end(*steps, expect=ALERT, now=now)
+    assert found.state == state
+    assert words in found.detail
+
+
+def test_a_check_that_waits_for_a_milestone_which_never_came_is_not_missed() -> None:
+    check = {"name": "ok", "http": {"url": "http://127.0.0.1/"}, "expect": {"status": 200}}
+    found = at_the_end(*fault("dark", 50), expect=[{"check": check, "within": "1m", "of": "mitigated"}])
+    assert (found.state, found.detail) == ("not_observed", "there was no mitigated to count from")
+
+
+def test_at_the_end_nothing_is_pending_and_what_was_judged_stands() -> None:
+    expect = [*ALERT, {"milestone": "resolved"}, {"milestone": "mitigated", "within": "1h"}, *UPDATES]
+    steps: list[Step] = [*fault("dark", 50), (60, ev.ExpectationJudged(0, "met", "quick", 5.0)), update(100)]
+    state = exercise(*steps, expect=expect)
+    assert [judged.state for judged in judge_at_the_end(state, 130)] == ["met", "missed", "not_observed", "met"]
+    ended = exercise(*steps, (130, END), expect=expect)
+    assert [judged.state for judged in judge_expectations(ended, 130)] == ["met", "missed", "not_observed", "met"]

@@ -7,7 +7,7 @@ import pytest
 from gameday.exercise import events as ev
 from gameday.exercise.fold import fold
 from gameday.exercise.state import Exercise
-from gameday.exercise.timings import Timing, abort_timings, landmarks, timings
+from gameday.exercise.timings import Timing, abort_timings, landmarks, milestones, timings
 from tests.exercise.journal import Step, exercise, fault, golden_records, stamp
 
 
@@ -79,6 +79,39 @@ def test_the_earliest_detection_counts_whoever_made_it() -> None:
     assert by_key(before)["ttd"].to_event == "detected stamped, reported by a user"
     after = exercise(*fault("dark", 50), alert, (90, stamp("detected")))
     assert by_key(after)["ttd"].to_event == "alert Errors fired"
+
+
+def test_a_list_of_milestones_shows_what_counts_and_beside_it_what_does_not() -> None:
+    state = exercise(
+        *fault("dark", 50),
+        (62, ev.AlertSeen("Errors", "firing")),
+        (70, stamp("detected")),
+        (80, stamp("mitigated", partial=True)),
+        (90, stamp("mitigated")),
+    )
+    assert [(mark.milestone, mark.at.clock, mark.source, mark.counts) for mark in milestones(state)] == [
+        ("impact", 50, "fault", True),
+        ("detected", 62, "alert", True),
+        ("detected", 70, "stamp", False),
+        ("mitigated", 80, "stamp", False),
+        ("mitigated", 90, "stamp", True),
+    ]
+    assert by_key(state)["ttd"].end == landmarks(state)["detected"].at
+
+
+def test_an_alert_that_had_fired_before_detects_when_it_fires_again() -> None:
+    noise: list[Step] = [(5, ev.AlertSeen("Errors", "firing")), (9, ev.AlertSeen("Errors", "resolved"))]
+    state = exercise(*noise, *fault("dark", 50), (62, ev.AlertSeen("Errors", "firing")))
+    assert by_key(state)["ttd"].wall == 12
+
+
+def test_a_target_about_one_alert_does_not_stand_beside_another() -> None:
+    expect = [{"alert": "Errors", "within": "20s"}]
+    alerts: list[Step] = [(54, ev.AlertSeen("Slow", "firing")), (58, ev.AlertSeen("Errors", "firing"))]
+    ttd = by_key(exercise(*fault("dark", 50), *alerts, expect=expect, attended=False))["ttd"]
+    assert (ttd.to_event, ttd.target) == ("alert Slow fired", None)
+    ttd = by_key(exercise(*fault("dark", 50), alerts[1], expect=expect, attended=False))["ttd"]
+    assert ttd.target is not None and ttd.target.index == 0
 
 
 def test_an_alert_that_fired_before_anything_was_injected_detected_nothing() -> None:
