@@ -1,12 +1,11 @@
 """Meaning across fields: what each key says by itself may be right and the whole still make no exercise.
 
 Takes a `Draft` and the catalogue of faults, gives findings; knows no lines and no files. Everything that is found is an
-error: a rehearsal is no place for warnings that nobody reads.
+error: a rehearsal is no place for warnings that nobody reads. What could not be read counts as there, and as right.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
@@ -19,21 +18,32 @@ from gameday.scenario.models import ROLES, Entry
 from gameday.scenario.names import NAME
 from gameday.scenario.presets import level_names
 from gameday.scenario.problems import Finding, Path, listed, nearest, nearest_or_all, shown
+from gameday.scenario.unread import clashes, has, says
 
 _TRIGGERS = ("at", "after", "manual")
 _OF_FAULTS = ("with", "for", "activity", "undo", "one_shot", "effective", "recovered")
 _OF_INJECTS = ("audience", "hint")
 _ACTIVITY = "activity"
 """The name of the fault that is a Chaos Toolkit action."""
+PROVIDERS = conditions.ACTIVITY_NEEDS
+"""Names that people who know Chaos Toolkit write for it."""
 
 
 def findings(draft: Draft, catalogue: Catalogue, preset: str | None = None) -> Iterator[Finding]:
     """All that is wrong with what a scenario means. `preset` names the severity levels in use; None allows any."""
+    for finding in _meant(draft, catalogue, preset):
+        # That a key is there can be wrong whatever stands there; a value that can't be read has been reported.
+        if finding.at_key or not draft.unread.at(finding.path):
+            yield finding
+
+
+def _meant(draft: Draft, catalogue: Catalogue, preset: str | None) -> Iterator[Finding]:
+    unread = draft.unread
     yield from _about(draft, preset)
     yield from _parameters(draft)
     for index, check in enumerate(draft.steady_state):
         if check is not None:
-            yield from conditions.check(check, ("steady_state", index))
+            yield from conditions.check(check, ("steady_state", index), unread)
     for index, entry in enumerate(draft.timeline):
         if entry is not None:
             yield from _entry(entry, index, draft, catalogue)
@@ -41,15 +51,19 @@ def findings(draft: Draft, catalogue: Catalogue, preset: str | None = None) -> I
     yield from _fits(draft)
     for index, expectation in enumerate(draft.expect):
         if expectation is not None:
-            yield from conditions.expectation(expectation, ("expect", index))
+            yield from conditions.expectation(expectation, ("expect", index), unread)
     names: dict[str, int] = {}
     for index, condition in enumerate(draft.abort_when):
-        if condition is not None:
-            yield from conditions.abort_condition(condition, ("abort_when", index))
-            if condition.name in names:
-                message = f"two abort conditions are called {shown(condition.name)}"
-                yield Finding(("abort_when", index, "name"), message, "people tell them apart by name")
-            names[condition.name] = index
+        if condition is None:
+            continue
+        path = ("abort_when", index)
+        yield from conditions.abort_condition(condition, path, unread)
+        if unread.at((*path, "name")):
+            continue
+        if condition.name in names:
+            message = f"two abort conditions are called {shown(condition.name)}"
+            yield Finding((*path, "name"), message, "people tell them apart by name")
+        names[condition.name] = index
     if draft.target == "none":
         yield from _without_target(draft)
 
@@ -94,40 +108,50 @@ def unused_parameters(document: Mapping[str, object], used: set[str]) -> Iterato
 
 
 def _entry(entry: Entry, index: int, draft: Draft, catalogue: Catalogue) -> Iterator[Finding]:
-    path = ("timeline", index)
+    path, unread = ("timeline", index), draft.unread
     if entry.manual is False:
         yield Finding((*path, "manual"), "'manual: false' releases nothing", "write manual: true, or at: or after:")
-    triggers = [key for key in _TRIGGERS if getattr(entry, key) is not None]
-    if not triggers:
+    triggers = [key for key in _TRIGGERS if has(entry, key, path, unread)]
+    if not triggers and not unread.open(path):
         yield Finding(path, "nothing says when this entry is due", f"write one of {listed(_TRIGGERS)}")
-    for extra in triggers[1:]:
-        message = f"two triggers in one entry: {triggers[0]!r} and {extra!r}"
+    written = [key for key in triggers if clashes(entry, key, path, unread)]
+    for extra in written[1:]:
+        message = f"two triggers in one entry: {written[0]!r} and {extra!r}"
         yield Finding((*path, extra), message, "keep one of the two", at_key=True)
-    if entry.after is not None and (entry.after.milestone is None) == (entry.after.entry is None):
+    way = (*path, "after")
+    awaited = [key for key in ("milestone", "entry") if entry.after is not None and has(entry.after, key, way, unread)]
+    unsure = unread.open(way) or any(unread.misspelt((*way, key)) for key in awaited)
+    if entry.after is not None and len(awaited) != 1 and not unsure:
         message = "'after' waits for exactly one thing"
-        yield Finding((*path, "after"), message, "write milestone: or entry:, with delay: where you need it")
-    if entry.fault is not None and entry.inject is not None:
-        message = "an entry is a fault or an inject, this is both"
-        yield Finding((*path, "inject"), message, "make two entries", at_key=True)
-    elif entry.fault is not None:
-        yield from _keys(entry, index, _OF_INJECTS, "an inject", "write an inject beside the fault")
-        yield from _fault(entry, index, catalogue)
-        if not draft.raw.get("abort_when"):
-            message = "a fault, and no abort condition that would stop it"
-            yield Finding((*path, "fault"), message, "add abort_when: with what must never happen", at_key=True)
-    elif entry.inject is not None:
-        yield from _keys(entry, index, _OF_FAULTS, "a fault", "remove it")
-        if not entry.inject.strip():
-            yield Finding((*path, "inject"), "the inject is empty", "write what people are told")
-        yield from _audience(entry, index, draft)
-    else:
+        yield Finding(way, message, "write milestone: or entry:, with delay: where you need it")
+    a_fault, an_inject = has(entry, "fault", path, unread), has(entry, "inject", path, unread)
+    both = a_fault and an_inject
+    if not a_fault and not an_inject and not unread.open(path):
         hint = "write fault: activity" if entry.activity is not None else "write fault: or inject:"
         yield Finding(path, "nothing happens in this entry", hint)
+    if both and any(unread.misspelt((*path, key)) for key in ("fault", "inject")):
+        return  # Nobody can say which of the two it is.
+    if both:
+        message = "an entry is a fault or an inject, this is both"
+        yield Finding((*path, "inject"), message, "make two entries", at_key=True)
+    if a_fault:
+        if not both:
+            yield from _keys(entry, index, draft, _OF_INJECTS, "an inject", "write an inject beside the fault")
+        yield from _fault(entry, index, draft, catalogue)
+        if not draft.has("abort_when"):
+            message = "a fault, and no abort condition that would stop it"
+            yield Finding((*path, "fault"), message, "add abort_when: with what must never happen", at_key=True)
+    if an_inject:
+        if not both:
+            yield from _keys(entry, index, draft, _OF_FAULTS, "a fault", "remove it")
+        if entry.inject is not None and not entry.inject.strip():
+            yield Finding((*path, "inject"), "the inject is empty", "write what people are told")
+        yield from _audience(entry, index, draft)
 
 
-def _keys(entry: Entry, index: int, keys: tuple[str, ...], owner: str, hint: str) -> Iterator[Finding]:
+def _keys(entry: Entry, index: int, draft: Draft, keys: tuple[str, ...], owner: str, hint: str) -> Iterator[Finding]:
     for key in keys:
-        if {"with": "with_", "for": "for_"}.get(key, key) in entry.model_fields_set:
+        if says(entry, key, ("timeline", index), draft.unread):
             yield Finding(("timeline", index, key), f"{key!r} belongs to {owner}", hint, at_key=True)
 
 
@@ -137,30 +161,39 @@ def _audience(entry: Entry, index: int, draft: Draft) -> Iterator[Finding]:
         path = ("timeline", index, "audience", at)
         if role not in ROLES:
             yield Finding(path, f"{shown(role)} is no role", nearest_or_all(role, ROLES))
-        elif isinstance(roles, list) and roles and role not in roles:
+        elif isinstance(roles, list) and roles and role not in roles and not draft.unread.within(("roles",)):
             yield Finding(path, f"nobody is {role} in this scenario", "add it to roles:")
 
 
-def _fault(entry: Entry, index: int, catalogue: Catalogue) -> Iterator[Finding]:
-    path = ("timeline", index)
-    assert entry.fault is not None
+def _fault(entry: Entry, index: int, draft: Draft, catalogue: Catalogue) -> Iterator[Finding]:
+    path, unread = ("timeline", index), draft.unread
     for key in ("effective", "recovered"):
         if (check := getattr(entry, key)) is not None:
-            yield from conditions.check(check, (*path, key))
+            yield from conditions.check(check, (*path, key), unread)
+    if entry.fault is None or entry.fault in (_ACTIVITY, *PROVIDERS):
+        for key in ("activity", "undo"):
+            if (activity := getattr(entry, key)) is not None:
+                yield from conditions.activity(activity, (*path, key), unread)
+    if entry.fault is None:
+        return  # Nobody knows which.
     if entry.fault == _ACTIVITY:
-        yield from _activity(entry, index)
+        yield from _activity(entry, index, draft)
         return
-    yield from _keys(entry, index, ("activity", "undo", "one_shot"), "fault: activity", "remove it")
     spec = catalogue.get(entry.fault)
     if spec is None:
-        known = [*catalogue, _ACTIVITY]
-        yield Finding((*path, "fault"), f"there is no fault {shown(entry.fault)}", nearest_or_all(entry.fault, known))
+        yield _no_such_fault(entry.fault, (*path, "fault"), catalogue)
+        if entry.fault in PROVIDERS:
+            return  # Meant as an activity; what belongs to one is in its right place.
+    yield from _keys(entry, index, draft, ("activity", "undo", "one_shot"), "fault: activity", "remove it")
+    if spec is None:
         return
-    if spec.one_shot and entry.for_ is not None:
+    if spec.one_shot and clashes(entry, "for", path, unread):
         message = f"{entry.fault} happens once, there is nothing to undo after a while"
         yield Finding((*path, "for"), message, "remove 'for'", at_key=True)
     if not spec.one_shot:
-        yield from _duration(entry, index, f"{entry.fault} would stay for ever")
+        yield from _duration(entry, index, draft, f"{entry.fault} would stay for ever")
+    if unread.at((*path, "with")):
+        return
     try:
         spec.parameters.model_validate(entry.with_)
     except ValidationError as error:
@@ -170,34 +203,40 @@ def _fault(entry: Entry, index: int, catalogue: Catalogue) -> Iterator[Finding]:
         yield from wording.findings(error, entry.with_, way, place)
 
 
-def _activity(entry: Entry, index: int) -> Iterator[Finding]:
-    path = ("timeline", index)
-    if entry.with_:
+def _no_such_fault(name: str, path: Path, catalogue: Catalogue) -> Finding:
+    message = f"there is no fault {shown(name)}"
+    if name in PROVIDERS:
+        keys = ", ".join(f"{key}: …" for key in PROVIDERS[name])
+        return Finding(path, message, f"write fault: activity, with activity: {{type: {name}, {keys}}}")
+    return Finding(path, message, nearest_or_all(name, [*catalogue, _ACTIVITY]))
+
+
+def _activity(entry: Entry, index: int, draft: Draft) -> Iterator[Finding]:
+    path, unread = ("timeline", index), draft.unread
+    if entry.with_ or (unread.at((*path, "with")) and not unread.misspelt((*path, "with"))):
         message = "a Chaos Toolkit activity carries its own arguments"
         yield Finding((*path, "with"), message, "move them into activity:", at_key=True)
-    if entry.activity is None:
+    if not has(entry, "activity", path, unread):
         hint = "add activity: with type, and module and func, or url, or path"
         yield Finding((*path, "fault"), "'fault: activity' needs the activity to run", hint)
-    else:
-        yield from conditions.activity(entry.activity, (*path, "activity"))
-    if entry.undo is not None:
-        yield from conditions.activity(entry.undo, (*path, "undo"))
+    if unread.at((*path, "one_shot")):
+        return
     if entry.one_shot:
         for key in ("undo", "for"):
-            if getattr(entry, {"for": "for_"}.get(key, key)) is not None:
+            if clashes(entry, key, path, unread):
                 message = f"'one_shot: true' says that nothing is undone, and there is {key!r}"
                 yield Finding((*path, key), message, "keep one of the two", at_key=True)
         return
-    if entry.undo is None:
+    if not has(entry, "undo", path, unread):
         hint = "add undo: with the action that takes it away, or one_shot: true if it passes by itself"
         yield Finding((*path, "fault"), "nothing undoes this fault", hint)
-    yield from _duration(entry, index, "this fault would stay for ever")
+    yield from _duration(entry, index, draft, "this fault would stay for ever")
 
 
-def _duration(entry: Entry, index: int, otherwise: str) -> Iterator[Finding]:
-    if entry.for_ is None:
+def _duration(entry: Entry, index: int, draft: Draft, otherwise: str) -> Iterator[Finding]:
+    if not has(entry, "for", ("timeline", index), draft.unread):
         yield Finding(("timeline", index, "fault"), f"without 'for' {otherwise}", "add for: 5m")
-    elif entry.for_ <= 0:
+    elif entry.for_ is not None and entry.for_ <= 0:
         yield Finding(("timeline", index, "for"), "a fault that stays 0s does nothing", "write a longer time")
 
 
@@ -207,9 +246,12 @@ def _duration(entry: Entry, index: int, otherwise: str) -> Iterator[Finding]:
 def _references(draft: Draft) -> Iterator[Finding]:
     """Ids are unique, `after` names one that exists, and nothing waits for itself."""
     ids: dict[str, int] = {}
+    all_known = not draft.unread.at(("timeline",))
     for index in range(len(draft.timeline)):
         name = draft.entry_id(index)
-        if name in ids:
+        if name is None:
+            all_known = False
+        elif name in ids:
             named = index if _has_id(draft, index) else ids[name]
             message = f"two entries have the id {shown(name)}: entry {ids[name] + 1} and entry {index + 1}"
             yield Finding(("timeline", named, "id"), message, "rename one")
@@ -221,12 +263,14 @@ def _references(draft: Draft) -> Iterator[Finding]:
             continue
         wanted = entry.after.entry
         # `after: name` is short for `after: {entry: name}`.
-        short = isinstance(draft.raw["timeline"][index]["after"], str)
+        short = isinstance(draft.raw["timeline"][index].get("after"), str)
         path: Path = ("timeline", index, "after") if short else ("timeline", index, "after", "entry")
+        name = draft.entry_id(index)
         if wanted not in ids:
-            yield Finding(path, f"no entry has the id {shown(wanted)}", _which(wanted, list(ids)))
-        else:
-            waits.setdefault(draft.entry_id(index), wanted)
+            if all_known:
+                yield Finding(path, f"no entry has the id {shown(wanted)}", _which(wanted, list(ids)))
+        elif name is not None:
+            waits.setdefault(name, wanted)
     yield from _cycles(waits, ids)
 
 
@@ -261,19 +305,27 @@ def _cycles(waits: dict[str, str], ids: dict[str, int]) -> Iterator[Finding]:
 
 def _fits(draft: Draft) -> Iterator[Finding]:
     """Nothing that has a fixed time is due, or ends, after the exercise is aborted for its length."""
-    limit = draft.limits.duration
-    if not math.isfinite(limit):
-        return  # It could not be read.
-    names = {draft.entry_id(index): entry for index, entry in enumerate(draft.timeline)}
+    limit, unread = draft.limits.duration, draft.unread
+    if unread.at(("limits", "duration")):
+        return
+    names = {draft.entry_id(index): index for index in range(len(draft.timeline))}
     starts: dict[str, float | None] = {}
+
+    def ends(index: int) -> float | None:
+        """Seconds that an entry takes; None where that can't be read."""
+        entry, path = draft.timeline[index], ("timeline", index)
+        if entry is None or unread.at((*path, "fault")) or unread.at((*path, "for")):
+            return None
+        return (entry.for_ or 0.0) if entry.fault else 0.0
 
     def start(name: str) -> float | None:
         """Earliest start in seconds; None where people decide, where it can't be read, and within a ring."""
         trail = []
         while name not in starts:
             starts[name] = None
-            entry = names.get(name)
-            if entry is None:
+            index = names.get(name)
+            entry = draft.timeline[index] if index is not None else None
+            if entry is None or unread.anything_in(("timeline", index or 0, key) for key in ("at", "after")):
                 break
             if entry.at is not None:
                 starts[name] = entry.at
@@ -281,13 +333,15 @@ def _fits(draft: Draft) -> Iterator[Finding]:
                 trail.append((name, entry.after.delay, entry.after.entry))
                 name = entry.after.entry
         for waiter, delay, awaited in reversed(trail):
-            begun, before = starts.get(awaited), names.get(awaited)
-            if begun is not None and before is not None:
-                starts[waiter] = begun + ((before.for_ or 0.0) if before.fault else 0.0) + delay
+            begun = starts.get(awaited)
+            lasts = ends(names[awaited]) if awaited in names else None
+            if begun is not None and lasts is not None:
+                starts[waiter] = begun + lasts + delay
         return starts.get(trail[0][0] if trail else name)
 
     for index, entry in enumerate(draft.timeline):
-        due = start(draft.entry_id(index)) if entry is not None else None
+        name = draft.entry_id(index)
+        due = start(name) if name is not None else None
         if entry is None or due is None:
             continue
         length = f"limits.duration ({format_duration(limit)})"
@@ -303,16 +357,16 @@ def _fits(draft: Draft) -> Iterator[Finding]:
 def _without_target(draft: Draft) -> Iterator[Finding]:
     """With `target: none` nothing can be disturbed, watched or addressed by name."""
     for index, entry in enumerate(draft.timeline):
-        if entry is not None and entry.fault is not None:
+        if entry is not None and has(entry, "fault", ("timeline", index), draft.unread):
             message = "'target: none' has nothing to disturb"
             yield Finding(("timeline", index, "fault"), message, "name a target, or make it an inject", at_key=True)
     for key, items in (("steady_state", draft.steady_state), ("abort_when", draft.abort_when)):
         for index, probe in enumerate(items):
-            if probe is not None and probe.measure is not None:
+            if probe is not None and has(probe, "measure", (key, index), draft.unread):
                 message = "'target: none' publishes no measures"
                 yield Finding((key, index, "measure"), message, "name a target", at_key=True)
     for index, expectation in enumerate(draft.expect):
-        if expectation is not None and expectation.alert is not None:
+        if expectation is not None and has(expectation, "alert", ("expect", index), draft.unread):
             message = "with 'target: none' there is nowhere to see an alert"
             yield Finding(("expect", index, "alert"), message, "expect a milestone instead", at_key=True)
     for path, name in draft.names:

@@ -28,9 +28,10 @@ from gameday.scenario.names import (
     unknown_parameters,
 )
 from gameday.scenario.parsing import Parsed, parse
-from gameday.scenario.problems import MOST_PROBLEMS, Finding, Problem, ScenarioErrors
+from gameday.scenario.problems import MOST_PROBLEMS, Finding, Problem, ScenarioErrors, nearest_word
 from gameday.scenario.problems import Path as Way
 from gameday.scenario.reading import decode, read
+from gameday.scenario.unread import Unread
 
 Json = Any
 
@@ -109,31 +110,29 @@ def load_text(
     """Like `load`, for a text that was read already; `path` is what errors call it."""
     given = dict(parameters or {})
     parsed = parse(text, path)
-    if not parsed.whole or any(way[:1] in ((), ("parameters",)) for way in parsed.poisoned):
-        # Without an end, as a whole refused, or without its parameters, the rest of a file can't be judged.
+    if not parsed.whole or () in parsed.poisoned:
+        # Without an end, or as a whole refused, a file can't be judged.
         raise ScenarioErrors(_in_order(parsed.problems))
     raw: dict[str, Json] = parsed.document
     names = list(placed_names(parsed.placeholders))
     used = {name for _, name in names}
-    found = [*unknown_parameters(raw, given), *checking.unused_parameters(raw, used)]
-    values, missing = _values(raw, given)
-    if missing:
-        raise ScenarioErrors(_placed([*found, *missing], parsed, path, values))
-    if not values.keys().isdisjoint(used):
+    values = _Values(raw, given, parsed)
+    found = [*values.findings, *checking.unused_parameters(raw, used)]
+    if used:
         _fill(raw, parsed, values)
-        names = [(way, name) for way, name in names if name not in values]
+        names = [(way, name) for way, name in names if not values.fills(name)]
     scenario = None
     try:
         scenario = Scenario.model_validate(raw)
-        parts = draft.whole(scenario, raw, names)
+        parts = draft.whole(scenario, raw, names, parsed.poisoned)
     except ValidationError as error:
         found += wording.findings(error, raw, most=MOST_PROBLEMS + 1)
-        parts = draft.pieces(raw, names)
+        parts = draft.pieces(raw, names, parsed.poisoned)
     found += checking.findings(parts, catalogue, preset)
     if found or parsed.problems or scenario is None:
-        raise ScenarioErrors(_placed(found, parsed, path, values))
+        raise ScenarioErrors(_placed(found, parsed, path, values.known, parts.unread))
     digest = sha256 or hashlib.sha256(text.encode()).hexdigest()
-    return Loaded(scenario, raw, digest, Path(path), text, values)
+    return Loaded(scenario, raw, digest, Path(path), text, values.known)
 
 
 def load_many(
@@ -153,46 +152,73 @@ def load_many(
     return results
 
 
-def _fill(document: Json, parsed: Parsed, values: Mapping[str, Json]) -> None:
-    """Put the parameters' values into `document`, where its texts have placeholders for them."""
+class _Values:
+    """What each declared parameter is worth, as far as it is known."""
+
+    def __init__(self, raw: Mapping[str, Json], given: Mapping[str, str], parsed: Parsed) -> None:
+        self.known: dict[str, Json] = {}
+        self.unknown: set[str] = set()
+        """Declared, and worth nothing that is known."""
+        self.findings: list[Finding] = []
+        declared = raw.get("parameters", {})
+        readable = isinstance(declared, dict) and not any(name.startswith("\0") for name in declared)
+        self.all_declared = readable and not any(nearest_word(key, ("parameters",)) for key in raw.keys() - _KEYS)
+        """Names that are not declared are no parameters; else any name may be one that could not be read."""
+        if self.all_declared:
+            self.findings += unknown_parameters(raw, given)
+        for name, declaration in declared.items() if isinstance(declared, dict) else ():
+            self._declared(name, declaration, given, parsed)
+
+    def _declared(self, name: str, declaration: Json, given: Mapping[str, str], parsed: Parsed) -> None:
+        default = declaration.get("default") if isinstance(declaration, dict) else declaration
+        if name in given:
+            self.known[name] = typed(given[name])
+        elif isinstance(default, str | int | float):
+            self.known[name] = default
+        else:
+            self.unknown.add(name)
+            whole = not isinstance(declaration, dict) or declaration.keys() <= {"default", "description"}
+            if default is None and whole and not parsed.refused(("parameters", name)):
+                hint = f"give it with --set {name}=…, or write a default"
+                message = f"parameter {name!r} has no value"
+                self.findings.append(Finding(("parameters", name), message, hint, at_key=True))
+
+    def fills(self, name: str) -> bool:
+        """`${name}` is a parameter, or may be one; else it is a name that a target publishes."""
+        return name in self.known or name in self.unknown or not self.all_declared
+
+
+_KEYS = Scenario.model_fields.keys()
+
+
+def _fill(document: Json, parsed: Parsed, values: _Values) -> None:
+    """Put the parameters' values into `document`, where its texts have placeholders for them.
+
+    A text with a parameter whose value is not known is not known either.
+    """
     for way, text in parsed.placeholders.items():
         if way[:1] == ("parameters",) or parsed.refused(way):
             continue
         around = document
         for step in way[:-1]:
             around = around[step]
-        around[way[-1]] = substitute(text, values)
-
-
-def _values(raw: Mapping[str, Json], given: Mapping[str, str]) -> tuple[dict[str, Json], list[Finding]]:
-    """What each declared parameter is worth, and findings about those that are worth nothing."""
-    declared = raw.get("parameters")
-    if not isinstance(declared, dict):
-        return {}, []
-    values: dict[str, Json] = {}
-    missing = []
-    for name, declaration in declared.items():
-        default = declaration.get("default") if isinstance(declaration, dict) else declaration
-        if name in given:
-            values[name] = typed(given[name])
-        elif isinstance(default, list | dict):
-            values[name] = ""  # Reported by its shape.
-        elif default is None:
-            hint = f"give it with --set {name}=…, or write a default"
-            missing.append(Finding(("parameters", name), f"parameter {name!r} has no value", hint, at_key=True))
+        names = [name for escape, name in PLACEHOLDER.findall(text) if not escape]
+        if any(name not in values.known and values.fills(name) for name in names):
+            around[way[-1]] = parsed.refuse(way)
         else:
-            values[name] = default
-    return values, missing
+            around[way[-1]] = substitute(text, values.known)
 
 
-def _placed(found: Sequence[Finding], parsed: Parsed, path: str, values: Mapping[str, Json]) -> list[Problem]:
+def _placed(
+    found: Sequence[Finding], parsed: Parsed, path: str, values: Mapping[str, Json], unread: Unread
+) -> list[Problem]:
     """Findings with their places, after what the parser found; what follows from a value it refused is left out."""
     problems = list(parsed.problems)
     for finding in found:
         way = finding.path
-        if parsed.refused(way):
+        if parsed.refused_key(way) if finding.at_key else parsed.refused(way):
             continue
-        place = parsed.place(way, key=finding.at_key)
+        place = parsed.place(unread.standing(way), key=finding.at_key)
         message = finding.message + ("" if finding.at_key else _origin(parsed.placeholders.get(way, ""), values))
         problems.append(Problem(path, place.line, place.column, message, finding.hint))
     return _in_order(problems)

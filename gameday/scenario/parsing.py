@@ -9,7 +9,7 @@ scenario, and a bomb needs aliases.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -37,6 +37,9 @@ MOST_VALUES = 50_000
 
 _POISON = object()
 """Stands where a value could not be understood, so that no check takes it for one."""
+
+_MOST_ALIASES = 10
+"""Anchors and aliases that are reported one by one; a file with more of them is told so once."""
 
 _known: dict[str, Json | Trap] = {}
 """Plain scalars met before: keys and small words come again in every file."""
@@ -70,6 +73,15 @@ class Parsed:
         """The value at `path`, or one around it, was not understood."""
         return bool(self.poisoned) and any(path[:length] in self.poisoned for length in range(1, len(path) + 1))
 
+    def refused_key(self, path: Path) -> bool:
+        """The last key on the way was not understood, or something around it; what stands there may be."""
+        return self.refused(path if str(path[-1]).startswith("\0") else path[:-1]) if path else False
+
+    def refuse(self, path: Path) -> Json:
+        """Count the value at `path` as one that was not understood; what is to stand there instead."""
+        self.poisoned.add(path)
+        return _POISON
+
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where the value at `path` stands, or its key; the nearest thing around it where there is no such value."""
         while path not in self.marks and path:
@@ -93,6 +105,7 @@ def parse(text: str, name: str) -> Parsed:
         pass
     except yaml.YAMLError as error:
         parser.result.problems.append(_syntax(error, text, name))
+    parser.result.problems += parser.aliases()
     return parser.result
 
 
@@ -102,12 +115,36 @@ class _Parser:
         self.result = Parsed()
         self.marks = self.result.marks
         self.events: Callable[[], Event] = yaml.CSafeLoader(text).get_event
+        self._aliases: list[Problem] = []
+        """One for each anchor and alias."""
+        self._anchored = 0
+        """Values with an anchor around what is read."""
+        self._multiplied = False
 
     def problem(self, event: Event, message: str, hint: str = "") -> None:
         mark = event.start_mark
         self.result.problems.append(Problem(self.name, mark.line + 1, mark.column + 1, message, hint))
         if len(self.result.problems) > MOST_PROBLEMS:
             raise _Stop
+
+    def alias(self, event: Event, message: str, hint: str) -> None:
+        """An anchor or an alias. One within the other is how a few lines become billions of values: that is enough."""
+        mark = event.start_mark
+        self._aliases.append(Problem(self.name, mark.line + 1, mark.column + 1, message, hint))
+        if type(event) is AliasEvent and self._anchored:
+            self._multiplied = True
+            raise _Stop
+
+    def aliases(self) -> list[Problem]:
+        """What is to be said of the anchors and aliases; of many, one thing."""
+        if not self._aliases or (len(self._aliases) <= _MOST_ALIASES and not self._multiplied):
+            return self._aliases
+        first = self._aliases[0]
+        if self._multiplied:
+            hint = "write plain values; aliases of values with aliases in them can grow without bounds"
+            return [replace(first, message="anchors and aliases are not supported (a YAML bomb?)", hint=hint)]
+        message = f"anchors (&) and aliases (*) are not supported, and there are {len(self._aliases):,} from here on"
+        return [replace(first, message=message, hint="write the values where they are needed")]
 
     def document(self) -> None:
         self.events()
@@ -136,7 +173,7 @@ class _Parser:
             self.problem(event, f"there are more than {MOST_VALUES:,} values in this file", "split the scenario")
             raise _Stop
         if kind is AliasEvent:
-            self.problem(event, f"aliases (*{event.anchor}) are not supported", "write the value again")
+            self.alias(event, f"aliases (*{event.anchor}) are not supported", "write the value again")
             return self.poison(path)
         odd = (event.anchor or event.tag is not None) and self.adornments(event)
         if kind is ScalarEvent:
@@ -154,7 +191,11 @@ class _Parser:
         if len(path) > DEEPEST:
             self.problem(event, f"nested deeper than {DEEPEST} levels", "a scenario needs a handful")
             raise _Stop
+        if event.anchor:
+            self._anchored += 1
         found = self.mapping(path) if kind is MappingStartEvent else self.items(path)
+        if event.anchor:
+            self._anchored -= 1
         return self.poison(path) if odd else found
 
     def items(self, path: Path) -> list[Json]:
@@ -192,7 +233,7 @@ class _Parser:
         odd = (event.anchor or getattr(event, "tag", None) is not None) and self.adornments(event)
         if type(event) is not ScalarEvent:
             if type(event) is AliasEvent:
-                self.problem(event, f"aliases (*{event.anchor}) are not supported", "write the key out")
+                self.alias(event, f"aliases (*{event.anchor}) are not supported", "write the key out")
             else:
                 hint = "put a value that begins with { or [ in quotes"
                 self.problem(event, "a key is text, not a list or a mapping", hint)
@@ -218,7 +259,7 @@ class _Parser:
     def adornments(self, event: Event) -> bool:
         """Report an anchor or a tag on `event`; whether there is one that changes what the value means."""
         if event.anchor and type(event) is not AliasEvent:
-            self.problem(event, f"anchors (&{event.anchor}) are not supported", "write the value where it is needed")
+            self.alias(event, f"anchors (&{event.anchor}) are not supported", "write the value where it is needed")
         if getattr(event, "tag", None) is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self.problem(event, f"tags ({shown(tag)}) are not supported", "write plain values, text in quotes")
@@ -226,8 +267,7 @@ class _Parser:
         return False
 
     def poison(self, path: Path) -> Json:
-        self.result.poisoned.add(path)
-        return _POISON
+        return self.result.refuse(path)
 
 
 def _plain(text: str) -> Json | Trap:

@@ -81,15 +81,21 @@ def shown(text: object, longest: int = 60) -> str:
 
 def nearest(word: object, known: Iterable[str]) -> str:
     """`did you mean 'fault'?` where one of the `known` words is near, else an empty string."""
+    found = nearest_word(word, known)
+    return f"did you mean {found!r}?" if found is not None else ""
+
+
+def nearest_word(word: object, known: Iterable[str]) -> str | None:
+    """The one of the `known` words that is near to `word`, in whatever case and with whatever dashes."""
     if not isinstance(word, str) or len(word) > 200:
-        return ""
+        return None
     candidates = {candidate.lower(): candidate for candidate in known}
     lowered = word.lower().replace("_", "-")
     for spelling in (word.lower(), lowered, lowered.replace("-", "_")):
         if spelling in candidates:
-            return f"did you mean {candidates[spelling]!r}?"
+            return candidates[spelling]
     near = difflib.get_close_matches(word.lower(), candidates, n=1, cutoff=0.6)
-    return f"did you mean {candidates[near[0]]!r}?" if near else ""
+    return candidates[near[0]] if near else None
 
 
 def listed(words: Iterable[str]) -> str:

@@ -118,7 +118,7 @@ def _translate(
     details: Details, document: Json, prefix: Path, place: tuple[str, type[BaseModel]] | None
 ) -> Iterator[Finding]:
     kind = str(details["type"])
-    path, value = _walk(details["loc"], document)
+    path, value = walk(details["loc"], document)
     at = (*prefix, *path)
     if kind == "missing":
         missing = details["loc"][-1]
@@ -155,7 +155,7 @@ _MISSING_HINTS = {
 }
 
 
-def _walk(loc: Sequence[str | int], document: Json) -> tuple[Path, Json]:
+def walk(loc: Sequence[str | int], document: Json) -> tuple[Path, Json]:
     """The part of pydantic's location that exists in the document, and what stands there.
 
     The rest names branches of a union, or what a shorthand was expanded to.

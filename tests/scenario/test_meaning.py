@@ -34,6 +34,13 @@ ENTRIES = [
         "pod-kill, latency, dependency-outage or",
     ),
     (
+        "{at: 1s, fault: »process, activity: {type: process, path: a}, one_shot: true}",
+        "there is no fault 'process'",
+        "write fault: activity, with activity: {type: process, path: …}",
+    ),
+    ("{at: 1s, fault: »python}", "there is no fault 'python'", "{type: python, module: …, func: …}"),
+    ("{at: 1s, fault: »http}", "there is no fault 'http'", "write fault: activity, with activity: {type: http, url: …"),
+    (
         f"{{at: 1s, {LATENCY.replace('fault: ', 'fault: »')}}}",
         "without 'for' latency would stay for ever",
         "add for: 5m",

@@ -133,4 +133,4 @@ def test_everything_wrong_is_named_in_one_run() -> None:
         "expect: [{milestone: detected}]",
     )
     lines = [problem.line for problem in problems(text)]
-    assert lines == [3, 4, 6, 6, 7, 8, 9, 10]
+    assert lines == [3, 4, 6, 6, 7, 7, 8, 9, 10]

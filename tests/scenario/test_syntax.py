@@ -22,6 +22,8 @@ TRAPS = [
     ("description: »1_000", "by some and as text by others", "write 1000"),
     ("description: »2026-01-01", "read as a date", '"2026-01-01" in quotes'),
     ("description: »2026-01-01 10:00:00", "read as a date", "in quotes"),
+    ("description: »0._", "by some and as text by others", "write 0."),
+    ("description: »1.5_0e+3", "by some and as text by others", "write 1.50e+3"),
     ("description: »1e3", "as text by some", "write 1000"),
     ("description: ».nan", "not a number that can be compared", "write a number"),
     ("description: »-.INF", "not a number that can be compared", "write a number"),
@@ -123,11 +125,24 @@ def test_values_are_counted() -> None:
     assert f"more than {MOST_VALUES:,} values" in problems(many)[-1].message
 
 
-def test_a_bomb_of_aliases_does_not_go_off() -> None:
-    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
-    found = problems(bomb)
-    assert found[0].message == "anchors (&a0) are not supported"
-    assert any("aliases (*a0)" in problem.message for problem in found)
+def test_a_bomb_of_aliases_is_one_problem() -> None:
+    bomb = "»a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+    assert_problem(bomb.replace("»a0: ", "a0: »"), "anchors and aliases are not supported", "write plain values")
+
+
+def test_many_aliases_are_one_problem_among_the_others() -> None:
+    aliases = ["tags: &t [a]", *(f"key{number}: *t" for number in range(50))]
+    found = [problem for problem in problems(scenario(*aliases)) if "unknown key" not in problem.message]
+    assert [(problem.line, problem.column) for problem in found] == [(3, 7)]
+    assert "there are 51 from here on" in found[0].message
+
+
+def test_a_few_aliases_are_named_each() -> None:
+    found = problems(scenario("tags: &t [a]", "objectives: *t"))
+    assert [problem.message for problem in found] == [
+        "anchors (&t) are not supported",
+        "aliases (*t) are not supported",
+    ]
 
 
 def test_many_problems_are_counted_and_not_listed() -> None:
