@@ -26,13 +26,14 @@ AFTERMATH = 120.0
 
 def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
     """Print what happens until the guardian is done; the exercise's exit code, 4 where nobody can say."""
+    control = None
     try:
-        control = running.control()
-        control.attach(who, owner=not attended)
+        if attended:
+            control = running.control()
+            control.attach(who)
     except ControlError as error:
         # Over already, or its guardian was killed: the journal tells which.
         click.echo(f"gameday: {error}", err=True)
-        control = None
     result: list[int | None] = []
     waiting = threading.Thread(target=lambda: result.append(running.wait()), daemon=True)
     waiting.start()

@@ -106,6 +106,7 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
     }
     slim = asdict(payload) | {"started": {}, "rescue": {}}
     engine = [sys.executable, "-m", "gameday.cli.engine_process", "{fd}"]
+    owned = payload.mode == "new" and not payload.attended
     full = asdict(payload) | {"rescue": {**base, "payload": slim}}
     log = log_path(payload.exercise)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -120,7 +121,7 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
         )
     assert process.stdin is not None and process.stdout is not None
     try:
-        process.stdin.write(as_line(Config(**base, engine=engine, payload=full)))
+        process.stdin.write(as_line(Config(**base, owned=owned, engine=engine, payload=full)))
         process.stdin.close()
     except BrokenPipeError:
         raise RefusedError(f"the guardian ended at once; its log is {log}") from None

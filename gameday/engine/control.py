@@ -127,9 +127,9 @@ class Control:
             self._sock.close()
             raise ControlError(f"no guardian answers at {path}: {error.strerror or error}") from None
 
-    def attach(self, who: str, *, owner: bool = False) -> dict[str, Any]:
-        """Count as a console from now on until `close`. An `owner` is the command of an unattended run."""
-        return self._ask({"do": "attach", "who": who, "owner": owner})
+    def attach(self, who: str) -> dict[str, Any]:
+        """Count as a console from now on until `close`."""
+        return self._ask({"do": "attach", "who": who})
 
     def abort(self, reason: str, by: str) -> dict[str, Any]:
         """Undo everything now; `undoing` in the answer: the entries whose undo was sent. On a connection of its own,

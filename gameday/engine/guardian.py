@@ -55,6 +55,8 @@ class Config:
     """Command that writes down what the guardian did alone; gets facts as JSON on stdin."""
     after: dict[str, Any] | None = None
     """A `Call` to run when all is over, e.g. to take down a sandbox that this run brought up."""
+    owned: bool = False
+    """The command that reads our stdout started an unattended run: it ends, the run ends."""
     heartbeat: float = 2.0
     """Seconds without a beat after which the engine counts as frozen."""
     preload: list[str] = field(default_factory=list)
@@ -137,7 +139,9 @@ class Guardian:
         self.link.setblocking(False)
         self.selector.register(wake_read, selectors.EVENT_READ, self._on_signal)
         self.selector.register(self.link, selectors.EVENT_READ, self._on_link)
-        self.peers = Peers(self.selector, Path(self.config.socket), self._asked, self._peer_gone)
+        self.peers = Peers(self.selector, Path(self.config.socket), self._asked, self._count_consoles)
+        if self.config.owned:
+            self.selector.register(1, selectors.EVENT_READ, self._owner_gone)
         try:
             while not self._over():
                 try:
@@ -304,7 +308,7 @@ class Guardian:
                 self.abort(reason, by)
                 return {"ok": True, "undoing": before}
             case "attach":
-                peer.attached, peer.owner = str(message.get("who", "")), bool(message.get("owner"))
+                peer.attached = str(message.get("who", ""))
                 self._count_consoles(peer)
                 return {"ok": True, "exercise": self.config.exercise}
             case "faults":
@@ -315,14 +319,14 @@ class Guardian:
             case other:
                 return {"error": f"unknown request {other!r}"}
 
-    def _peer_gone(self, peer: Peer) -> None:
-        if not peer.owner:
-            self._count_consoles(peer)
-        elif self.engine_state == "alive" and self.goodbye is None:
+    def _owner_gone(self, stdout: Any) -> None:
+        """Nobody has the other end of our stdout any more; a pipe tells its writer so without a word being written."""
+        self.selector.unregister(stdout)
+        if self.engine_state == "alive" and self.goodbye is None:
             self.abort("the command that started this unattended run is gone", "guardian")
 
     def _count_consoles(self, peer: Peer) -> None:
-        if peer.attached is not None and not peer.owner and self.peers is not None:
+        if peer.attached is not None and self.peers is not None:
             self._send({"consoles": self.peers.consoles})
 
     # --- the end ---------------------------------------------------------------------------------------------------

@@ -31,8 +31,6 @@ class Peer:
     sock: socket.socket
     buffer: bytes = b""
     attached: str | None = None
-    owner: bool = False
-    """The command that started an unattended run: it ends, the run ends."""
 
 
 def claim(path: Path, wait: float) -> int | None:
@@ -88,7 +86,7 @@ class Peers:
 
     @property
     def consoles(self) -> int:
-        return sum(peer.attached is not None and not peer.owner for peer in self._peers.values())
+        return sum(peer.attached is not None for peer in self._peers.values())
 
     def close(self) -> None:
         self._listener.close()

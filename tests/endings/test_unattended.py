@@ -179,6 +179,17 @@ def test_the_command_killed_outright_aborts_the_run(place: Place, target: Target
     place.gone()
 
 
+def test_the_command_killed_while_it_starts_leaves_no_run_behind(place: Place, target: Target) -> None:
+    place.write("scenario.yaml", script(activity()))
+    process = place.start(*RUN)
+    wait_for(place.guardian, 30, "a guardian")
+    process.kill()
+    place.gone()
+    # It was struck before the journal begun, or the exercise is in the journal as aborted.
+    assert not place.begun() or place.exercise().verdict == "aborted"
+    assert len(target.requests("DELETE", "/state/broken")) >= len(target.requests("PUT", "/state/broken"))
+
+
 def test_abort_while_injections_block_and_the_store_is_locked(place: Place, target: Target) -> None:
     sleeping = activity(
         "sleeping", activity={"type": "python", "module": "time", "func": "sleep", "arguments": {"secs": 60}}

@@ -570,14 +570,13 @@ def test_consoles_are_counted(rig: Rig) -> None:
     rig.end(0)
 
 
-def test_the_end_of_the_command_that_owns_the_run_undoes_everything(rig: Rig) -> None:
+def test_the_end_of_the_command_that_owns_the_run_undoes_everything(start: Callable[..., Rig]) -> None:
+    rig = start(owned=True)
     rig.injected("a")
-    owner = rig.control()
-    owner.sendall(b'{"do": "attach", "who": "run", "owner": true}\n')
-    owner.recv(65536)
-    owner.close()
+    assert rig.process.stdout is not None
+    rig.process.stdout.close()  # the kernel does this for a command that is killed
     rig.fact("recovered", "a")
-    rig.hear(lambda m: "abort" in m, "word of the abort")
+    assert "the command" in rig.hear(lambda m: "abort" in m, "word of the abort")["abort"]
     rig.end(3)
 
 

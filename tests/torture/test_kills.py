@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from gameday.sandbox import control, ledger
 from tests.support import processes
 from tests.support.runs import Place, parent
+from tests.terminal.terminal import Terminal
 
 SLOW = Path(processes.__file__).with_name("slow_injection.py")
 VICTIMS = (
@@ -30,7 +35,10 @@ VICTIMS = (
     "payments",
     "engine and guardian",
     "engine, store locked",
+    "console",
+    "terminal",
 )
+ATTENDED = ("console", "terminal")
 
 SCENARIO = """
 version: 1
@@ -52,7 +60,7 @@ timeline:
     for: 1s
 abort_when:
   - {{name: errors, measure: error-rate, above: 2, every: 500ms, no_data: ok}}
-limits: {{duration: 40s, recovery: 20s}}
+limits: {{duration: 40s, recovery: 20s, unattended: 1s}}
 """
 
 
@@ -65,20 +73,16 @@ def test_kill(kill: int, place: Place, box: control.Sandbox) -> None:
     place.write(
         "scenario.yaml", SCENARIO.format(python=sys.executable, slow=SLOW, proxy=box.proxy, tag=f"k{kill}", delay=delay)
     )
-    command = place.start("run", "scenario.yaml", "--target", "sandbox", "--unattended")
-    engine = processes.wait_for(lambda: place.pids("engine_process"), 60, "an engine", every=0.1)[0]
-    if dice.random() < 0.8:
-        # Mostly while it runs; sometimes while it only begins.
-        processes.wait_for(place.begun, 60, "a journal")
-    if victim == "inject worker" or dice.random() < 0.4:
-        # With the injection that ignores SIGTERM in flight, for sure.
-        processes.wait_for(lambda: place.pids("slow_injection.py") or command.poll() is not None, 60, "an injection")
-        wait = dice.uniform(0.0, delay / 2)
-    # The moment itself is what is drawn; there is no event to wait for.
-    time.sleep(wait)
-    _strike(victim, place, command.pid, engine, box)
-    code = command.wait(90)
-    told = f"{victim} at {wait:.2f} s: exit {code}\n{place.said()}"
+    if victim in ATTENDED and shutil.which("tmux") is None:
+        pytest.skip("needs tmux")
+    if victim in ATTENDED:
+        code, told = _in_a_terminal(victim, wait, place)
+    else:
+        command = place.start("run", "scenario.yaml", "--target", "sandbox", "--unattended")
+        wait = _moment(victim, dice, delay, wait, place, command)
+        _strike(victim, place, command.pid, box)
+        code = command.wait(90)
+        told = f"{victim} at {wait:.2f} s: exit {code}\n{place.said()}"
     place.gone()
     if not place.begun():
         # Struck before the journal had begun: nothing was started, and it said so.
@@ -94,13 +98,57 @@ def test_kill(kill: int, place: Place, box: control.Sandbox) -> None:
     state = place.exercise()
     assert state.phase == "ended", told
     assert not state.unrecovered, told
-    if victim not in ("command", "engine and guardian"):
+    if victim not in ("command", "engine and guardian", *ATTENDED):
         assert code == state.exit_code, told
         assert code in (0, 1, 3), told
 
 
-def _strike(victim: str, place: Place, command: int, engine: int, box: control.Sandbox) -> None:
+def _moment(
+    victim: str, dice: random.Random, delay: float, wait: float, place: Place, command: subprocess.Popen[bytes]
+) -> float:
+    """Sleep until the moment that was drawn; how many seconds that was after the event it counts from."""
+    processes.wait_for(lambda: place.pids("engine_process"), 60, "an engine", every=0.1)
+    if dice.random() < 0.8:
+        # Mostly while it runs; sometimes while it only begins.
+        processes.wait_for(place.begun, 60, "a journal")
+    if victim == "inject worker" or dice.random() < 0.4:
+        # With the injection that ignores SIGTERM in flight, for sure.
+        processes.wait_for(lambda: place.pids("slow_injection.py") or command.poll() is not None, 60, "an injection")
+        wait = dice.uniform(0.0, delay / 2)
+    # The moment itself is what is drawn; there is no event to wait for.
+    time.sleep(wait)
+    return wait
+
+
+def _in_a_terminal(victim: str, wait: float, place: Place) -> tuple[int | None, str]:
+    """Run it attended, and strike the console, or the terminal that it is in; no exit code can be had."""
+    line = [sys.executable, "-m", "gameday", "run", "scenario.yaml", "--target", "sandbox"]
+    terminal = Terminal(line, place.environment, str(place.folder), (120, 40))
+    try:
+        terminal.shows("What will be touched")
+        terminal.press("F5")
+        processes.wait_for(place.begun, 60, "a journal")
+        time.sleep(wait)
+        told = f"{victim} at {wait:.2f} s\n{terminal.screen()}"
+        if victim == "console":
+            # The shell and tmux itself have these words in their command lines too.
+            (console,) = [pid for pid, words in place.processes().items() if words.startswith(" ".join(line))]
+            _kill(console)
+            terminal.shows("EXIT 137")
+        else:
+            terminal.close()
+        state = place.wait_until("ended or paused", lambda x: x.phase == "ended" or (x.paused and not x.live_faults))
+    finally:
+        terminal.close()
+    if state.phase != "ended":
+        # Every fault was over before anybody missed the console: it waits for people, who end it.
+        assert place.call("abort").returncode == 0, told
+    return None, f"{told}\n{place.said()}"
+
+
+def _strike(victim: str, place: Place, command: int, box: control.Sandbox) -> None:
     guardian = place.guardian()
+    engine = next(iter(place.pids("engine_process")), None)
     slow = next(iter(place.pids("slow_injection.py")), None)
     match victim:
         case "engine":
