@@ -22,6 +22,7 @@ from gameday.scenario.loading import load
 from gameday.scenario.models import PROBES, TOLERANCES, AbortCondition, Entry, Expectation, Scenario
 from gameday.scenario.problems import ScenarioErrors
 from gameday.targets import policy
+from gameday.targets.published import known_targets
 from gameday.targets.resolving import check_target, resolve
 from gameday.targets.settings import Settings
 
@@ -31,7 +32,8 @@ Pairs = dict[str, str]
 def card(path: Path, settings: Settings) -> ScenarioCard:
     """One scenario file as a list shows it."""
     try:
-        found = load(path, catalogue=catalogue(), preset=settings.severity.preset).scenario
+        targets = known_targets(settings)
+        found = load(path, catalogue=catalogue(), preset=settings.severity.preset, targets=targets).scenario
     except ScenarioErrors as errors:
         return ScenarioCard(path, error=str(errors.problems[0]))
     except GamedayError as error:
@@ -56,7 +58,8 @@ def preview_of(
         ScenarioErrors: the file is wrong.
         TargetError: there is no such target.
     """
-    loaded = load(path, catalogue=catalogue(), parameters=parameters, preset=settings.severity.preset)
+    targets = known_targets(settings, target)
+    loaded = load(path, catalogue=catalogue(), parameters=parameters, preset=settings.severity.preset, targets=targets)
     name = target or loaded.scenario.target or "none"
     info = check_target(name, settings)
     refusals = policy.refusals(loaded.scenario, info, settings, confirm=confirm, catalogue=all_faults())

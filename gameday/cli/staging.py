@@ -26,6 +26,7 @@ from gameday.scenario.loading import Loaded, load
 from gameday.scenario.models import Scenario
 from gameday.store import default_url, new_exercise_id, open_store
 from gameday.targets import policy
+from gameday.targets.published import known_targets
 from gameday.targets.resolving import check_target, resolve
 from gameday.targets.settings import Settings
 
@@ -70,7 +71,8 @@ def stage(
         RefusedError, TargetError: policy or the target says no; nothing was touched (exit 5).
     """
     faults = catalogue()
-    loaded = load(path, catalogue=faults, parameters=parameters, preset=settings.severity.preset)
+    targets = known_targets(settings, target)
+    loaded = load(path, catalogue=faults, parameters=parameters, preset=settings.severity.preset, targets=targets)
     name = target or loaded.scenario.target or "none"
     kind = check_target(name, settings)
     refusals = policy.refusals(loaded.scenario, kind, settings, confirm=confirm, catalogue=all_faults())

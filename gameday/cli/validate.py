@@ -9,11 +9,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gameday.cli.options import parse_assignments
-from gameday.errors import Exit
+from gameday.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from gameday.scenario.published import Targets
+    from gameday.targets.settings import Settings
 
 _SUFFIXES = (".yaml", ".yml")
 _MANY = 100
@@ -23,20 +28,26 @@ _MANY = 100
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the scenario.")
+@click.option("--target", metavar="NAME", help="Check what is named of this target, whatever the files say.")
 @click.option("--json", "as_json", is_flag=True, help="Print an array on stdout, an object for each file.")
 @click.option("--quiet", is_flag=True, help="Print problems only.")
-def validate(paths: tuple[str, ...], assignments: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+def validate(
+    paths: tuple[str, ...], assignments: tuple[str, ...], target: str | None, as_json: bool, quiet: bool
+) -> int:
     """Check scenario files; say what is wrong, where, and the right word.
 
     A directory is searched for *.yaml and *.yml. Files that are right are listed on stdout, problems go to stderr as
-    file:line:column: message. Exit code 0 where all are right, 2 where anything is wrong.
+    file:line:column: message. Services, measures, alerts and ${names} are held against what the target publishes, as
+    far as that is known without reaching it. Exit code 0 where all are right, 2 where anything is wrong.
     """
     from gameday.faults.catalogue import catalogue
     from gameday.scenario.loading import load
     from gameday.scenario.problems import Problem, ScenarioErrors
 
     faults = catalogue()
-    preset = _preset()
+    settings = _settings()
+    preset = settings.severity.preset if settings is not None else None
+    targets = _targets(settings, target)
     parameters = parse_assignments(assignments)
     # Loading makes no reference cycles worth mentioning; looking for them among thousands of files takes a third of
     # the time.
@@ -52,7 +63,7 @@ def validate(paths: tuple[str, ...], assignments: tuple[str, ...], as_json: bool
         try:
             if path in barren:
                 raise ScenarioErrors([Problem(path, None, None, f"no {' or '.join(_SUFFIXES)} file is in here")])
-            loaded = load(path, catalogue=faults, parameters=parameters, preset=preset)
+            loaded = load(path, catalogue=faults, parameters=parameters, preset=preset, targets=targets)
             title, digest = loaded.scenario.title, loaded.sha256
         except ScenarioErrors as errors:
             problems = errors.problems
@@ -79,11 +90,23 @@ def validate(paths: tuple[str, ...], assignments: tuple[str, ...], as_json: bool
     return Exit.INVALID if wrong else Exit.OK
 
 
-def _preset() -> str | None:
-    """The severity preset of gameday.toml; None, any preset's levels will do, where there is no such file."""
+def _settings() -> Settings | None:
+    """What gameday.toml says; None, any preset's levels and any targets will do, where there is no such file."""
     from gameday.targets.settings import find_settings, load_settings
 
-    return load_settings().severity.preset if find_settings() is not None else None
+    path = find_settings()
+    return load_settings(explicit=path) if path is not None else None
+
+
+def _targets(settings: Settings | None, chosen: str | None) -> Targets:
+    from gameday.scenario.problems import nearest_or_all
+    from gameday.targets.published import known_targets
+
+    found = known_targets(settings, chosen)
+    known = ["none", *found.published]
+    if chosen is not None and chosen not in known:
+        raise UsageError(f"--target {chosen}: there is no target of this name; {nearest_or_all(chosen, known)}")
+    return found
 
 
 def _find(paths: Iterable[str]) -> tuple[list[str], set[str]]:

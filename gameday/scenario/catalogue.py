@@ -21,6 +21,8 @@ class FaultSpec:
     parameters: type[BaseModel]
     one_shot: bool
     """Nothing to undo and no duration: it recovers by verification (a killed pod)."""
+    services: tuple[str, ...] = ("service",)
+    """Those of its parameters that name a service of the target."""
 
 
 Catalogue = Mapping[str, FaultSpec]

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gameday.scenario import checking, draft, wording
+from gameday.scenario import checking, draft, published, wording
 from gameday.scenario.catalogue import Catalogue
 from gameday.scenario.models import Scenario
 from gameday.scenario.names import (
@@ -30,6 +30,7 @@ from gameday.scenario.names import (
 from gameday.scenario.parsing import Parsed, parse
 from gameday.scenario.problems import MOST_PROBLEMS, Finding, Problem, ScenarioErrors, nearest_word
 from gameday.scenario.problems import Path as Way
+from gameday.scenario.published import Targets
 from gameday.scenario.reading import decode, read
 from gameday.scenario.unread import Unread
 
@@ -77,11 +78,13 @@ def load(
     catalogue: Catalogue,
     parameters: Mapping[str, str] | None = None,
     preset: str | None = None,
+    targets: Targets | None = None,
 ) -> Loaded:
     """The scenario in the file at `path`.
 
     `parameters` are `--set` values as text; each becomes what it would be as an unquoted YAML scalar. `catalogue` names
-    the faults that there are, `preset` the severity levels in use (None: those of any preset).
+    the faults that there are, `preset` the severity levels in use (None: those of any preset), `targets` what targets
+    publish (None: what is named of a target is not looked at).
 
     Raises:
         ScenarioErrors: with every problem of the file, in the order of its lines.
@@ -95,6 +98,7 @@ def load(
         catalogue=catalogue,
         parameters=parameters,
         preset=preset,
+        targets=targets,
     )
 
 
@@ -105,6 +109,7 @@ def load_text(
     catalogue: Catalogue,
     parameters: Mapping[str, str] | None = None,
     preset: str | None = None,
+    targets: Targets | None = None,
     sha256: str | None = None,
 ) -> Loaded:
     """Like `load`, for a text that was read already; `path` is what errors call it."""
@@ -129,6 +134,8 @@ def load_text(
         found += wording.findings(error, raw, most=MOST_PROBLEMS + 1)
         parts = draft.pieces(raw, names, parsed.poisoned)
     found += checking.findings(parts, catalogue, preset)
+    if targets is not None:
+        found += published.findings(parts, targets, catalogue)
     if found or parsed.problems or scenario is None:
         raise ScenarioErrors(_placed(found, parsed, path, values.known, parts.unread))
     digest = sha256 or hashlib.sha256(text.encode()).hexdigest()
@@ -141,12 +148,13 @@ def load_many(
     catalogue: Catalogue,
     parameters: Mapping[str, str] | None = None,
     preset: str | None = None,
+    targets: Targets | None = None,
 ) -> list[Loaded | ScenarioErrors]:
     """Each file as a scenario or as its problems, in the order of `paths`: one run names all errors of all files."""
     results: list[Loaded | ScenarioErrors] = []
     for path in paths:
         try:
-            results.append(load(path, catalogue=catalogue, parameters=parameters, preset=preset))
+            results.append(load(path, catalogue=catalogue, parameters=parameters, preset=preset, targets=targets))
         except ScenarioErrors as errors:
             results.append(errors)
     return results

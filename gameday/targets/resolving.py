@@ -10,16 +10,8 @@ from collections.abc import Mapping
 from gameday.engine.ports import Json, TargetInfo
 from gameday.errors import TargetError
 from gameday.scenario.problems import nearest_or_all
+from gameday.targets.published import SANDBOX_MEASURES, SANDBOX_NAMES, SANDBOX_SERVICES
 from gameday.targets.settings import BUILT_IN, Settings, as_probe
-
-SANDBOX_SERVICES = ("storefront", "checkout", "payments", "inventory")
-_ADDRESSES = (*SANDBOX_SERVICES, "metrics", "alertmanager", "control", "load")
-SANDBOX_MEASURES: dict[str, dict[str, Json]] = {
-    "error-rate": {"metrics": {"name": "shop_error_rate", "url": "${metrics}"}},
-    "latency-p95": {"metrics": {"name": "shop_latency_p95_seconds", "url": "${metrics}"}},
-    "request-rate": {"metrics": {"name": "shop_requests_per_second", "url": "${metrics}"}},
-}
-"""As shoppers see it: the share of purchases that fail (0 to 1), the time they take (s), how many there are (1/s)."""
 
 
 def check_target(name: str, settings: Settings) -> TargetInfo:
@@ -68,7 +60,7 @@ def sandbox_target(info: Mapping[str, Json], state_dir: str) -> TargetInfo:
     Raises:
         TargetError: an address is missing: this sandbox is not of this version.
     """
-    missing = [name for name in (*_ADDRESSES, "proxy") if not isinstance(info.get(name), str)]
+    missing = [name for name in (*SANDBOX_NAMES, "proxy") if not isinstance(info.get(name), str)]
     if missing:
         raise TargetError(
             f"the sandbox in {state_dir} publishes no {missing[0]}: it is of another version; "
@@ -78,7 +70,7 @@ def sandbox_target(info: Mapping[str, Json], state_dir: str) -> TargetInfo:
         "sandbox",
         "sandbox",
         "sandbox",
-        names={name: str(info[name]) for name in _ADDRESSES},
+        names={name: str(info[name]) for name in SANDBOX_NAMES},
         services=SANDBOX_SERVICES,
         measures=SANDBOX_MEASURES,
         settings={"control": str(info["control"]), "proxy": str(info["proxy"]), "state_dir": state_dir},
