@@ -25,6 +25,8 @@ _OF_FAULTS = ("with", "for", "activity", "undo", "one_shot", "effective", "recov
 _OF_INJECTS = ("audience", "hint")
 _ACTIVITY = "activity"
 """The name of the fault that is a Chaos Toolkit action."""
+_SHORTEST_RECOVERY = 0.3
+"""Seconds. An undo and its verification are tried three times at least, and a verification looks every 100 ms."""
 PROVIDERS = conditions.ACTIVITY_NEEDS
 """Names that people who know Chaos Toolkit write for it."""
 
@@ -49,6 +51,7 @@ def _meant(draft: Draft, catalogue: Catalogue, preset: str | None) -> Iterator[F
             yield from _entry(entry, index, draft, catalogue)
     yield from _references(draft)
     yield from _fits(draft)
+    yield from _recovery(draft)
     for index, expectation in enumerate(draft.expect):
         if expectation is not None:
             yield from conditions.expectation(expectation, ("expect", index), unread)
@@ -352,6 +355,27 @@ def _fits(draft: Draft) -> Iterator[Finding]:
         elif entry.fault and entry.for_ and due + entry.for_ > limit:
             message = f"ends at {format_duration(due + entry.for_)}, after {length} has aborted the exercise"
             yield Finding(("timeline", index, "for"), message, "make it shorter, or the limit longer")
+
+
+def _recovery(draft: Draft) -> Iterator[Finding]:
+    """An undo has the time that it may take by its own account, and its verification some."""
+    limit, path = draft.limits.recovery, ("limits", "recovery")
+    faults = [entry for entry in draft.timeline if entry is not None and entry.fault is not None]
+    if draft.unread.at(path) or not faults:
+        return
+    if limit < _SHORTEST_RECOVERY:
+        message = f"in {format_duration(limit)} no fault is undone and seen to be gone: each would count as leaked"
+        yield Finding(path, message, f"write 30s, or at least {format_duration(_SHORTEST_RECOVERY)}")
+    for index, entry in enumerate(draft.timeline):
+        timeout = conditions.time_limit(entry.undo) if entry is not None and entry.undo is not None else None
+        way = ("timeline", index, "undo", "timeout")
+        if timeout is not None and timeout > limit and not draft.unread.at(way):
+            message = (
+                f"this undo may take {format_duration(timeout)}, and after limits.recovery ({format_duration(limit)})"
+            )
+            yield Finding(
+                way, f"{message} the fault counts as leaked", "make the limit longer, or the undo's timeout shorter"
+            )
 
 
 def _without_target(draft: Draft) -> Iterator[Finding]:

@@ -113,6 +113,16 @@ def activity(item: Activity, path: Path, unread: Unread) -> Iterator[Finding]:
         yield Finding((*path, "timeout"), "a time limit is a duration", "write it like 10s")
 
 
+def time_limit(item: Activity) -> float | None:
+    """Seconds that an activity is given by its own account; None where it says nothing that can be read."""
+    if isinstance(item.timeout, str):
+        try:
+            return parse_duration(item.timeout)
+        except ValueError:
+            return None
+    return float(item.timeout) if isinstance(item.timeout, int | float) and item.timeout is not True else None
+
+
 def stated(item: Tolerance, path: Path, unread: Unread) -> list[str]:
     """The tolerances that are written down; `equals: null` is one."""
     return [

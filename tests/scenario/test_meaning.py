@@ -291,3 +291,44 @@ def test_what_follows_from_a_refused_value_is_not_reported() -> None:
     assert_problem(text, "unquoted 12:30")
     text = scenario("timeline:", "  - {id: a, at: »12:30, inject: x}", "  - {after: a, inject: y}")
     assert_problem(text, "unquoted 12:30")
+
+
+RECOVERIES = [
+    ("0s", UNDO, "limits: {recovery: »0s}", "in 0s no fault is undone and seen to be gone"),
+    ("250ms", UNDO, "limits: {recovery: »250ms}", "each would count as leaked"),
+    (
+        "1m",
+        "undo: {type: process, path: /bin/true, timeout: »90s}",
+        "limits: {duration: 2h}",
+        "this undo may take 1m30s, and after limits.recovery (1m) the fault counts as leaked",
+    ),
+    (
+        "30s",
+        "undo: {type: http, url: 'http://localhost', timeout: »31}",
+        "limits: {recovery: 30s}",
+        "this undo may take 31s, and after limits.recovery (30s)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("recovery", "undo", "limits", "message"), RECOVERIES, ids=[one[0] for one in RECOVERIES])
+def test_a_recovery_limit_that_no_undo_can_keep(recovery: str, undo: str, limits: str, message: str) -> None:
+    assert_problem(
+        scenario("timeline:", f"  - {{at: 1s, fault: activity, {ACTIVITY}, {undo}, for: 1m}}", limits), message
+    )
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("timeline:", "  - {at: 1s, inject: x}", "limits: {recovery: 0s}"),
+        ("timeline:", f"  - {{at: 1s, {LATENCY}, for: 1m}}", "limits: {recovery: 300ms}"),
+        (
+            "timeline:",
+            f"  - {{at: 1s, fault: activity, {ACTIVITY}, {UNDO[:-1]}, timeout: 30s}}, for: 1m}}",
+            "limits: {recovery: 30s}",
+        ),
+    ],
+)
+def test_a_recovery_limit_that_can_be_kept(parts: tuple[str, ...]) -> None:
+    assert loaded(scenario(*parts))
