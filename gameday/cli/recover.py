@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gameday.cli.options import store_option
-from gameday.errors import Exit
+from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from gameday.store.store import Store
@@ -38,10 +39,12 @@ def recover(exercise: str | None, store: str | None) -> int:
             if not exercise:
                 codes.add(_left_to_their_engines(opened))
                 standing = bool(opened.unrecovered())
-    except StoreMissing:
+    except StoreMissing as error:
         # Without a store nothing can be undone, but what lies there for it has to be told.
         if _name_all(store) == Exit.OK:
-            raise
+            raise UsageError(
+                f"{error}, so there is nothing to recover. If exercises ran with another store, name it with --store"
+            ) from None
         return Exit.NOT_RECOVERED
     except NoSuchExercise as error:
         if Exit.NOT_RECOVERED not in codes:
@@ -65,6 +68,7 @@ def _absorb(store: Store) -> Exit:
         for path in spill.ours(folder, spill.SUFFIX):
             try:
                 outcome = spill.absorb_file(store, path)
+                stores = spill.read_spill(path, path.read_bytes()).stores if outcome == "elsewhere" else ()
             except Exception as error:  # noqa: BLE001 - said, and counted; the faults of others are not to wait for it
                 code = _not_placed(path, _why(error))
                 continue
@@ -72,13 +76,15 @@ def _absorb(store: Store) -> Exit:
                 click.echo(
                     f"{path.name.removesuffix(spill.SUFFIX)}: what had been spilled is in the journal now", err=True
                 )
+            elif outcome == "elsewhere":
+                code = max(code, _of_another(path, stores))
             elif outcome == "unknown":
                 code = _not_placed(path, f"{store.address.shown} has no such exercise, and the file not its beginning")
         for path in sorted(spill.ours(folder, clerk.SUFFIX), key=_age):
             try:
                 facts = json.loads(path.read_bytes())
                 if not _same_store(facts, store):
-                    click.echo(f"{path}: left, it is of another store (--store)", err=True)
+                    code = max(code, _of_another(path, (facts["payload"]["store"],)))
                     continue
                 if store.lease(facts["exercise"]).held(time.time()):
                     # An engine was started again without these; taking its lease away would stop it.
@@ -91,6 +97,22 @@ def _absorb(store: Store) -> Exit:
                 continue
             click.echo(f"{facts['exercise']}: what its guardian did is in the journal now", err=True)
     return code
+
+
+def _of_another(path: Path, stores: Sequence[str]) -> Exit:
+    """A file is left to the store that it is of, where that one is still there."""
+    from gameday.store.address import read_address
+    from gameday.store.errors import BadAddress
+
+    try:
+        addresses = [read_address(store) for store in stores]
+    except BadAddress as error:
+        return _not_placed(path, str(error))
+    for address in addresses:
+        if address.path is None or address.path.exists():
+            click.echo(f"{path}: left, it is of another store: gameday recover --store {address.shown}", err=True)
+            return Exit.OK
+    return _not_placed(path, f"its store, {' or '.join(address.shown for address in addresses)}, is not there")
 
 
 def _name_all(store: str | None) -> Exit:

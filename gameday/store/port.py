@@ -63,18 +63,19 @@ class StoreJournal:
     def spill(self, records: Sequence[Record]) -> None:
         """Keep `records` somewhere; never raises for want of a place: the last one is stderr."""
         reasons = []
+        shown = self._store.address.shown
         for folder in self._folders:
             try:
                 make_ours(folder)
-                spill(folder, self._exercise, self._epoch, records)
+                spill(folder, self._exercise, self._epoch, records, shown)
             except (StoreUnavailable, OSError) as error:
                 reasons.append(str(error))
             else:
                 return
         print(f"gameday: {'; '.join(reasons)}: keep these lines", file=sys.stderr)  # noqa: T201
         for record in records:
-            line = json.dumps({"exercise": self._exercise, "lease": self._epoch, **to_json(record)}, default=repr)
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            kept = {"exercise": self._exercise, "lease": self._epoch, "store": shown, **to_json(record)}
+            print(json.dumps(kept, default=repr), file=sys.stderr, flush=True)  # noqa: T201
 
     def _told(self, error: StoreError) -> WriteRefused:
         if isinstance(error, LeaseLost):

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 SUFFIX = ".spill.jsonl"
 
-Outcome = Literal["absorbed", "left", "unknown"]
-"""`left`: to a living writer. `unknown`: the store has no such exercise, and the file does not hold its beginning."""
+Outcome = Literal["absorbed", "left", "unknown", "elsewhere"]
+"""`left`: to a living writer. `unknown`: the store has no such exercise, and the file does not hold its beginning.
+`elsewhere`: the store has no such exercise, and the file says that it is of another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,19 @@ class Spilled:
     """In the order in which they were spilled."""
     damaged: list[str]
     """Lines that can't be read."""
+    stores: tuple[str, ...] = ()
+    """The stores that should have taken them, as `Address.shown`; none where the lines do not say."""
 
 
-def spill(directory: Path, exercise: str, epoch: int, records: Sequence[Record]) -> Path:
-    """Append `records`, on disk when it returns; the file. `epoch`: the lease under which the caller writes.
+def spill(directory: Path, exercise: str, epoch: int, records: Sequence[Record], store: str = "") -> Path:
+    """Append `records`, on disk when it returns; the file. `epoch`: the lease under which the caller writes; `store`:
+    what should have taken them, as `Address.shown`, where it is known.
 
     Raises:
         StoreUnavailable: this can't be written either; nothing of the records is in the file.
     """
-    lines = [
-        json_text({"exercise": exercise, "lease": epoch, **to_json(record)}, f"event {record.kind!r}") + "\n"
-        for record in records
-    ]
+    head = {"exercise": exercise, "lease": epoch} | ({"store": store} if store else {})
+    lines = [json_text({**head, **to_json(record)}, f"event {record.kind!r}") + "\n" for record in records]
     path = directory / f"{exercise}{SUFFIX}"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -140,6 +142,8 @@ def _absorb_one(store: Store, found: Spilled) -> Outcome:
         if first is None and not found.damaged:
             # A disk was full when the first line should have been written; it went elsewhere.
             return "absorbed"
+        if found.stores and store.address.shown not in found.stores:
+            return "elsewhere"
         if first is None or first.seq != 1 or not isinstance(first.event, ExerciseStarted):
             return "unknown"
         store.create(first, mine)
@@ -171,14 +175,18 @@ def _as_stored(record: Record) -> Record:
 def read_spill(path: Path, content: bytes) -> Spilled:
     """What the file at `path` holds, from its `content`."""
     records, damaged = [], []
+    stores: dict[str, None] = {}
     for line in content.splitlines():
         if not line.strip():
             continue
         try:
-            records.append(from_json(json.loads(line)))
+            data = json.loads(line)
+            records.append(from_json(data))
+            if isinstance(said := data.get("store"), str):
+                stores[said] = None
         except (ValueError, TypeError, AttributeError, JournalError):
             damaged.append(line.decode("utf-8", "backslashreplace"))
-    return Spilled(path.name.removesuffix(SUFFIX), path, records, damaged)
+    return Spilled(path.name.removesuffix(SUFFIX), path, records, damaged, tuple(stores))
 
 
 @contextmanager

@@ -107,6 +107,28 @@ def test_what_belongs_to_no_exercise_is_named_with_its_commands(place: Place, sp
     assert "nothing to recover" not in done.stdout
 
 
+def test_what_is_of_another_store_is_left_to_it_and_of_one_that_is_gone_is_loud(place: Place, spills: Path) -> None:
+    begin(place, "e1")
+    other = place.folder / "other.db"
+    with open_store(str(other)) as store:
+        store.close()
+    begun = [started("theirs"), record(2, ev.FaultArmed("f1", "x", {"commands": ["undo --by-hand"]}, False, 5.0))]
+    spill(spills, "theirs", 1, begun, str(other))
+    (spills / "gone.aftermath.json").write_text(
+        json.dumps({**aftermath(place, "gone"), "payload": {"store": str(other), "attended": False}})
+    )
+    done = place.call("recover")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(f"gameday recover --store {other}") == 2
+    with open_store(str(place.store)) as store:
+        assert [one.id for one in store.exercises()] == ["e1"]
+    other.unlink()
+    done = place.call("recover")
+    assert done.returncode == 4, done.stderr
+    assert f"{other}, is not there" in done.stderr
+    assert "undo --by-hand" in done.stderr
+
+
 def test_what_lies_there_is_named_where_the_store_itself_is_missing(place: Place, spills: Path) -> None:
     (spills / "gone.aftermath.json").write_text(json.dumps(aftermath(place, "gone", facts=[LEAKED])))
     done = place.call("recover")
