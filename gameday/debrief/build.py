@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gameday.debrief.conditions import condition_views
-from gameday.debrief.findings import find, headline
+from gameday.debrief.findings import find
 from gameday.debrief.gather import INTERRUPTIONS, Gathered, gather
+from gameday.debrief.headline import headline
 from gameday.debrief.lint import lint_debrief
-from gameday.debrief.response import action_views, alert_views, cadences, detection, impact_of, note_views
+from gameday.debrief.response import (
+    action_views,
+    alert_views,
+    cadences,
+    detection,
+    impact_of,
+    milestone_views,
+    note_views,
+)
 from gameday.debrief.script import expectation_words
 from gameday.debrief.timeline import when
 from gameday.debrief.unknowns import unknowns
@@ -45,7 +54,7 @@ def build_debrief(records: Sequence[Record]) -> Debrief:
     now = max((record.clock for record in records), default=0.0)
     judged = judge_expectations(exercise, now)
     view = Debrief(
-        headline=headline(exercise, ()),
+        headline=headline(exercise, (), seen),
         overview=_overview(exercise, seen),
         people=tuple(
             Person(role=line(role, 80), who=tuple(line(who, 120) for who in people))
@@ -54,6 +63,7 @@ def build_debrief(records: Sequence[Record]) -> Debrief:
         pauses=tuple(seen.pauses),
         hints=tuple(seen.hints),
         interruptions=tuple(row for row in seen.rows if row.kind in INTERRUPTIONS),
+        milestones=milestone_views(exercise),
         timings=_timings(exercise, judged),
         abort=_abort(exercise),
         timeline=(),
@@ -77,7 +87,7 @@ def build_debrief(records: Sequence[Record]) -> Debrief:
     findings = find(exercise, view, seen)
     return replace(
         view,
-        headline=headline(exercise, findings),
+        headline=headline(exercise, findings, seen),
         timeline=tuple(seen.rows),
         findings=findings,
         language=lint_debrief(exercise),

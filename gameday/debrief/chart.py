@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from html import escape
 
 from gameday.debrief.chart_timeline import bounds, timeline_chart
 from gameday.debrief.svg import CHAR, Scale, element, label, picture, scale_over, short, tip
@@ -15,51 +16,64 @@ _WIDTH, _LEFT, _RIGHT = 1080.0, 190.0, 880.0
 
 
 def stages_chart(view: Debrief) -> str:
-    """One bar for each timing, pauses left out, with a tick where it was expected to end."""
+    """One bar for each timing, pauses left out, with a tick where it was expected to end.
+
+    A list, since it has to fit a telephone: name and value stand beside the bar, or above it where there is no room,
+    and only the bar is drawn, in shares of whatever width there is.
+    """
     rows = [row for row in view.timings if row.state != "not applicable"]
     if not any(row.running is not None for row in rows):
         return ""
     lengths = [row.running for row in rows if row.running is not None]
     ticks = [row.target.tick for row in rows if row.target and row.target.tick is not None]
-    longest = max([*lengths, *ticks, 1.0])
-    scale = scale_over(0.0, longest, _LEFT, _RIGHT)
-    parts, y = [], 26.0
-    for clock in scale.ticks(7):
-        x = scale(clock)
-        parts.append(element("line", class_="grid", x1=x, y1=20.0, x2=x, y2=26.0 + 34 * len(rows)))
-        parts.append(label(x, 14.0, span(clock) if clock else "0", "tick", "middle"))
+    scale = scale_over(0.0, max([*lengths, *ticks, 1.0]) * 1.02, 0.0, 100.0)
+    items = [element("li", _axis(scale), class_="axis")]
     for row in rows:
-        parts.append(_stage(row, scale, y + 17))
-        y += 34
-    return picture(_WIDTH, y + 8, "".join(parts), "How long each stage took, against its target", "stages")
-
-
-def _stage(row: TimingRow, scale: Scale, y: float) -> str:
-    parts = [label(_LEFT - 12, y + 4, row.name, "gutter", "end")]
-    reach = scale.left
-    if row.running is not None and row.running >= 0:
-        reach = scale(row.running)
-        kind = "frozen" if row.state == "frozen" else "partial" if row.partial else "measured"
         words = tip(f"{row.name}: {row.from_event} → {row.to_event}")
-        width = max(2.0, reach - scale.left)
-        parts.append(
-            element("rect", words, class_=f"stage {kind}", x=scale.left, y=y - 8, width=width, height=16.0, rx=2)
-        )
+        bar = element("svg", words + _bar(row, scale), class_="lane", width="100%", height=26.0, role="img")
+        name = element("span", escape(row.name), class_="name")
+        value = element("span", escape(_stage_words(row)), class_="value")
+        items.append(element("li", name + bar + value))
+    return element("ol", "".join(items), class_="stages")
+
+
+def _axis(scale: Scale) -> str:
+    parts = []
+    for seconds in scale.ticks(4):
+        share = scale(seconds)
+        anchor = "start" if share < 3 else "end" if share > 94 else "middle"
+        parts.append(element("text", span(seconds) if seconds else "0", x=_share(share), y=12.0, text_anchor=anchor))
+    return element("svg", "".join(parts), width="100%", height=16.0, aria_hidden="true")
+
+
+def _bar(row: TimingRow, scale: Scale) -> str:
+    parts = [
+        element("line", class_="grid", x1=_share(scale(at)), y1=0.0, x2=_share(scale(at)), y2=26.0)
+        for at in scale.ticks(4)
+    ]
+    if row.running is not None and row.running >= 0:
+        kind = "frozen" if row.state == "frozen" else "partial" if row.partial else "measured"
+        width = _share(max(0.4, scale(row.running)))
+        parts.append(element("rect", class_=f"stage {kind}", x=0.0, y=6.0, width=width, height=16.0, rx=2))
     tick = row.target.tick if row.target else None
     if tick is not None and tick >= 0:
-        x = scale(tick)
-        parts.append(element("line", class_="target", x1=x, y1=y - 13, x2=x, y2=y + 13))
-        parts.append(element("path", class_="target-head", d=f"M{x - 4.5:.1f} {y - 15:.1f}h9l-4.5 6z"))
-        reach = max(reach, x) if abs(x - reach) < 110 or x < reach else reach
-    parts.append(label(reach + 9, y + 4, _stage_words(row), "value"))
-    return element("g", "".join(parts))
+        x = _share(scale(tick))
+        parts.append(element("line", class_="target", x1=x, y1=2.0, x2=x, y2=26.0))
+        # A path knows no shares; a picture within the picture can be put at one.
+        head = element("path", class_="target-head", d="M-4.5 0h9l-4.5 6z")
+        parts.append(element("svg", head, x=x, y=0.0, overflow="visible"))
+    return "".join(parts)
+
+
+def _share(percent: float) -> str:
+    return f"{percent:.2f}%"
 
 
 def _stage_words(row: TimingRow) -> str:
     words = {
         "measured": span(row.running),
         "out of order": f"{span(row.running)}, out of order",
-        "frozen": f"stopped by the abort at {span(row.running)}",
+        "frozen": f"stopped at {span(row.running)}",
     }.get(row.state, row.state)
     if row.hinted:
         words += ", with a hint"
@@ -84,7 +98,8 @@ def abort_chart(abort: AbortView | None) -> str:
         parts.append(element("line", class_="grid", x1=x, y1=22.0, x2=x, y2=bottom))
         parts.append(label(x, 14.0, span(10.0**power / 1000), "tick", "middle"))
     parts.append(element("line", class_="abort-line", x1=_LEFT, y1=22.0, x2=_LEFT, y2=bottom))
-    parts.append(label(_LEFT - 12, 14.0, "breach seen", "tick abort-name", "end"))
+    began = "breach seen" if abort and abort.condition else "abort asked for"
+    parts.append(label(_LEFT - 12, 14.0, began, "tick abort-name", "end"))
     for index, row in enumerate(rows):
         y = 44.0 + 30 * index
         parts.append(label(_LEFT - 12, y + 4, short(row.entry, 26), "gutter", "end"))

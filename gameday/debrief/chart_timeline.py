@@ -129,17 +129,10 @@ def _alerts(canvas: _Canvas, view: Debrief, end: float) -> None:
 def _milestones(canvas: _Canvas, view: Debrief) -> None:
     """Flags on poles. A label stands above every pole that it would cross, so that no two things touch."""
     flags: list[tuple[float, str, bool, str]] = []
-    impact = next((row.start for row in view.timings if row.key == "ttd"), None)
-    if impact is not None:
-        flags.append((canvas.scale(impact.clock), f"impact {on_clock(impact.clock)}", False, "impact"))
-    stamped = _rows(view, "milestone_reached")
-    for row in stamped[:60]:
-        if row.text.partition(":")[0].endswith("(withdrawn)"):
-            continue
-        name = row.text.partition(":")[0].removesuffix(" in part").partition(" by ")[0]
-        partial = " in part" in row.text.partition(":")[0]
-        words = f"{name.lower()}{' (part)' if partial else ''} {on_clock(row.at.clock)}"
-        flags.append((canvas.scale(row.at.clock), words, partial, row.text))
+    for mark in view.milestones[:60]:
+        beside = " (part)" if mark.partial else "" if mark.counts else " (later)"
+        words = f"{mark.milestone}{beside} {on_clock(mark.at.clock)}"
+        flags.append((canvas.scale(mark.at.clock), words, not mark.counts, mark.event))
     flags.sort(key=lambda flag: (flag[0], flag[1]))
     levels: list[int] = [0] * len(flags)
     for index in range(len(flags) - 1, -1, -1):

@@ -7,10 +7,10 @@ a person. Rules about the response are silent where nobody was asked to respond.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 from gameday.debrief.gather import Gathered
-from gameday.debrief.view import Debrief, Finding, Headline, Level
+from gameday.debrief.headline import left_out
+from gameday.debrief.view import Debrief, Finding, Level
 from gameday.debrief.words import count, line, span
 from gameday.exercise.state import Exercise
 from gameday.exercise.timings import landmarks
@@ -26,47 +26,6 @@ def find(exercise: Exercise, view: Debrief, seen: Gathered) -> tuple[Finding, ..
     """All findings, the most important first; equal ones in the order of the rules."""
     found = [finding for rule in RULES for finding in rule(exercise, view, seen)]
     return tuple(sorted(found, key=lambda finding: _ORDER[finding.level]))
-
-
-def headline(exercise: Exercise, findings: Sequence[Finding]) -> Headline:
-    """The top of the debrief: verdict in plain words, three findings, the highest risk."""
-    verdict = exercise.verdict or ("interrupted" if exercise.phase == "interrupted" else "running")
-    sentence, level = _verdict(exercise, verdict)
-    serious = [finding for finding in findings if finding.level in ("high", "medium")]
-    chosen = serious[:3] or sorted(findings, key=lambda finding: finding.level != "good")[:3]
-    risk = "None that the rules know of; what is not known stands below."
-    if serious:
-        risk = f"{serious[0].title}. {serious[0].advice}".strip()
-    return Headline(verdict=verdict, level=level, sentence=sentence, findings=tuple(f.title for f in chosen), risk=risk)
-
-
-def _verdict(exercise: Exercise, verdict: str) -> tuple[str, Literal["good", "warn", "bad"]]:
-    said = line(exercise.reason, 300)
-    reason = f" Reason: {said}" if said else ""
-    reason = reason if not reason or reason.endswith((".", "!", "?")) else f"{reason}."
-    alive = count(len(exercise.unrecovered), "fault")
-    match verdict:
-        case "completed" | "failed" if exercise.unrecovered:
-            return f"The exercise ended, and {alive} was not seen to recover. Somebody has to look now.{reason}", "bad"
-        case "completed":
-            return "The exercise ran to its end and the system came back.", "good"
-        case "failed":
-            return f"The exercise ran to its end, and not everything came out as expected.{reason}", "warn"
-        case "aborted" if not exercise.unrecovered and exercise.steady_after is False:
-            back = "but the system did not come back to its steady state"
-            return f"The exercise was aborted and every fault was undone, {back}. Somebody has to look.{reason}", "bad"
-        case "aborted" if not exercise.unrecovered:
-            return f"The exercise was aborted and every fault was undone.{reason}", "warn"
-        case "leaked" if not exercise.unrecovered:
-            return f"The exercise left a fault behind, which was undone afterwards.{reason}", "warn"
-        case "leaked":
-            return f"The exercise left {alive} behind. Somebody has to act now.{reason}", "bad"
-        case "refused":
-            return f"The exercise was refused before anything was touched.{reason}", "warn"
-        case _:
-            if exercise.unrecovered:
-                return f"The exercise is {verdict}, and {alive} may still disturb the target.", "bad"
-            return f"The exercise is {verdict}; this debrief is about a part of it.", "warn"
 
 
 def _seqs(seen: Gathered, *kinds: str) -> tuple[int, ...]:
@@ -121,16 +80,24 @@ def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     if x.abort is None:
         return
     said = line(x.abort.reason)
+    lost = _seqs(seen, "engine_lost", "guardian_lost")
     if x.abort.condition:
         title = f"The exercise was aborted: “{line(x.abort.condition, 200)}” tripped"
         advice = (
             "Decide whether the limit was right, and whether the system or the scenario changes before the next run."
         )
-    else:
-        title = "The exercise was " + (said if said.startswith("aborted") else f"aborted: {said or 'no reason given'}")
+    elif lost and x.abort.by in ("guardian", "engine"):
+        title, advice = f"The exercise was aborted: {said}", "Find out what stopped it before the next run."
+    elif not said or said.startswith("aborted"):
+        who = line(x.abort.by, 120) or "Somebody"
+        title = f"{who} aborted the exercise, and no reason was written down"
         advice = "Write down what made it necessary, and what has to be different before the next run."
+    else:
+        title = f"The exercise was aborted: {said}"
+        advice = "Decide what has to be different before the next run."
     tripped = seen.samples[x.abort.condition].tripped if x.abort.condition in seen.samples else None
     parts = [f"Breach at {tripped.utc[11:19]} UTC"] if tripped else []
+    parts += _after_the_loss(x, seen)
     for row in view.abort.faults if view.abort else ():
         if row.to_undo is not None:
             parts.append(f"{row.entry}: undo sent after {span(row.to_undo)}, recovered after {span(row.to_recovered)}")
@@ -139,7 +106,18 @@ def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         else:
             parts.append(f"{row.entry}: {row.state}")
     detail = "; ".join(parts) or "No fault was live."
-    yield _finding("aborted", "high", title, detail, advice, _seqs(seen, "abort_began"))
+    evidence = _seqs(seen, "abort_began", "engine_lost", "guardian_lost", "undo_sent")
+    yield _finding("aborted", "high", title, detail, advice, evidence)
+
+
+def _after_the_loss(x: Exercise, seen: Gathered) -> list[str]:
+    """Nobody saw the engine die; it was alive at its last event, so the undo came at most so long after."""
+    if seen.last_word is None:
+        return []
+    later = [f.undo_sent.clock for f in x.faults.values() if f.undo_sent and f.undo_sent.clock >= seen.last_word]
+    if not later:
+        return []
+    return [f"the first undo was sent at most {span(min(later) - seen.last_word)} after the engine's death"]
 
 
 def _steady_state(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
@@ -182,7 +160,7 @@ def _machines(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     for expectation in view.expectations:
         if expectation.by != "machine" or expectation.state not in ("late", "missed"):
             continue
-        evidence = _seqs(seen, "expectation_judged")
+        evidence = _seqs(seen, f"expectation_judged:{expectation.index}", *_about(x, expectation.index))
         script = x.scenario.expect[expectation.index] if x.scenario else None
         advice = "Improve monitoring: a shorter evaluation window, a closer signal." if script and script.alert else ""
         state = "came late" if expectation.state == "late" else "was missed"
@@ -194,6 +172,22 @@ def _machines(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
             advice,
             evidence,
         )
+
+
+def _about(x: Exercise, index: int) -> list[str]:
+    """Which events an expectation was judged by, as keys of `Gathered.seqs`."""
+    expectation = x.scenario.expect[index] if x.scenario else None
+    if expectation is None:
+        return []
+    if expectation.alert:
+        return [f"alert_seen:{expectation.alert}"]
+    return [f"milestone_reached:{expectation.milestone}"] if expectation.milestone else []
+
+
+def _warned(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    for text, evidence in seen.warnings.items():
+        advice = "See whether it changes what the rest of this debrief says."
+        yield _finding("warned", "low", f"Warning: {text}", "", advice, evidence[:50])
 
 
 def _close_calls(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
@@ -230,12 +224,14 @@ def _close_calls(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding
 
 
 def _engine(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
-    lost = _seqs(seen, "engine_lost", "guardian_lost")
-    if lost:
-        title = "The engine or its guardian was lost during the exercise"
-        yield _finding(
-            "engine-lost", "medium", title, "", "See what stopped it; what happened then may be incomplete.", lost
-        )
+    for kind, what in (("engine_lost", "engine"), ("guardian_lost", "guardian")):
+        lost = _seqs(seen, kind)
+        if not lost or (x.abort is not None and x.abort.by in ("guardian", "engine")):
+            continue  # the finding about the abort says it
+        title = f"The {what} was lost during the exercise"
+        detail = "; ".join(_after_the_loss(x, seen)) if kind == "engine_lost" else ""
+        advice = "See what stopped it; what happened then may be incomplete."
+        yield _finding("engine-lost", "medium", title, detail, advice, lost)
     jumped = _seqs(seen, "clock_jumped")
     if jumped:
         yield _finding("suspended", "medium", "The machine was suspended during the exercise", "", "", jumped)
@@ -312,7 +308,9 @@ def _updates(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
             worst = max(breach.seconds for breach in cadence.breaches)
             title = f"Updates to {cadence.audience} were overdue"
             silences = count(len(cadence.breaches), "silence")
-            detail = f"{silences}, the longest {span(worst)}; asked for every {span(cadence.every)}"
+            wanted = [f"asked for every {span(cadence.every)}"] if cadence.every else []
+            wanted += [f"the first within {span(cadence.within)}"] if cadence.within else []
+            detail = f"{silences}, the longest {span(worst)}; {', '.join(wanted)}"
             yield _finding("updates-overdue", "medium", title, detail, "Give the countdown to one person.", updates)
         if cadence.excessive:
             title = f"More updates to {cadence.audience} than anybody asked for"
@@ -353,7 +351,7 @@ def _roles(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         yield _finding(
             "role-open",
             "low",
-            f"Nobody took the role {', '.join(missing)}",
+            f"Nobody took the role{'s' if len(missing) > 1 else ''} {', '.join(line(role, 60) for role in missing)}",
             "",
             "Declare roles in the first five minutes.",
         )
@@ -366,14 +364,17 @@ def _script(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     skipped = [line(entry.entry, 80) for entry in x.entries.values() if entry.stage == "skipped"]
     if skipped:
         title = f"{len(skipped)} {'entry' if len(skipped) == 1 else 'entries'} of the script skipped"
-        advice = "They were not delivered, so nothing is scored for them." if x.attended else ""
+        title += ", since the exercise was closed before that" if len(left_out(seen)) == len(skipped) else ""
+        them = "It was not delivered, so nothing is scored for it."
+        them = them if len(skipped) == 1 else "They were not delivered, so nothing is scored for them."
+        advice = them if x.attended else ""
         yield _finding("skipped", "low", title, ", ".join(skipped[:20]), advice, _seqs(seen, "entry_skipped"))
     if view.pauses:
         known = sum(pause.seconds or 0.0 for pause in view.pauses)
         times = {1: "once", 2: "twice"}.get(len(view.pauses), f"{len(view.pauses)} times")
         title = f"Paused {times}, {span(known)} in all"
         yield _finding(
-            "paused", "low", title, "Times are shown with and without.", "", _seqs(seen, "paused", "engine_lost")
+            "paused", "low", title, "Times are shown with and without.", "", _seqs(seen, "paused", "continued")
         )
     if x.hints:
         title = f"{count(len(x.hints), 'hint')} given"
@@ -381,24 +382,32 @@ def _script(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
 
 
 def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    met = [e for e in view.expectations if e.state == "met"]
+    if met:
+        keys = [key for e in met for key in (f"expectation_judged:{e.index}", *_about(x, e.index))]
+        detail = "; ".join(f"{e.text}: {e.detail}" if e.detail else e.text for e in met)
+        yield _finding("met", "good", _met(view, len(met)), detail, "", _seqs(seen, *keys))
     whole = [fault for fault in x.faults.values() if fault.stage == "recovered"]
     if whole and not x.unrecovered:
         amount = {1: "The only fault", 2: "Both faults"}.get(len(whole), f"All {len(whole)} faults")
         title = f"{amount} recovered, and that was verified"
-        yield _finding("recovered", "good", title, "", "", _seqs(seen, "fault_recovered"))
-    met = [e for e in view.expectations if e.state == "met"]
-    if met:
-        rest = sum(e.state in ("late", "missed") for e in view.expectations)
-        unseen = len(view.expectations) - len(met) - rest
-        parts = [count(len(met), "expectation") + " met"]
-        parts += [f"{rest} late or missed"] if rest else []
-        parts += [f"{unseen} not observed"] if unseen else []
-        evidence = _seqs(seen, "expectation_judged", "milestone_reached")
-        yield _finding("met", "good", ", ".join(parts), "; ".join(e.text for e in met), "", evidence)
-    if x.steady_after:
-        yield _finding(
-            "steady", "good", "The steady state held again afterwards", "", "", _seqs(seen, "steady_state_judged")[-1:]
-        )
+        detail = "; ".join(f"{line(f.entry, 80)}: {line(f.cleared, 200)}" for f in whole[:10] if f.cleared)
+        yield _finding("recovered", "good", title, detail, "", _seqs(seen, "fault_recovered"))
+    checks = [check.name for check in view.steady_state if check.phase == "after"]
+    if x.steady_after and checks:
+        evidence = _seqs(seen, "steady_state_judged")[-1:]
+        yield _finding("steady", "good", "The steady state held again afterwards", ", ".join(checks), "", evidence)
+
+
+def _met(view: Debrief, met: int) -> str:
+    failed = sum(e.state in ("late", "missed") for e in view.expectations)
+    unseen = len(view.expectations) - met - failed
+    parts = [f"{count(met, 'expectation')} met, none failed"]
+    if failed:
+        # What was not observed is no failure, and counts in no share.
+        parts = [f"{met} of {met + failed} expectations met, {failed} late or missed"]
+    parts += [f"{unseen} not observed"] if unseen else []
+    return ", ".join(parts)
 
 
 RULES: tuple[Rule, ...] = (
@@ -414,6 +423,7 @@ RULES: tuple[Rule, ...] = (
     _roles,
     _order,
     _engine,
+    _warned,
     _close_calls,
     _script,
     _good,

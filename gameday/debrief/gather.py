@@ -16,6 +16,7 @@ from gameday.exercise import events as ev
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 
+_LOST = "the engine was lost: "
 INTERRUPTIONS = ("engine_lost", "guardian_lost", "clock_jumped", "warned")
 
 
@@ -34,7 +35,12 @@ class Gathered:
     resolved_alerts: dict[str, When] = field(default_factory=dict)
     withdrawn: dict[int, str] = field(default_factory=dict)
     seqs: dict[str, list[int]] = field(default_factory=dict)
-    """Sequence numbers of the events of each kind; with `:entry` or `:name` behind the kind also of that one thing."""
+    """Sequence numbers of the events of each kind; with `:entry`, `:name` or `:index` behind the kind also of that one
+    thing."""
+    warnings: dict[str, list[int]] = field(default_factory=dict)
+    """Sequence numbers of each warning, by its text."""
+    last_word: float | None = None
+    """Clock of the last event that an engine wrote before it was lost."""
 
 
 def gather(records: Sequence[Record], exercise: Exercise) -> Gathered:
@@ -44,19 +50,24 @@ def gather(records: Sequence[Record], exercise: Exercise) -> Gathered:
             found.withdrawn[record.event.stamp] = record.event.reason
     states: dict[str, str] = {}
     open_pause: list[Interval] = []
+    engine: float | None = None
     for record in records:
         event = record.event
+        if record.source == "engine":
+            engine = record.clock
         if isinstance(event, ev.ConditionSampled):
             samples = found.samples.get(event.name)
             if samples is None:
                 samples = found.samples[event.name] = Samples()
             samples.add(record, event)
         else:
+            if isinstance(event, ev.EngineLost) and found.last_word is None:
+                found.last_word = engine
             _note(found, record, event, open_pause)
         row = row_of(record, exercise.scenario, states, found.withdrawn)
         if row is not None:
             found.rows.append(row)
-    found.pauses.extend(open_pause)
+    found.pauses.extend(_at_the_end(open_pause, exercise))
     # What was backdated stands where it happened.
     found.rows.sort(key=lambda row: (row.at.clock, row.seq))
     return found
@@ -66,6 +77,8 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
     kind = record.kind
     found.seqs.setdefault(kind, []).append(record.seq)
     about = getattr(event, "entry", None) or getattr(event, "alert", None) or getattr(event, "milestone", None)
+    if isinstance(event, ev.ExpectationJudged):
+        about = str(event.index)
     if about is not None:
         found.seqs.setdefault(f"{kind}:{about}", []).append(record.seq)
     at = when(record.wall, record.clock)
@@ -78,11 +91,13 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
             found.recovered_evidence[entry] = line(evidence)
         case ev.FaultFailed(entry=entry) | ev.FaultRefused(entry=entry):
             found.failed.setdefault(entry, []).append(record.seq)
+        case ev.Warned(text=text):
+            found.warnings.setdefault(line(text), []).append(record.seq)
         case ev.CheckAnswered():
             found.checks.append(_check(event, at))
         case ev.Paused(reason=reason) | ev.EngineLost(reason=reason):
             if not open_pause:
-                why = line(reason) if kind == "paused" else f"the engine was lost: {line(reason)}"
+                why = line(reason) if kind == "paused" else f"{_LOST}{line(reason)}"
                 open_pause.append(Interval(start=at, end=None, seconds=None, reason=why))
         case ev.Continued():
             if open_pause:
@@ -96,6 +111,18 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
             found.resolved_alerts.pop(alert, None)
         case _:
             pass
+
+
+def _at_the_end(open_pause: list[Interval], exercise: Exercise) -> list[Interval]:
+    """A pause that nobody ended lasted to the end of the exercise. An engine's loss that ended it was no pause."""
+    if exercise.ended is None:
+        return open_pause
+    end = when(exercise.ended.wall, exercise.ended.clock)
+    return [
+        replace(pause, end=end, seconds=round(max(0.0, end.clock - pause.start.clock), 6))
+        for pause in open_pause
+        if not pause.reason.startswith(_LOST)
+    ]
 
 
 def _check(event: ev.CheckAnswered, at: When) -> CheckView:

@@ -9,21 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from gameday.debrief.html import (
+from gameday.debrief.mermaid import gantt
+from gameday.debrief.phrases import (
     LEVEL_MARKS,
     STATE_MARKS,
     alive,
+    cadence_words,
     condition_words,
     file_words,
+    impact_words,
     key_numbers,
     moment,
     note_groups,
     row_time,
+    shown_timings,
+    silences,
     web_address,
 )
-from gameday.debrief.mermaid import gantt
 from gameday.debrief.view import AbortRow, Debrief, FaultView, Finding, NoteView, TimingRow
-from gameday.debrief.words import count, number, on_clock, span
+from gameday.debrief.words import number, on_clock, span
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
 _FIRST = re.compile(r"^(\d*)((?<!\d)[-+=](?=[-+=\s]|$)|(?<=\d)[.)](?=\s|$))")
@@ -112,33 +116,26 @@ def _overview(view: Debrief) -> list[str]:
         ("Pauses", md("; ".join(f"{span(p.seconds)} ({p.reason})" for p in view.pauses))),
         ("Hints", md("; ".join(f"{h.entry} at {on_clock(h.at.clock)}" for h in view.hints))),
         ("Interruptions", md("; ".join(row.text for row in view.interruptions))),
-        ("Impact", md(_impact(view))),
+        ("Impact", md(impact_words(view))),
         ("Parameters", md(", ".join(f"{name}={value}" for name, value in o.parameters.items()))),
         ("Runbook", runbook),
         ("Scenario", md(f"{file_words(o.scenario_path)} sha256 {o.scenario_hash[:16]}")),
     ]
     blocks = ["## Overview", md(o.description), table(("", ""), ((name, text) for name, text in facts if text))]
     if o.objectives:
-        blocks.append("**Objectives**, to be rated by the people who were there:")
+        blocks.append(
+            "**Objectives**, to be rated by the people who were there:"
+            if o.attended
+            else "**Objectives** of the scenario; nobody was there to reach them:"
+        )
         blocks.append(_bullets(md(text) for text in o.objectives))
     return blocks
 
 
-def _impact(view: Debrief) -> str:
-    impact = view.impact
-    if impact.seconds is None:
-        return impact.until
-    share = (
-        f"; {impact.budget_share:.0%} of a month's budget at 99.9 %, had it hit everybody"
-        if impact.budget_share
-        else ""
-    )
-    return f"{span(impact.seconds)}, until {impact.until}{share}"
-
-
 def _timings(view: Debrief) -> list[str]:
-    rows = [(md(r.name), _took(r), _target(r), md(r.from_event), md(r.to_event), md(r.note)) for r in view.timings]
-    blocks = ["## Timings", table(("timing", "took", "target", "from", "to", "note"), rows)]
+    shown, rest = shown_timings(view)
+    rows = [(md(r.name), _took(r), _target(r), md(r.from_event), md(r.to_event), md(r.note)) for r in shown]
+    blocks = ["## Timings", table(("timing", "took", "target", "from", "to", "note"), rows), md(rest)]
     if view.abort is not None:
         abort = view.abort
         whose = (
@@ -252,7 +249,8 @@ def _expectations(view: Debrief) -> list[str]:
 def _fault(fault: FaultView) -> tuple[str, ...]:
     targets = f" on {', '.join(fault.targets[:5])}" if fault.targets else ""
     tries = f", {fault.attempts} attempts" if fault.attempts > 1 else ""
-    said = "; ".join(part for part in (fault.evidence, fault.recovered_evidence, fault.error) if part)
+    parts = (("effective", fault.evidence), ("recovered", fault.recovered_evidence), ("error", fault.error))
+    said = "; ".join(f"{what}: {text}" for what, text in parts if text)
     return (
         md(fault.entry),
         md(f"{fault.summary or fault.name}{targets}"),
@@ -277,29 +275,20 @@ def _response(view: Debrief) -> list[str]:
             for a in view.alerts
         )))  # fmt: skip
     for cadence in view.cadence:
-        late = "; ".join(f"silence of {span(b.seconds)} from {on_clock(b.start)}" for b in cadence.breaches)
-        every = f", asked for every {span(cadence.every)}" if cadence.every else ""
-        fine = "No silence was too long." if cadence.sent or view.overview.attended else "Not observed."
-        words = f"{count(len(cadence.sent), 'update')}{every}. {f'✗ {late}' if late else fine}"
-        blocks.append(f"**Updates to {md(cadence.audience)}:** {md(words)}")
+        late = "; ".join(silences(cadence))
+        words = cadence_words(cadence, view.overview.attended)
+        blocks.append(f"**Updates to {md(cadence.audience)}:** {md(words)}{f'. ✗ {md(late)}' if late else ''}")
     decisions = [note for note in view.notes if note.category == "decision"]
     if decisions:
-        blocks.append("### Decisions")
-        blocks.append(
-            _bullets(f"{on_clock(n.at.clock)} {md(n.text)}{md(f' – {n.actor}') if n.actor else ''}" for n in decisions)
-        )
+        blocks += ["### Decisions", _bullets(map(_note, decisions))]
     for title, notes in note_groups(view):
-        blocks.append(f"### {title}")
-        blocks.append(
-            _bullets(
-                f"{on_clock(n.at.clock)} {md(n.text)}{md(f' – {n.actor}') if n.actor else ''}" for n in notes[:100]
-            )
-        )
+        blocks += [f"### {title}", _bullets(map(_note, notes[:100]))]
     return blocks if len(blocks) > 1 else []
 
 
 def _note(note: NoteView) -> str:
-    return f"{on_clock(note.at.clock)} {md(note.text)}{f' – {md(note.actor)}' if note.actor else ''}"
+    to = f" (to {md(note.audience)})" if note.audience else ""
+    return f"{on_clock(note.at.clock)} {md(note.text)}{to}{f' – {md(note.actor)}' if note.actor else ''}"
 
 
 def _findings(view: Debrief) -> list[str]:

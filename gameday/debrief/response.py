@@ -6,11 +6,20 @@ from itertools import pairwise
 
 from gameday.debrief.gather import Gathered
 from gameday.debrief.timeline import when
-from gameday.debrief.view import ActionView, AlertView, Cadence, Detection, Impact, NoteView, Silence
+from gameday.debrief.view import (
+    ActionView,
+    AlertView,
+    Cadence,
+    Detection,
+    Impact,
+    MilestoneView,
+    NoteView,
+    Silence,
+)
 from gameday.debrief.words import clean, line
 from gameday.exercise.expectations import update_window, updates_to
 from gameday.exercise.state import Exercise
-from gameday.exercise.timings import landmarks
+from gameday.exercise.timings import is_tabletop, landmarks, milestones
 
 BUDGET = 43.2 * 60
 """Seconds that a service may fail in 30 days at 99.9 %."""
@@ -47,15 +56,36 @@ def alert_views(exercise: Exercise, seen: Gathered) -> tuple[AlertView, ...]:
 
 
 def cadences(exercise: Exercise, now: float) -> tuple[Cadence, ...]:
-    """One for each expectation about updates."""
-    if exercise.scenario is None:
-        return ()
+    """One for each expectation about updates, then one for each audience that was told and that none names."""
+    expected = [e for e in exercise.scenario.expect if e.update] if exercise.scenario else []
     marks = landmarks(exercise)
-    return tuple(
-        _cadence(exercise, expectation.update, expectation.every, expectation.within, window)
-        for expectation in exercise.scenario.expect
-        if expectation.update
+    asked = tuple(
+        _cadence(exercise, str(expectation.update), expectation.every, expectation.within, window)
+        for expectation in expected
         for window in [update_window(exercise, marks, expectation.of, now)]
+    )
+    told: dict[str, tuple[str, list[float]]] = {}
+    for note in exercise.notes:
+        if note.category == "update":
+            audience = note.audience.strip()
+            told.setdefault(audience.casefold(), (audience or "everybody", []))[1].append(note.at.clock)
+    # What went to everybody counts in each cadence that was asked for.
+    known = {str(expectation.update).strip().casefold() for expectation in expected}
+    known |= {"", "everybody"} if expected else set()
+    others = tuple(_unasked(audience, sorted(sent)) for folded, (audience, sent) in told.items() if folded not in known)
+    return asked + others
+
+
+def _unasked(audience: str, sent: list[float]) -> Cadence:
+    return Cadence(
+        audience=line(audience, 80),
+        every=None,
+        within=None,
+        window=None,
+        sent=tuple(sent),
+        breaches=(),
+        excessive=False,
+        asked=False,
     )
 
 
@@ -82,6 +112,23 @@ def _cadence(
         sent=tuple(sent),
         breaches=tuple(breaches),
         excessive=excessive,
+        asked=True,
+    )
+
+
+def milestone_views(exercise: Exercise) -> tuple[MilestoneView, ...]:
+    return tuple(
+        MilestoneView(
+            milestone=line(mark.milestone, 60),
+            event=line(mark.event, 300),
+            at=when(mark.at.wall, mark.at.clock),
+            source=mark.source,
+            actor=line(mark.stamp.actor, 120) if mark.stamp else "",
+            note=clean(mark.stamp.note) if mark.stamp else "",
+            partial=mark.stamp is not None and mark.stamp.partial,
+            counts=mark.counts,
+        )
+        for mark in milestones(exercise)
     )
 
 
@@ -117,17 +164,39 @@ def action_views(exercise: Exercise) -> tuple[ActionView, ...]:
 
 
 def impact_of(exercise: Exercise) -> Impact:
-    """From impact until it was over: mitigated, else the last fault recovered; never guessed beyond that."""
-    marks = landmarks(exercise)
-    start = marks.get("impact")
+    """From impact until it was over: mitigated, else the last fault recovered; never guessed beyond that.
+
+    Faults with calm between them are counted without the calm.
+    """
+    start = landmarks(exercise).get("impact")
     if start is None:
-        return Impact(seconds=None, until="", budget_share=None)
-    ends = [f.ended.clock for f in exercise.faults.values() if f.ended and f.stage == "recovered" and f.effective]
-    over = marks.get("mitigated")
-    if over is not None and (not ends or over.at.clock <= max(ends)):
-        seconds, until = over.at.clock - start.at.clock, "mitigated"
-    elif ends and not exercise.unrecovered:
-        seconds, until = max(ends) - start.at.clock, "the last fault recovered"
+        return Impact(seconds=None, until="", budget_share=None, stretches=0)
+    lived = [
+        (f.effective.clock, f.ended.clock)
+        for f in exercise.faults.values()
+        if f.ended and f.effective and f.stage == "recovered"
+    ]
+    last = max((end for _, end in lived), default=None)
+    over = landmarks(exercise).get("mitigated")
+    if over is not None and (last is None or over.at.clock <= last):
+        seconds, until, stretches = over.at.clock - start.at.clock, "mitigated", 1
+    elif last is not None and not exercise.unrecovered:
+        until = "the last fault recovered"
+        # A stamp of impact says more than the faults: then it is one stretch, from there on.
+        stamped = [(start.at.clock, last)] if start.stamp is not None else lived
+        merged = _merged(stamped)
+        seconds, stretches = sum(end - begin for begin, end in merged), len(merged)
     else:
-        return Impact(seconds=None, until="not over as far as the journal knows", budget_share=None)
-    return Impact(seconds=seconds, until=until, budget_share=round(seconds / BUDGET, 4) if seconds > 0 else 0.0)
+        return Impact(seconds=None, until="not over as far as the journal knows", budget_share=None, stretches=0)
+    share = None if is_tabletop(exercise) else round(max(0.0, seconds) / BUDGET, 4)
+    return Impact(seconds=round(seconds, 6), until=until, budget_share=share, stretches=stretches)
+
+
+def _merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    found: list[tuple[float, float]] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return found

@@ -59,6 +59,8 @@ def _system(event: ev.Event, scenario: Scenario | None) -> tuple[Lane, str] | No
     match event:
         case ev.TimelineStarted():
             text = "The timeline began"
+        case ev.SteadyStateJudged() if scenario is not None and not scenario.steady_state:
+            text = None  # nothing was asked, so nothing held
         case ev.SteadyStateJudged(phase=phase, held=held):
             moment = "before the exercise" if phase == "before" else "afterwards"
             text = f"Steady state {moment}: {'held' if held else 'did not hold'}"
@@ -68,6 +70,8 @@ def _system(event: ev.Event, scenario: Scenario | None) -> tuple[Lane, str] | No
         case ev.AlertSeen(alert=alert, state=state, summary=summary):
             about = f": {line(summary)}" if summary else ""
             text = f"Alert {line(alert, 200)} {'fired' if state == 'firing' else 'resolved'}{about}"
+        case ev.ExpectationJudged(state="not_observed"):
+            text = None  # nothing happened; it stands among the expectations
         case ev.ExpectationJudged(index=index, state=state, detail=detail):
             known = scenario is not None and 0 <= index < len(scenario.expect)
             what = expectation_words(scenario.expect[index]) if scenario is not None and known else f"no. {index + 1}"

@@ -18,9 +18,9 @@ def unknowns(exercise: Exercise, view: Debrief, seen: Gathered) -> tuple[str, ..
     if not exercise.attended and any(e.by == "people" for e in view.expectations):
         said.append("How people would have responded: it ran unattended, and responses are never made up.")
     unobserved = [
-        e.text for e in view.expectations if e.state == "not_observed" and (exercise.attended or e.by == "machine")
+        e for e in view.expectations if e.state == "not_observed" and (exercise.attended or e.by == "machine")
     ]
-    said += [f"Whether this would have been met: {text}." for text in unobserved]
+    said += [f"Whether this would have been met: {e.text}{f' ({e.detail})' if e.detail else ''}." for e in unobserved]
     if exercise.attended and view.impact.seconds is not None:
         missing = [row.to_event for row in view.timings if row.state == "not reached" and not row.partial]
         said += [f"When it was {event}: not reached, or not stamped." for event in dict.fromkeys(missing)]
@@ -38,7 +38,7 @@ def unknowns(exercise: Exercise, view: Debrief, seen: Gathered) -> tuple[str, ..
     if exercise.ended and exercise.timeline_started and exercise.steady_after is None and exercise.faults:
         said.append("Whether the system is healthy again: no steady state was judged afterwards.")
     if seen.pauses and any(pause.end is None for pause in seen.pauses):
-        said.append("How long the last pause lasted: it was not ended.")
+        said.append("How long the last pause lasts: it has not ended.")
     loose = sum(note.category == "unclassified" for note in view.notes)
     if loose:
         said.append(f"What {count(loose, 'note')} {'is' if loose == 1 else 'are'} worth: not classified yet.")

@@ -112,6 +112,20 @@ class TimingRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MilestoneView:
+    """A milestone as reached: stamped, or read from what the machines did."""
+
+    milestone: str
+    event: str
+    at: When
+    source: Literal["stamp", "fault", "inject", "alert"]
+    actor: str
+    note: str
+    partial: bool
+    counts: Annotated[bool, Field(description="False: partial, or another came before; it is in no timing.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbortRow:
     entry: str
     seen: float | None
@@ -255,6 +269,7 @@ class Cadence:
     sent: tuple[float, ...]
     breaches: tuple[Silence, ...]
     excessive: bool
+    asked: Annotated[bool, Field(description="An expectation names this audience.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +291,7 @@ class Impact:
     budget_share: Annotated[
         float | None, Field(description="Of 43.2 minutes (99.9 % over 30 days), had it hit every user.")
     ]
+    stretches: Annotated[int, Field(description="In how many stretches, with calm between them.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +334,7 @@ class Debrief:
     pauses: tuple[Interval, ...]
     hints: tuple[Hint, ...]
     interruptions: Annotated[tuple[Row, ...], Field(description="Lost engines and guardians, suspends, warnings.")]
+    milestones: tuple[MilestoneView, ...]
     timings: tuple[TimingRow, ...]
     abort: AbortView | None
     timeline: tuple[Row, ...]

@@ -40,15 +40,17 @@ def line(text: object, limit: int = SHOWN) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """A duration for people: `12 ms`, `0.8 s`, `45 s`, `3 min`, `4 min 10 s`, `1 h 5 min`; `–` where there is none."""
+    """A duration for people: `0.2 ms`, `12 ms`, `0.8 s`, `45 s`, `4 min 10 s`, `1 h 5 min`; `–` where there is none."""
     if seconds is None:
         return "–"
     if not math.isfinite(seconds):
         return "?"
     if seconds < 0:
         return f"−{span(-seconds)}"
-    if seconds < 0.0005:
+    if seconds < 0.00005:
         return "0 s"
+    if seconds < 0.00095:
+        return f"{seconds * 1000:.1f} ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
@@ -77,6 +79,13 @@ def utc(wall: float) -> str:
         return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(wall * 1000) % 1000:03d}Z"
     except (ValueError, OverflowError, OSError):
         return f"{wall!r}"
+
+
+def percent(share: float) -> str:
+    """`58 %`, `1.4 %`, `under 0.1 %`."""
+    if 0 < share < 0.001:
+        return "under 0.1 %"
+    return f"{share * 100:.0f} %" if share >= 0.0995 or share == 0 else f"{share * 100:.1f} %"
 
 
 def day(wall: float) -> str:

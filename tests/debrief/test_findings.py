@@ -7,7 +7,7 @@ from typing import Any
 
 from gameday.debrief.build import build_debrief
 from gameday.debrief.chart import condition_chart
-from gameday.debrief.html import condition_words
+from gameday.debrief.phrases import condition_words
 from gameday.debrief.view import Debrief, Finding
 from gameday.exercise import events as ev
 from tests.debrief.journals import Journal, leaked, payment_outage, plan, scenario, started, tabletop
@@ -41,7 +41,7 @@ def test_a_quiet_exercise_has_only_good_findings() -> None:
     view = debrief(EFFECTIVE, *UNDONE, ENDED)
     assert {finding.level for finding in view.findings} == {"good"}
     assert view.headline.level == "good"
-    assert view.headline.sentence == "The exercise ran to its end and the system came back."
+    assert view.headline.sentence == "The exercise ran to its end and every fault recovered."
 
 
 def test_a_fault_that_was_undone_after_it_had_leaked_is_told_as_both() -> None:
@@ -190,5 +190,5 @@ def test_an_abort_by_a_person() -> None:
     undone = ((59.99, ev.FaultUndoing("payments-dark", "aborted by Ada")), (60, ev.UndoSent("payments-dark", 1)))
     end = ((61, ev.FaultRecovered("payments-dark", "ok")), (62, ev.ExerciseEnded("aborted", 3, "aborted by Ada")))
     found = rules(debrief(EFFECTIVE, *undone, (60.01, ev.AbortBegan("aborted by Ada", "Ada")), *end))["aborted"]
-    assert found.title == "The exercise was aborted by Ada"
+    assert found.title == "Ada aborted the exercise, and no reason was written down"
     assert found.detail == "payments-dark: recovered 1 s after its undo was sent"
