@@ -31,7 +31,7 @@ from gameday.engine.aftermath import complain, run_last, write_down
 from gameday.engine.arming import Arming
 from gameday.engine.held import Undoing, kill_escaped
 from gameday.engine.jobs import Jobs
-from gameday.engine.peers import Peer, Peers, claim
+from gameday.engine.peers import Peer, Peers, claim, release
 from gameday.engine.ports import Call
 from gameday.engine.processes import become_subreaper, boot_clock
 
@@ -380,7 +380,10 @@ def as_line(config: Config) -> bytes:
 def main() -> int:
     """Run a guardian with the configuration on stdin; the exercise's exit code."""
     config = Config(**json.loads(sys.stdin.readline()))
-    error = f"exercise {config.exercise} has a guardian already: gameday watch {config.exercise}"
+    error = (
+        f"exercise {config.exercise} has a guardian already, or one that is just writing down what it did: "
+        f"gameday watch {config.exercise}"
+    )
     try:
         claimed = claim(Path(config.socket), wait=5.0 if config.link >= 0 else 0.5)
     except OSError as refused:
@@ -407,7 +410,11 @@ def main() -> int:
     guardian.last_beat = time.monotonic() + 10.0  # the engine needs a moment to import what it needs
     gc.collect()
     gc.freeze()
-    return guardian.run()
+    try:
+        return guardian.run()
+    finally:
+        # Only now: while it is being written down what was done, no other engine may take the journal up.
+        release(Path(config.socket))
 
 
 if __name__ == "__main__":

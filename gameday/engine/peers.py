@@ -60,6 +60,12 @@ def claim(path: Path, wait: float) -> int | None:
         os.close(lock)
 
 
+def release(path: Path) -> None:
+    """Leave no trace of the claim to `path`. Its holder is about to end; the kernel takes the claim back then."""
+    with contextlib.suppress(FileNotFoundError):
+        path.with_suffix(".lock").unlink()
+
+
 class Peers:
     """Listens at `path`; `ask` answers a request, `gone` hears of a peer that left."""
 
@@ -90,9 +96,8 @@ class Peers:
 
     def close(self) -> None:
         self._listener.close()
-        for path in (self._path, self._path.with_suffix(".lock")):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
 
     def _connect(self, _: Any) -> None:
         try:

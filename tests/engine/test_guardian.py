@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gameday.engine.peers import claim
 from gameday.engine.processes import alive
 from gameday.engine.workers import wait_for_order
 
@@ -589,6 +590,23 @@ def test_a_signal_undoes_everything(rig: Rig, number: signal.Signals) -> None:
     assert number.name in rig.hear(lambda m: "abort" in m, "word of the abort")["abort"]
     rig.assert_nothing_after_the_last_undo("a")
     assert rig.end(3) == 3
+
+
+def test_nobody_takes_an_exercise_up_while_what_was_done_is_being_written_down(
+    start: Callable[..., Rig], tmp_path: Path
+) -> None:
+    begun, may_end = tmp_path / "begun", tmp_path / "may-end"
+    os.mkfifo(may_end)
+    rig = start(clerk=["sh", "-c", f"cat > {begun}.draft; mv {begun}.draft {begun}; read line < {may_end}"])
+    rig.injected("a")
+    rig.link.close()  # the engine is dead
+    wait_until(begun.exists, "the clerk")
+    assert claim(rig.socket, wait=0.0) is None
+    may_end.write_text("now\n")
+    assert rig.process.wait(20) == 3
+    claimed = claim(rig.socket, wait=0.0)
+    assert claimed is not None
+    os.close(claimed)
 
 
 # --- many ----------------------------------------------------------------------------------------------------------
