@@ -10,7 +10,7 @@ from gameday.cli.previewing import card, preview_of
 from gameday.cli.run import finish_attended, launch_staged, write_debrief_of
 from gameday.cli.shipped import shipped_scenarios
 from gameday.cli.staging import payload_of, stage
-from gameday.cli.watch import live_feed, show
+from gameday.cli.watch import afterwards, live_feed, show
 from gameday.console.preview_model import PreviewModel, ScenarioCard
 from gameday.errors import Exit
 from gameday.scenario.loading import load
@@ -49,7 +49,16 @@ def run_in_console(
         return [card(path, settings) for path in scenario_files()]
 
     def preview(path: Path) -> PreviewModel:
-        return preview_of(path, target=target, parameters=values(path), settings=settings, confirm=confirmed(path))
+        return preview_of(
+            path,
+            target=target,
+            parameters=values(path),
+            settings=settings,
+            store=store,
+            confirm=confirmed(path),
+            despite_faults=despite_faults,
+            seed=seed,
+        )
 
     def start(path: Path) -> Feed:
         staged = stage(
@@ -68,7 +77,10 @@ def run_in_console(
     def report(exercise: str) -> str:
         return str(write_debrief_of(exercise, store, folder) or "")
 
-    show(Console(scenarios=cards, preview=preview, start=start, report=report, first=first), store)
+    console = Console(
+        scenarios=cards, preview=preview, start=start, report=report, afterwards=afterwards(store), first=first
+    )
+    show(console, store)
     return finish_attended(started[-1], store, folder) if started else int(Exit.OK)
 
 

@@ -86,9 +86,25 @@ def open_console(
     from gameday.console.app import Console
 
     console = Console(
-        live_feed(exercise, store, read_only=read_only), read_only=read_only, report=report, who=user_name()
+        live_feed(exercise, store, read_only=read_only),
+        read_only=read_only,
+        report=report,
+        afterwards=afterwards(store),
+        who=user_name(),
     )
     return show(console, store)
+
+
+def afterwards(store: str | None) -> Callable[[str, str], None]:
+    """Appends a note to an exercise that has ended; raises `GamedayError` where that can't be done."""
+
+    def append(exercise: str, text: str) -> None:
+        from gameday.cli import follow_up
+        from gameday.exercise.events import NoteTaken
+
+        follow_up.append(store, exercise, lambda _: NoteTaken(text), actor=user_name())
+
+    return append
 
 
 def show(console: Console, store: str | None) -> str | None:
@@ -102,12 +118,10 @@ def show(console: Console, store: str | None) -> str | None:
 
 def _keep(console: Console, store: str | None, text: str) -> None:
     """A note that the engine did not live to take: into the journal after its end, or at least onto the screen."""
-    from gameday.cli.follow_up import append
     from gameday.errors import GamedayError
-    from gameday.exercise.events import NoteTaken
 
     try:
-        append(store, console.waiting_for, lambda _: NoteTaken(text), actor=console.who)
+        afterwards(store)(console.waiting_for, text)
     except GamedayError as error:
         click.echo(f"not in the journal ({error}): {text}", err=True)
     else:

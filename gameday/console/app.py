@@ -19,6 +19,8 @@ from rich.console import RenderableType
 from textual import work
 from textual.app import App
 from textual.binding import Binding
+from textual.events import Key
+from textual.notifications import SeverityLevel
 
 from gameday.console.clocks import Clocks
 from gameday.console.feed import Feed
@@ -34,7 +36,10 @@ from gameday.console.screens.run import Run
 from gameday.console.snapshot import Snapshot
 from gameday.console.stamping import Stamping
 from gameday.console.summary import REAL_SENTENCE
+from gameday.console.times import clean
+from gameday.console.widgets.notice import Said
 from gameday.console.widgets.prompt import Prompt
+from gameday.console.wording import Tone, wanted
 from gameday.engine.requests import Request, TakeNote
 from gameday.errors import GamedayError
 from gameday.scenario.duration import format_duration
@@ -43,6 +48,8 @@ Left = Literal["detached", "ended"]
 """How the facilitator left: the exercise goes on without them, or it is over (or never began)."""
 LEAVING = 5.0
 """Seconds that a console without a terminal is given to leave in good order."""
+SAID = 12.0
+"""Seconds that something said stays, unless it is put away."""
 TICK = 0.25
 """Seconds between two looks at the clock."""
 
@@ -77,6 +84,9 @@ ALWAYS: tuple[Binding, ...] = (
 )
 
 
+ABORT_KEYS = frozenset(key for binding in ALWAYS[:2] for key in binding.key.split(","))
+
+
 class Console(App[Left]):
     """`run()` returns how it was left, None where it was closed from outside.
 
@@ -100,13 +110,16 @@ class Console(App[Left]):
         preview: Callable[[Path], PreviewModel] | None = None,
         start: Callable[[Path], Feed] | None = None,
         report: Callable[[str], str] | None = None,
+        afterwards: Callable[[str, str], None] | None = None,
         first: Path | None = None,
         read_only: bool = False,
         who: str = "",
         clocks: Clocks | None = None,
         pumping: bool = True,
     ) -> None:
-        """`first`: a scenario to preview at once; `pumping` False: nobody polls the feed (tests post snapshots)."""
+        """`afterwards(id, note)` appends a note to an exercise that has ended, or raises.
+
+        `first`: a scenario to preview at once; `pumping` False: nobody polls the feed (tests post snapshots)."""
         super().__init__()
         self.clocks = clocks if clocks is not None else Clocks()
         self.read_only = read_only
@@ -116,6 +129,7 @@ class Console(App[Left]):
         """Notes, and halves of them, that did not get into the journal."""
         self._feed = feed
         self._scenarios, self._preview, self._start, self._report = scenarios, preview, start, report
+        self._afterwards = afterwards
         self._first = first
         self._pumping = pumping
         self._pump: Pump | None = None
@@ -241,20 +255,57 @@ class Console(App[Left]):
     def on_request_refused(self, event: RequestRefused) -> None:
         if isinstance(event.request, TakeNote):
             self.keep(event.request.text)
-        self.notify(
-            f"{type(event.request).__name__} was not sent: {event.error}", severity="error", timeout=15, markup=False
-        )
+            return
+        self.tell("NOT TAKEN", f"{wanted(event.request)}: {clean(event.error)}", tone="bad", seconds=None)
 
     def keep(self, text: str) -> None:
-        """A note that nobody can write down any more: it goes to the clipboard, and to whoever ran the console."""
+        """A note that no engine takes any more. An exercise that has ended gets it appended; where that can't be done,
+        it goes to the terminal's clipboard, and to whoever ran the console."""
+        if self._afterwards is not None and self.snapshot.exercise.phase == "ended":
+            self._append(self.snapshot.exercise.id, text)
+        else:
+            self._not_kept(text, "no engine takes notes any more")
+
+    @work(thread=True, group="afterwards", exit_on_error=False)
+    def _append(self, exercise: str, text: str) -> None:
+        assert self._afterwards is not None, "asked by `keep` alone"
+        try:
+            self._afterwards(exercise, text)
+        except (GamedayError, OSError) as error:
+            self.call_from_thread(self._not_kept, text, str(error))
+        else:
+            self.call_from_thread(self._kept, text)
+
+    def _kept(self, text: str) -> None:
+        self.tell("NOTED", f"after the end: {clean(text)}", tone="good")
+        if self._report is not None:
+            self._write_report(self.snapshot.exercise.id)
+
+    def _not_kept(self, text: str, why: str) -> None:
         self.unwritten.append(text)
         self.copy_to_clipboard(text)
-        self.notify(
-            f"No engine takes notes any more. Copied, and said again when you leave: {text}",
-            severity="warning",
-            timeout=10,
-            markup=False,
-        )
+        told = f"{clean(why)}. It is tried again when you leave; also sent to the terminal's clipboard: {clean(text)}"
+        self.tell("NOT WRITTEN DOWN", told, tone="warn", seconds=None)
+
+    def tell(self, title: str, text: str, *, tone: Tone = "calm", seconds: float | None = SAID) -> None:
+        """Say something on the screen that is open, below a dialog if there is one. It covers nothing."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, ConsoleScreen):
+                screen.say(Said(title, text, tone), seconds)
+                return
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """What would be a toast: toasts lie over the journal and over what is typed, so there are none here."""
+        tones: dict[SeverityLevel, Tone] = {"information": "calm", "warning": "warn", "error": "bad"}
+        self.tell(title, message, tone=tones[severity], seconds=SAID if timeout is None else timeout)
 
     def exit(self, result: Left | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         for screen in self.screen_stack:
@@ -305,6 +356,14 @@ class Console(App[Left]):
     def action_abort(self) -> None:
         self._abort("aborted in the console", "")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # Nothing offers to abort what is over: the key is not shown any more (`on_key` answers it all the same).
+        return not (action in ("abort", "real") and self._over())
+
+    def on_key(self, event: Key) -> None:
+        if event.key in ABORT_KEYS and self._over():
+            self.tell("IT IS OVER", "there is nothing left to abort, no fault stands", tone="good")
+
     def action_real(self) -> None:
         self._abort("this is a real incident", REAL_SENTENCE)
 
@@ -315,12 +374,12 @@ class Console(App[Left]):
             self._show_abort(sentence)
         elif self._starting:
             self._abort_wanted = pressed
-            self.notify("It is only just starting: it is aborted as soon as it can be.", severity="warning", timeout=10)
+            self.tell("ABORT", "it is only just starting, and is aborted as soon as it can be", tone="warn")
         elif self.read_only:
-            told = f"Read-only: `gameday abort {self.waiting_for}` in a terminal stops it."
-            self.notify(told, severity="warning", timeout=10, markup=False)
+            told = f"`gameday abort {self.waiting_for}` in a terminal stops it"
+            self.tell("READ-ONLY", told, tone="warn")
         else:
-            self.notify("Nothing is running: there is nothing to abort.")
+            self.tell("", "Nothing is running: there is nothing to abort.")
         if sentence:
             self.copy_to_clipboard(sentence)
 
@@ -347,7 +406,7 @@ class Console(App[Left]):
         exercise = self.snapshot.exercise
         if self._pump is None:
             if self._starting:
-                self.notify("It is being started; the abort key stops it.", severity="warning")
+                self.tell("STARTING", "the abort key stops it", tone="warn")
             else:
                 self.exit("ended")
         elif exercise.phase == "ended":
@@ -404,6 +463,12 @@ class Console(App[Left]):
         for screen in self.screen_stack:
             if isinstance(screen, Debrief):
                 screen.report(where)
+        self.redraw()
+
+    @property
+    def debrief_at(self) -> str:
+        """Where the debrief lies, or why there is none; empty while nobody has written one."""
+        return self._where
 
 
 def _user() -> str:

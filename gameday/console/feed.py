@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from gameday.engine.processes import alive, start_ticks
 from gameday.engine.requests import Abort, Close, Continue, Request, to_json
 from gameday.errors import RefusedError, StoreError
 from gameday.exercise import events as e
@@ -108,7 +107,8 @@ class LiveFeed:
         self._line: ControlLine | None = None
         self._after = 0
         self._version: int | None = None
-        self._engine: _Process | None = None
+        self._engine: Holder | None = None
+        self._started = False
         self._interrupted = False
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -120,20 +120,25 @@ class LiveFeed:
         if version == self._version:
             return []
         found = list(store.records(self.exercise, after=self._after))
-        again = self._after > 0 and any(isinstance(record.event, e.EngineStarted) for record in found)
+        started = any(isinstance(record.event, e.EngineStarted) for record in found)
+        holder = store.lease(self.exercise).holder if started else None
+        again = self._after > 0 and started
         self._version = version
         for record in found:
             self._after = record.seq
-            self._note(record.event)
+            self._note(record.event, holder)
         if again:
             # Another engine has another guardian, and that one does not know us yet.
             self._hang_up()
             self._attach()
         return found
 
-    def _note(self, event: e.Event) -> None:
+    def _note(self, event: e.Event, holder: Holder | None) -> None:
         if isinstance(event, e.EngineStarted):
-            self._engine, self._interrupted = _Process(event.pid, event.host), False
+            # The event names a pid, and that may be somebody else's by now. Who it was stands in the lease; if the
+            # lease is another's already, or nobody's, this engine is gone.
+            self._started, self._interrupted = True, False
+            self._engine = holder if holder is not None and holder.pid == event.pid else None
         elif isinstance(event, e.EngineLost):
             self._engine, self._interrupted = None, True
 
@@ -164,7 +169,10 @@ class LiveFeed:
             line.close()
 
     def engine_alive(self) -> bool:
-        return self._engine is not None and self._engine.alive()
+        if self._engine is None:
+            return False
+        # On another machine nobody can tell from here; the journal will.
+        return self._engine.host != socket.gethostname() or self._engine.runs_here()
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -176,7 +184,7 @@ class LiveFeed:
         row = store.post(self.exercise, to_json(request), source="console", actor=self._who, wall=wall)
         self._poke()
         answer = _answer(store, row)
-        if answer is None and self._engine is not None and not self.engine_alive():
+        if answer is None and self._started and not self._interrupted and not self.engine_alive():
             raise RefusedError("no engine runs any more to take it")
         if answer is not None and not answer.get("ok"):
             raise RefusedError(str(answer.get("error") or "the engine said no"))
@@ -256,18 +264,3 @@ def _answer(store: JournalStore, row: int) -> dict[str, Any] | None:
         if answer is None:
             time.sleep(0.02)
     return answer
-
-
-class _Process:
-    """A process by its id and its start time, so that a number that was given out again is not taken for it."""
-
-    def __init__(self, pid: int, host: str) -> None:
-        self.pid = pid
-        self.here = not host or host == socket.gethostname()
-        self._born = start_ticks(pid) if self.here else None
-
-    def alive(self) -> bool:
-        if not self.here:
-            # On another machine nobody can tell from here; the journal will.
-            return True
-        return self._born is not None and alive(self.pid, self._born)

@@ -34,8 +34,8 @@ class PhaseWords:
     tone: Tone
 
 
-def phase_words(exercise: Exercise, *, engine_alive: bool = True) -> PhaseWords:
-    """The state of the exercise in a word, and what it means for the room."""
+def phase_words(exercise: Exercise, *, engine_alive: bool = True, now: float | None = None) -> PhaseWords:
+    """The state of the exercise in a word, and what it means for the room; `now` (its clock) says how long it is so."""
     phase = exercise.phase
     if phase == "ended":
         tone: Tone = "good" if exercise.verdict == "completed" else "bad" if exercise.verdict == "leaked" else "warn"
@@ -57,7 +57,8 @@ def phase_words(exercise: Exercise, *, engine_alive: bool = True) -> PhaseWords:
     if exercise.closing:
         return PhaseWords("CLOSING", "what still lives is undone first", "warn")
     if exercise.paused is not None:
-        return PhaseWords("PAUSED", "script frozen, safety goes on", "warn")
+        since = f" for {span_text(now - exercise.paused.clock)}" if now is not None else ""
+        return PhaseWords("PAUSED", f"script frozen{since}, safety goes on", "warn")
     if phase == "running" and exercise.through and not exercise.live_faults:
         return PhaseWords("OPEN", "the script is through; e ends the exercise", "warn")
     return {
@@ -68,6 +69,23 @@ def phase_words(exercise: Exercise, *, engine_alive: bool = True) -> PhaseWords:
         "after": PhaseWords("CHECKING", "steady state after", "calm"),
         "open": PhaseWords("OPEN", "the script is through; e ends the exercise", "warn"),
     }[phase]
+
+
+VERDICTS: dict[str, tuple[str, str, Tone]] = {
+    "completed": ("COMPLETED", "Done as hoped.", "good"),
+    "failed": ("FAILED", "The hypothesis, or an expectation that could have been met, did not hold.", "warn"),
+    "aborted": ("ABORTED", "Stopped before its end; every fault was undone.", "warn"),
+    "leaked": ("A FAULT IS NOT UNDONE", "Somebody has to act now.", "bad"),
+    "refused": ("REFUSED", "Nothing was started.", "warn"),
+}
+
+
+def verdict_words(exercise: Exercise) -> tuple[str, str, Tone]:
+    """How it ended: a word, a sentence, and how it is told."""
+    word, told, tone = VERDICTS.get(exercise.verdict or "", ((exercise.verdict or "?").upper(), "", "warn"))
+    if exercise.steady_after is False:
+        told = f"{told} THE SYSTEM IS NOT BACK IN ITS STEADY STATE.".strip()
+    return word, told, tone
 
 
 def _faults(count: int) -> str:
@@ -252,7 +270,9 @@ def _expectation_row(
         return _update_row(exercise, expectation, name, state, marks, now)
     took = ""
     if state.took is not None:
-        took = f"after {span_text(state.took)}" if state.took > -1 else f"{span_text(-state.took)} before"
+        sign = "" if state.took > -1 else "-"
+        took = f"{sign}{span_text(abs(state.took))}"
+        took = f"after {took}" if expectation.of == "impact" and not sign else f"{took} from {expectation.of}"
     if state.state != "pending":
         return ExpectationRow(name, word, took, tone)
     left = _left(exercise, expectation, marks, now)
@@ -385,7 +405,7 @@ def _waiting(exercise: Exercise, entry: Entry) -> str:
         waits = entry.after.milestone or entry.after.entry
         delay = f" + {span_text(entry.after.delay)}" if entry.after.delay else ""
         return f"after {waits}{delay}"
-    return f"at +{span_text(entry.at or 0.0)}"
+    return f"{span_text(entry.at or 0.0)} into the script"
 
 
 def next_entry(exercise: Exercise, now: float) -> str | None:

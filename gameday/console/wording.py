@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from gameday.console.times import clean, count_text, took_text, value_text, wall_text
 from gameday.engine.decide import EFFECTIVE_WINDOW
+from gameday.engine.requests import Request
 from gameday.exercise import events as e
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
@@ -229,6 +230,27 @@ def _action_closed(event: e.ActionClosed, before: Exercise) -> Sentence:
     known = before.actions.get(event.action)
     which = f"{event.action} ({known.what})" if known is not None else event.action
     return Sentence("ACTION", f"{which} is done{_tail(event.how)}", "good")
+
+
+def wanted(request: Request) -> str:
+    """What was asked for, for the sentence that says that it was refused."""
+    what = {
+        "Mark": "the stamp",
+        "Withdraw": "taking the stamp back",
+        "Move": "moving the stamp",
+        "Classify": "the kind of the note",
+        "Release": "releasing",
+        "Skip": "skipping",
+        "Improvise": "what you told everybody",
+        "Hint": "the hint",
+        "UndoNow": "undoing",
+        "TakeRole": "the role",
+        "Pause": "the pause",
+        "Continue": "going on",
+        "Close": "ending the exercise",
+    }.get(type(request).__name__, type(request).__name__)
+    name = getattr(request, "entry", "") or getattr(request, "milestone", "") or getattr(request, "role", "")
+    return f"{what} {name}".strip()
 
 
 _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {

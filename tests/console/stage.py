@@ -121,3 +121,9 @@ def played(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 def words(app: Console) -> str:
     """What stands on the screen, line by line, without colours."""
     return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+
+
+def flowing(app: Console) -> str:
+    """The screen's letters alone, for a text that is broken into rows somewhere."""
+    letters = "".join(strip.text for strip in app.screen._compositor.render_strips())
+    return "".join(letter for letter in letters if letter not in " █│┃")

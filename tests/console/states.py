@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gameday.console.preview_model import (
+    CheckPreview,
     ConditionPreview,
     FaultPreview,
     InjectPreview,
+    LimitPreview,
     PreviewModel,
     ScenarioCard,
 )
@@ -98,6 +100,10 @@ def preview(environment: str = "staging", target: str = "shop-staging", refusals
         title=CARDS[0].title,
         target=target,
         environment=environment,
+        steady_state=(
+            CheckPreview("shoppers can check out", "below 0.05", True, True, "0.01"),
+            CheckPreview("checkout answers", "status 200", True, False, "503"),
+        ),
         faults=(
             FaultPreview(
                 "at 30s for 5m",
@@ -107,6 +113,7 @@ def preview(environment: str = "staging", target: str = "shop-staging", refusals
                 "the proxy is enabled again",
                 "a connection through the proxy is refused",
                 "a connection through the proxy is accepted",
+                entry="payments-dark",
             ),
         ),
         injects=(
@@ -115,9 +122,13 @@ def preview(environment: str = "staging", target: str = "shop-staging", refusals
         ),
         conditions=(
             ConditionPreview("too many failed checkouts", "above 0.5 for 5s", True, "0.01"),
-            ConditionPreview("storefront answers", "equals false, 3 times in a row", False, "connection refused"),
+            ConditionPreview("storefront answers", "unless status 200, 3 times in a row", False, "connection refused"),
         ),
         expectations=("alert CheckoutErrors fires within 2m of impact", "acknowledged within 5m of impact (people)"),
+        limits=(
+            LimitPreview("duration", "45m", "then the exercise is aborted"),
+            LimitPreview("pods", "any number", "at most so many instances are touched by one fault", True),
+        ),
         refusals=refusals,
         warnings=("the storefront does not answer now",),
     )

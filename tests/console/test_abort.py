@@ -12,6 +12,7 @@ from gameday.console.screens.aborting import AbortPanel, clear_rows
 from gameday.console.screens.debrief import Debrief
 from gameday.console.screens.run import Run
 from gameday.engine import requests as r
+from gameday.errors import StoreError
 from gameday.exercise import events as e
 from gameday.exercise.fold import fold
 
@@ -28,6 +29,10 @@ OVER: dict[str, tuple[str, ...]] = {
     "classify": ("c",),
     "role": ("w",),
     "whom to undo": ("x",),
+    "undo": ("x",),
+    "where to look": ("l",),
+    "an entry in full": ("enter",),
+    "something said": ("s",),
     "help": ("question_mark",),
     "half a note": ("n", *"two peo"),
     "half a role": ("w", "1", *"sa"),
@@ -36,7 +41,7 @@ OVER: dict[str, tuple[str, ...]] = {
 
 
 async def _abort_over(name: str, keys: tuple[str, ...], key: str) -> None:
-    journal = running() if name == "start a fault" else states.two_faults()
+    journal = running() if name in ("start a fault", "undo") else states.two_faults()
     feed = HeldFeed(journal.records)
     app, _ = stage(feed)
     async with app.run_test(size=SMALL) as pilot:
@@ -182,10 +187,72 @@ async def test_the_debrief_comes_when_nobody_types_and_no_panel_is_open() -> Non
         assert isinstance(app.screen, Run) and "half" in words(app)
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Debrief))
-        await pilot.press(*["down"] * 12)
         await until(pilot, lambda: "reports/payment-outage-7f3a.html" in words(app))
         await pilot.press("q")
     assert app.unwritten == ["half"], "what nobody could write down is not thrown away"
+
+
+@played
+async def test_after_the_end_nothing_offers_an_abort_and_a_note_can_still_be_written() -> None:
+    journal = states.aborted()
+    feed = HeldFeed(journal.records)
+    taken: list[tuple[str, str]] = []
+    reports: list[str] = []
+
+    def report(ident: str) -> str:
+        reports.append(ident)
+        return f"reports/{ident}.html"
+
+    app, _ = stage(feed, report=report, afterwards=lambda ident, text: taken.append((ident, text)))
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await until(pilot, lambda: isinstance(app.screen, Debrief) and "reports/" in words(app))
+        assert "ABORT " not in words(app) and "n still writes one" in words(app)
+        await pilot.press("ctrl+x")
+        await until(pilot, lambda: "IT IS OVER" in words(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "OVER, ABORTED" in words(app))
+        shown = " ".join(words(app).replace("█", " ").split())
+        assert "reports/payment-outage-7f3a.html" in shown
+        assert "gameday action add payment-outage-7f3a" in shown
+        assert "^X" not in shown and "ENDED, ABORTED" in shown
+        await pilot.press("f", "n", *"late", "enter")
+        await until(pilot, lambda: "NOTED: after the end: late" in words(app))
+        await until(pilot, lambda: len(reports) == 2)
+        await pilot.press("ctrl+x")
+        await until(pilot, lambda: "IT IS OVER" in words(app))
+    assert taken == [("payment-outage-7f3a", "late")]
+    assert (feed.sent, feed.aborts, app.unwritten) == ([], [], [])
+
+
+@played
+async def test_after_an_end_with_a_fault_that_stands_the_abort_is_still_there() -> None:
+    journal = states.leaked()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await until(pilot, lambda: isinstance(app.screen, Debrief))
+        assert "^X ABORT" in words(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Run) and "^X ABORT" in words(app))
+        await pilot.press("ctrl+x")
+        await until(pilot, lambda: feed.aborts)
+
+
+@played
+async def test_a_note_that_comes_after_the_end_and_finds_no_place_is_kept() -> None:
+    def locked(ident: str, text: str) -> None:
+        raise StoreError("database is locked by process 4242")
+
+    journal = states.aborted()
+    app, _ = stage(HeldFeed(journal.records), afterwards=locked)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await until(pilot, lambda: isinstance(app.screen, Debrief))
+        await pilot.press("n", *"late", "enter")
+        await until(pilot, lambda: "NOT WRITTEN DOWN: database is locked" in words(app))
+    assert (app.unwritten, app.clipboard) == (["late"], "late")
 
 
 @played

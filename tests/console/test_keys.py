@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 from textual import events
 
+from gameday.console.screens.debrief import Debrief
+from gameday.console.screens.dialogs import Listing
 from gameday.console.screens.run import Run
 from gameday.engine import requests as r
+from gameday.errors import RefusedError
 from gameday.exercise import events as e
 
 from . import states
 from .journal import Journal, running
-from .stage import SMALL, Held, HeldFeed, played, post, stage, until, words
+from .stage import SMALL, Held, HeldFeed, flowing, played, post, stage, until, words
 
 UNCLASSIFIED = next(
     record.seq
@@ -47,7 +50,9 @@ ONE_KEY: list[tuple[tuple[str, ...], list[r.Request]]] = [
     (("down", "k", "y"), [r.Skip("vp-asks", "by the facilitator")]),
     (("h",), [r.Hint("slow-checkout")]),
     (("down", "h"), [r.Hint("vp-asks")]),
-    (("x",), [r.UndoNow("payments-dark")]),
+    (("x", "y"), [r.UndoNow("payments-dark")]),
+    (("x", "enter"), [r.UndoNow("payments-dark")]),
+    (("x", "escape"), []),
     (("p",), [r.Pause()]),
     (("e", "enter"), []),
     (("e", "y"), [r.Close()]),
@@ -220,7 +225,7 @@ async def test_of_two_live_faults_one_is_chosen() -> None:
 
 
 @played
-async def test_the_summary_is_shown_and_copied() -> None:
+async def test_the_summary_is_shown_whole_and_sent_to_the_clipboard() -> None:
     journal = running()
     app, _ = stage(HeldFeed(journal.records))
     async with app.run_test(size=SMALL, notifications=True) as pilot:
@@ -232,7 +237,101 @@ async def test_the_summary_is_shown_and_copied() -> None:
             "1 fault live (payments-dark); reached: impact 14:30:31, detected +0:31, acknowledged +1:03; "
             "not yet: diagnosed, mitigated, resolved; headroom to abort 32%; updates to stakeholders next in 18:21."
         )
-        await until(pilot, lambda: "Summary (copied)" in words(app))
+        told = f"SUMMARY, sent to the terminal's clipboard: {app.clipboard}"
+        await until(pilot, lambda: told.replace(" ", "") in flowing(app))
+        assert "copied" not in words(app), "nobody can know that it was"
+
+
+@played
+async def test_what_is_said_covers_nothing_and_goes_with_esc() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("down", "h", "n", *"typing")
+        await until(pilot, lambda: "SAY THIS HINT (vp-asks)" in words(app))
+        app.notify("as a toast would", title="Word", severity="error")
+        await until(pilot, lambda: "Word: as a toast would" in words(app))
+        assert not app.screen.query("Toast"), "a toast would lie over the line that is typed into"
+        # Everything that has a place of its own is where it was, above and below.
+        shown = words(app).splitlines()
+        said = max(index for index, line in enumerate(shown) if line.startswith("█"))
+        assert "typing" in shown[said + 1] and "^X ABORT" in shown[said + 2]
+        assert "resolved     missing" in words(app) and "EFFECTIVE payments-dark" in words(app)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "as a toast would" not in words(app))
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        (("g",), [r.Mark("diagnosed")]),
+        (("p",), [r.Pause()]),
+        (("x", "y"), [r.UndoNow("payments-dark")]),
+        (("n", *"gx", "enter"), [r.TakeNote("gx")]),
+    ],
+)
+@pytest.mark.parametrize("reading", ["question_mark", "l", "enter"])
+@played
+async def test_a_key_over_something_to_read_does_what_it_does(
+    reading: str, keys: tuple[str, ...], wanted: list[r.Request]
+) -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press(reading)
+        await until(pilot, lambda: isinstance(app.screen, Listing))
+        await pilot.press("down", "up", *keys)
+        await until(pilot, lambda: feed.sent)
+        assert feed.sent == wanted
+        assert isinstance(app.screen, Run)
+
+
+@played
+async def test_a_key_that_a_question_does_not_take_is_not_lost_silently() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        for question in ("x", "e", "c", "q"):
+            await pilot.press(question)
+            await pilot.press("g")
+            await until(pilot, lambda: "“g” was not taken" in words(app))
+            await pilot.press("escape")
+        assert feed.sent == []
+
+
+@played
+async def test_a_fault_that_is_gone_by_then_is_not_undone() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed)
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("x")
+        journal.add(e.FaultRecovered("payments-dark", "accepts connections"), at=140.0)
+        await post(pilot, journal.records)
+        await pilot.press("y")
+        await until(pilot, lambda: "payments-dark is not live any more" in words(app))
+        assert feed.sent == []
+
+
+@played
+async def test_what_was_refused_is_told_in_words_until_it_is_put_away() -> None:
+    class Deaf(HeldFeed):
+        def send(self, request: r.Request) -> None:
+            raise RefusedError("slow-checkout is not waiting any more")
+
+    journal = running()
+    app, _ = stage(Deaf(journal.records))
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("i", "y")
+        await until(pilot, lambda: "NOT TAKEN: releasing slow-checkout: slow-checkout is not waiting" in words(app))
 
 
 @played
@@ -278,7 +377,7 @@ async def test_after_the_end_nobody_is_asked(key: str) -> None:
     app, _ = stage(HeldFeed(journal.records))
     async with app.run_test(size=SMALL) as pilot:
         await post(pilot, journal.records)
-        await until(pilot, lambda: "CONFIRMED CLEAR" in words(app))
+        await until(pilot, lambda: isinstance(app.screen, Debrief))
         await pilot.press(key)
         await pilot.pause()
     assert app.return_value == "ended"

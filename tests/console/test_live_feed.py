@@ -184,6 +184,30 @@ def test_abort_signals_nobody_who_only_has_the_number_of_the_engine(tmp_path: Pa
         feed.close()
 
 
+def test_a_process_with_the_number_of_the_engine_is_not_the_engine(tmp_path: Path, store: Store) -> None:
+    """The number was given out again: the lease knows when the engine was started, and this one was at another time."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        journal = Journal().start()
+        journal.add(e.EngineStarted(bystander.pid, 1, socket.gethostname()))
+        there = Holder.mine(bystander.pid)
+        store.create(journal.records[0], there)
+        store.append(ID, 1, journal.records[1:])
+        feed = feed_of(tmp_path)
+        feed.poll()
+        assert feed.engine_alive(), "by number and start"
+        feed.close()
+        store.release_lease(ID, 1)
+        store.take_lease(ID, replace(there, start_ticks=there.start_ticks - 1))
+        feed = feed_of(tmp_path)
+        feed.poll()
+        assert not feed.engine_alive(), "by number alone"
+        with pytest.raises(RefusedError, match="no engine runs"):
+            feed.send(r.TakeNote("to nobody"))
+        feed.close()
+        assert bystander.stdin is not None
+        bystander.stdin.close()
+
+
 def test_an_abort_needs_no_store(tmp_path: Path, door: Door) -> None:
     feed = feed_of(tmp_path, door)
     assert feed.abort("burning", "dana") == "the guardian is undoing payments-dark"

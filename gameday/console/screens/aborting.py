@@ -70,11 +70,15 @@ class AbortPanel(Dialog[None]):
         with Vertical(classes="dialog -alarm"):
             yield Label("THIS IS REAL" if self._sentence else "ABORT", classes="dialog-title")
             if self._sentence:
-                yield Static(f"Say (copied):\n{self._sentence}\n", id="sentence", markup=False)
+                yield Static(
+                    f"Say (it was also sent to the terminal's clipboard):\n{self._sentence}\n",
+                    id="sentence",
+                    markup=False,
+                )
             yield self._way_line
             with VerticalScroll():
                 yield self._clear
-            yield Label("Esc: back, nothing you typed is lost", classes="dialog-foot")
+            yield Label("Esc: back, nothing you typed is lost", classes="dialog-foot", markup=False)
 
     def answered(self, text: str, went: bool, took: float) -> None:
         """What the feed said of the abort."""

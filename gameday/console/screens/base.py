@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from textual.css.query import NoMatches
+from textual.events import Key
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Footer, Label
 
 from gameday.console.snapshot import Snapshot
+from gameday.console.widgets.notice import Notice, Said
 
 if TYPE_CHECKING:
     from gameday.console.app import Console
@@ -17,6 +21,20 @@ Result = TypeVar("Result")
 class ConsoleScreen(Screen[None]):
     def show(self, snapshot: Snapshot, now: float) -> None:
         """Draw `snapshot` as things stand at clock `now`; called for each new one and as time passes."""
+
+    def say(self, said: Said, seconds: float | None) -> None:
+        """Tell the facilitator, in lines of the screen's own; `seconds` None: until it is put away."""
+        try:
+            notice = self.query_one(Notice)
+        except NoMatches:
+            notice = Notice()
+            self.mount(notice, before=self.query_one(Footer))
+        notice.say(said, seconds)
+
+    def hush(self) -> None:
+        """Put away what was said."""
+        for notice in self.query(Notice):
+            notice.hush()
 
     @property
     def console(self) -> Console:
@@ -34,6 +52,13 @@ class Dialog(ModalScreen[Result]):
 
     def show(self, snapshot: Snapshot, now: float) -> None:
         """As for a `ConsoleScreen`."""
+
+    def on_key(self, event: Key) -> None:
+        """A key that means something on the screen below means nothing here: say so, rather than lose it silently."""
+        if event.is_printable and event.character and event.key not in self._bindings.key_to_bindings:
+            for foot in self.query(".dialog-foot").results(Label):
+                foot.remove_class("-silent")
+                foot.update(f"“{event.character}” was not taken: answer this first, or Esc.")
 
     @property
     def console(self) -> Console:

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Static
 
-from gameday.console.outlook import expectation_rows, milestone_rows
+from gameday.console.outlook import expectation_rows, milestone_rows, verdict_words
 from gameday.console.screens.base import ConsoleScreen
 from gameday.console.snapshot import Snapshot
 from gameday.console.times import clean, span_text, took_text
@@ -18,18 +18,11 @@ from gameday.console.widgets.panel import STYLES
 from gameday.console.widgets.told import Paragraph, Told
 from gameday.exercise.state import Exercise, FaultState
 
-VERDICTS = {
-    "completed": ("COMPLETED", "Done as hoped.", "good"),
-    "failed": ("FAILED", "The hypothesis, or an expectation that could have been met, did not hold.", "warn"),
-    "aborted": ("ABORTED", "Stopped before its end; every fault was undone.", "warn"),
-    "leaked": ("A FAULT IS NOT UNDONE", "Somebody has to act now.", "bad"),
-    "refused": ("REFUSED", "Nothing was started.", "warn"),
-}
-
 
 class Debrief(ConsoleScreen):
     BINDINGS = [  # noqa: RUF012 - Textual's own shape
         Binding("enter,q", "leave", "leave", id="debrief.leave", tooltip="Close the console."),
+        Binding("n", "note", "note", id="debrief.note", tooltip="Write a note that still belongs to it."),
         Binding("escape,b", "back", "back to the exercise", id="debrief.back", tooltip="Look at the run again."),
         Binding("up", "scroll(-1)", show=False, id="debrief.up"),
         Binding("down", "scroll(1)", show=False, id="debrief.down"),
@@ -54,18 +47,26 @@ class Debrief(ConsoleScreen):
 
     def show(self, snapshot: Snapshot, now: float) -> None:
         exercise = snapshot.exercise
-        word, told, tone = VERDICTS.get(exercise.verdict or "", ((exercise.verdict or "?").upper(), "", "warn"))
-        if exercise.steady_after is False:
-            told += " THE SYSTEM IS NOT BACK IN ITS STEADY STATE."
+        word, told, tone = verdict_words(exercise)
         self._head.set_class(tone == "bad", "-production")
         self._head.update(Content.assemble((f" {word} ", "bold reverse"), f"  {told}"))
         self._text.rows = tuple(self._told(exercise, now))
 
     def _told(self, exercise: Exercise, now: float) -> Iterator[Paragraph]:
         title = clean(exercise.scenario.title) if exercise.scenario is not None else exercise.name
-        yield Paragraph("", f"{title}   {exercise.id}   {span_text(now)}", style="bold")
+        paused = exercise.paused_seconds(0.0, now)
+        lasted = f"lasted {span_text(now)}" + (f", {span_text(paused)} of it paused" if paused >= 1 else "")
+        yield Paragraph("", f"{title}   {exercise.id}   {lasted}", style="bold")
         if exercise.reason:
             yield Paragraph("Why: ", clean(exercise.reason))
+        yield Paragraph(title="Where to go next")
+        if exercise.unrecovered:
+            yield Paragraph("  undo     ", f"gameday recover {exercise.id}", STYLES["bad"], STYLES["bad"])
+        yield Paragraph("  debrief  ", self._report or f"gameday report {exercise.id}")
+        yield Paragraph(
+            "  actions  ", f"gameday action add {exercise.id} …   (with owner and due date, while all are here)"
+        )
+        yield Paragraph("  notes    ", "n still writes one; Esc looks at the run again, q leaves")
         yield Paragraph(title="Faults")
         for fault in exercise.faults.values():
             yield from _fault(fault)
@@ -80,13 +81,13 @@ class Debrief(ConsoleScreen):
             yield Paragraph(title="Expectations")
         for judged in expected:
             yield Paragraph(f"  {judged.state:<13} ", f"{judged.name} {judged.when}", STYLES[judged.tone])
-        yield Paragraph(title="Where to go next")
-        yield Paragraph("  debrief  ", self._report or f"gameday report {exercise.id}")
-        yield Paragraph(
-            "  actions  ", f"gameday action add {exercise.id} …   (with owner and due date, while all are here)"
-        )
-        if exercise.unrecovered:
-            yield Paragraph("  undo     ", f"gameday recover {exercise.id}", STYLES["bad"], STYLES["bad"])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (action == "note" and self.console.read_only)
+
+    async def action_note(self) -> None:
+        await self.console.pop_screen()
+        await self.console.screen.run_action("note")
 
     def action_leave(self) -> None:
         self.console.exit("ended")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,6 +57,7 @@ class Leave(Dialog[Leaving]):
                 yield Button("Stay (Esc)", id="stay")
                 yield Button("Detach (d)", id="detach")
                 yield Button("Abort (a)", id="abort", variant="error")
+            yield Label("", classes="dialog-foot -silent", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#stay", Button).focus()
@@ -70,7 +71,7 @@ class Leave(Dialog[Leaving]):
 
 
 class Confirm(Dialog[bool]):
-    """Yes or no; no has the focus."""
+    """Yes or no. No has the focus, unless yes is the safe one of the two."""
 
     BINDINGS = [  # noqa: RUF012 - Textual's own shape
         Binding("escape,n", "answer(False)", "cancel", id="confirm.no"),
@@ -79,11 +80,13 @@ class Confirm(Dialog[bool]):
         Binding("right", "app.focus_next", show=False, id="confirm.next"),
     ]
 
-    def __init__(self, title: str, told: str, yes: str) -> None:
+    def __init__(self, title: str, told: str, yes: str, *, safe: bool = False) -> None:
+        """`safe`: yes makes things safer, so that Enter may mean it."""
         super().__init__()
         self._title = title
         self._told = told
         self._yes = yes
+        self._safe = safe
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -91,10 +94,12 @@ class Confirm(Dialog[bool]):
             yield Static(self._told, markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel (Esc)", id="no")
-                yield Button(f"{self._yes} (y)", id="yes", variant="warning")
+                keys = "y, Enter" if self._safe else "y"
+                yield Button(f"{self._yes} ({keys})", id="yes", variant="success" if self._safe else "warning")
+            yield Label("", classes="dialog-foot -silent", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#no", Button).focus()
+        self.query_one("#yes" if self._safe else "#no", Button).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -137,12 +142,12 @@ class Choose(Dialog[str | None]):
                     for option in self._options
                 )
             )
-            yield Label("Esc: cancel", classes="dialog-foot")
+            yield Label("Esc: cancel", classes="dialog-foot", markup=False)
 
     def on_key(self, event: Key) -> None:
         for option in self._options:
             if event.character == option.key:
-                event.stop()
+                event.stop().prevent_default()
                 self.dismiss(option.value)
                 return
 
@@ -150,26 +155,48 @@ class Choose(Dialog[str | None]):
         self.dismiss(None)
 
 
-class Help(Dialog[None]):
-    """Every key of the screen below, in words."""
+TALL = 12
+"""Rows from which a listing takes the height there is."""
+
+
+class Listing(Dialog[str | None]):
+    """Something to read: the keys, the addresses, an entry in full. The keys of the screen below go on to work: the
+    answer is the name of the one that was pressed, and that screen does with it what it would have done."""
 
     BINDINGS = [  # noqa: RUF012 - Textual's own shape
-        Binding("escape,question_mark,q,enter", "close", "close", id="help.close")
+        Binding("escape,question_mark,q,enter", "close", "close", id="listing.close"),
+        Binding("up", "scroll(-1)", show=False, id="listing.up"),
+        Binding("down", "scroll(1)", show=False, id="listing.down"),
+        Binding("pageup", "scroll(-10)", show=False, id="listing.pageup"),
+        Binding("pagedown", "scroll(10)", show=False, id="listing.pagedown"),
     ]
 
-    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, title: str, rows: Sequence[tuple[str, str]], known: Collection[str]) -> None:
+        """`known`: names of the keys that the screen below has."""
         super().__init__()
-        self._keys = keys
+        self._title = title
+        self._rows = rows
+        self._known = frozenset(known)
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog -tall"):
-            yield Label("Keys", classes="dialog-title")
-            with VerticalScroll():
-                for key, told in self._keys:
+        with Vertical(classes="dialog -tall" if len(self._rows) > TALL else "dialog"):
+            yield Label(self._title, classes="dialog-title", markup=False)
+            with VerticalScroll(can_focus=False):
+                for name, told in self._rows:
                     with Horizontal(classes="key"):
-                        yield Label(key, classes="key-name")
+                        yield Label(name, classes="key-name", markup=False)
                         yield Static(told, classes="key-told", markup=False)
-            yield Label("Esc: close", classes="dialog-foot")
+            yield Label(
+                "Esc closes, ↑ ↓ PgUp PgDn scroll. Every other key works as if this was closed.", classes="dialog-foot"
+            )
+
+    def on_key(self, event: Key) -> None:
+        if event.key in self._known and event.key not in self._bindings.key_to_bindings:
+            event.stop().prevent_default()
+            self.dismiss(event.key)
+
+    def action_scroll(self, step: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)
 
     def action_close(self) -> None:
         self.dismiss(None)

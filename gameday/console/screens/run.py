@@ -20,16 +20,19 @@ from gameday.console.outlook import (
     fault_rows,
     milestone_rows,
     phase_words,
+    verdict_words,
 )
+from gameday.console.places import places
 from gameday.console.preview_model import PRODUCTION
 from gameday.console.screens.base import HIGH, WIDE, ConsoleScreen
-from gameday.console.screens.dialogs import Choose, Confirm, Help, Option, numbered
+from gameday.console.screens.dialogs import Choose, Confirm, Listing, Option, numbered
 from gameday.console.screens.keys import RUN_KEYS, key_names
 from gameday.console.snapshot import Snapshot
 from gameday.console.summary import summary
 from gameday.console.times import clean, clock_text, shorten, wall_text
 from gameday.console.widgets.banner import Banner, BannerRow
 from gameday.console.widgets.journal import JournalView
+from gameday.console.widgets.notice import Notice, Said
 from gameday.console.widgets.panels import Conditions, Expectations, Faults, Milestones, Notes
 from gameday.console.widgets.prompt import Prompt
 from gameday.console.widgets.timeline import Timeline
@@ -68,6 +71,7 @@ class Run(ConsoleScreen):
             Notes(id="notes"),
         )
         self._prompt = Prompt()
+        self._notice = Notice()
 
     def compose(self) -> ComposeResult:
         yield self._top
@@ -76,6 +80,7 @@ class Run(ConsoleScreen):
                 yield from (self._faults, self._conditions, self._milestones, self._expectations)
             with Container(id="story"):
                 yield from (self._timeline, self._journal, self._notes)
+        yield self._notice
         yield self._prompt
         yield Footer(compact=True, show_command_palette=False)
 
@@ -94,11 +99,25 @@ class Run(ConsoleScreen):
         self._timeline.rows = entry_rows(exercise, now)
         self._journal.lines = snapshot.journal
         self._notes.rows = exercise.notes
+        self._notice.stand(self._over(exercise))
         self._released = {name for name in self._released if _stage(exercise, name) == "pending"}
+
+    def _over(self, exercise: Exercise) -> Said | None:
+        """What can be done still, once it is over."""
+        if exercise.phase != "ended":
+            return None
+        word, told, tone = verdict_words(exercise)
+        where = self.console.debrief_at or f"gameday report {exercise.id}"
+        still = "" if self.console.read_only else "n still writes a note; "
+        return Said(
+            f"OVER, {word}",
+            f"{told} Debrief (f): {where}. Now: {still}gameday action add {exercise.id} … in a terminal; q leaves.",
+            tone,
+        )
 
     def _banner(self, snapshot: Snapshot, now: float) -> BannerRow:
         exercise = snapshot.exercise
-        phase = phase_words(exercise, engine_alive=snapshot.engine_alive)
+        phase = phase_words(exercise, engine_alive=snapshot.engine_alive, now=now)
         scenario = exercise.scenario
         environment = str(exercise.target.get("environment") or "unknown")
         title = clean(scenario.title) if scenario is not None else exercise.name
@@ -119,9 +138,19 @@ class Run(ConsoleScreen):
             more=clean(phase.more),
             alarm=phase.tone == "bad",
             wall=wall_text(self.console.clocks.wall()),
-            clock=clock_text(now),
+            clock=f"exercise {clock_text(now)}",
+            place=self._place(exercise, f"{title}{severity}"),
             remark=" ".join(f" {remark} " for remark in remarks),
         )
+
+    def _place(self, exercise: Exercise, title: str) -> str:
+        found = places(exercise)
+        # What was brought up for an exercise is taken down after it.
+        if not found or exercise.phase == "ended":
+            return ""
+        place = f"{found[0].name} {found[0].address}"
+        # A runbook must not push the title aside (l tells it at any width).
+        return place if found[0].front or len(f"{exercise.id}  {title}  {place}  ") <= self.size.width else ""
 
     def on_mount(self) -> None:
         self._titles()
@@ -156,6 +185,7 @@ class Run(ConsoleScreen):
         timeline.move(step)
 
     def action_follow(self) -> None:
+        self.hush()
         self._timeline.chosen = None
         self._journal.follow()
 
@@ -168,7 +198,9 @@ class Run(ConsoleScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if self._prompt.open:
             return False
-        if action in ASKING and (self.console.read_only or self._snapshot.exercise.phase == "ended"):
+        if action in ASKING and self.console.read_only:
+            return False
+        if action in ASKING - {"note"} and self._snapshot.exercise.phase == "ended":
             return False
         return not (action == "debrief" and self._snapshot.exercise.phase != "ended")
 
@@ -254,12 +286,29 @@ class Run(ConsoleScreen):
     def action_summary(self) -> None:
         sentence = summary(self._snapshot.exercise, self._now, self.console.clocks.wall())
         self.app.copy_to_clipboard(sentence)
-        self.app.notify(sentence, title="Summary (copied)", timeout=15, markup=False)
+        self.console.tell("SUMMARY, sent to the terminal's clipboard", sentence, seconds=30.0)
+
+    def action_places(self) -> None:
+        found = places(self._snapshot.exercise)
+        if found:
+            self._list("Where to look", [(one.name, one.address) for one in found])
+        else:
+            self._say("nothing is published, and the scenario names no runbook")
 
     # --- the script --------------------------------------------------------------------------------------------------
 
     def _current(self) -> EntryRow | None:
         return self._timeline.current()
+
+    def action_whole(self) -> None:
+        row = self._current()
+        if row is None:
+            self._say("nothing is chosen and nothing comes next: ↑ ↓ choose an entry")
+            return
+        rows = [("when", f"{row.state} {row.when}".strip()), ("what", row.text)]
+        rows += [("to", row.audience or "everybody")] if row.kind == "inject" else []
+        rows += [(name, text) for name, text in (("hint (h)", row.hint), ("for you", row.notes)) if text]
+        self._list(f"{row.kind} {row.entry}", rows)
 
     def action_release(self) -> None:
         row = self._current()
@@ -303,19 +352,26 @@ class Run(ConsoleScreen):
             self._say("there is no hint left")
             return
         self.console.ask(r.Hint(row.entry))
-        self.app.notify(row.hint, title=f"Say this hint ({row.entry}); it is recorded", timeout=15, markup=False)
+        self.console.tell(f"SAY THIS HINT ({row.entry}), it is recorded", row.hint, seconds=60.0)
 
     def action_undo_fault(self) -> None:
         live = [fault.entry for fault in self._snapshot.exercise.live_faults]
         if not live:
             self._say("no fault is live")
         elif len(live) == 1:
-            self._undo(live[0])
+            row = next(row for row in fault_rows(self._snapshot.exercise, self._now) if row.entry == live[0])
+            told = f"{row.what}: {row.stage.lower()}, {row.when}\n\nThe exercise goes on without it."
+            dialog = Confirm(f"Undo the fault “{live[0]}” now?", told, "Undo it", safe=True)
+            self.app.push_screen(dialog, lambda yes: self._undo(live[0]) if yes else None)
         else:
             self.app.push_screen(Choose("Undo which fault now?", numbered(live)), self._undo)
 
     def _undo(self, entry: str | None) -> None:
-        if entry is not None:
+        if entry is None:
+            return
+        if entry not in {fault.entry for fault in self._snapshot.exercise.live_faults}:
+            self._say(f"{entry} is not live any more")
+        else:
             self.console.ask(r.UndoNow(entry))
             self._say(f"{entry} is to be undone now")
 
@@ -342,7 +398,17 @@ class Run(ConsoleScreen):
     def action_help(self) -> None:
         keys = [(key_names(binding.key), binding.tooltip) for binding in self.console.always]
         keys += [(key_names(binding.key), binding.tooltip) for binding in RUN_KEYS[1:]]
-        self.app.push_screen(Help(keys))
+        self._list("Keys", keys)
+
+    def _list(self, title: str, rows: list[tuple[str, str]]) -> None:
+        known = {key for binding in RUN_KEYS for key in binding.key.split(",")}
+        self.app.push_screen(Listing(title, rows, known), self._looked_up)
+
+    async def _looked_up(self, key: str | None) -> None:
+        """A key was pressed over something to read: it does what it does here."""
+        binding = next((one for one in RUN_KEYS if key in one.key.split(",")), None)
+        if binding is not None and not await self.app.run_action(binding.action, self):
+            self._say(f"“{key}” does nothing now")
 
     def action_leave(self) -> None:
         self.console.action_leave()

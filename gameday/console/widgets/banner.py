@@ -23,6 +23,8 @@ class BannerRow:
     """The phase is one that nobody may overlook."""
     wall: str
     clock: str
+    place: str = ""
+    """Where to point the room, `status page http://…`."""
     remark: str = ""
     """Journal unreachable, requests waiting, read-only …"""
 
@@ -47,4 +49,4 @@ class Banner(Widget):
         )
         about = Content.assemble(row.exercise, "  ", row.title)
         second = Content.assemble((row.remark, "bold reverse"), "  ", about) if row.remark else about
-        return Content("\n").join([first, second.truncate(width, ellipsis=True)])
+        return Content("\n").join([first, spread(second, Content(row.place), width)])

@@ -70,7 +70,7 @@ class Conditions(Panel):
 
 
 class Milestones(Panel):
-    BORDER_TITLE = "Milestones"
+    BORDER_TITLE = "Milestones (+ from impact)"
     rows: tuple[MilestoneRow, ...]
 
     def draw(self, width: int, height: int) -> Sequence[Content]:
@@ -90,7 +90,7 @@ class Milestones(Panel):
 
 
 class Expectations(Panel):
-    BORDER_TITLE = "Expectations"
+    BORDER_TITLE = "Expectations (from impact)"
     empty = "none"
     rows: tuple[ExpectationRow, ...]
 

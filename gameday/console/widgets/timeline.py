@@ -13,8 +13,11 @@ from gameday.console.widgets.panel import STYLES, Panel
 
 BEFORE = 2
 """Lines of the past that stay visible above the next entry."""
-AROUND = 4
+AROUND = 3
 """Lines that the current entry leaves to the others, however much it has to say."""
+
+INDENT = 6
+"""Cells before what an entry says."""
 
 
 class Timeline(Panel):
@@ -81,13 +84,22 @@ class Timeline(Panel):
             parts.append((f"hint (h): {row.hint}", "$foreground-darken-3"))
         if row.notes:
             parts.append((f"for you: {row.notes}", "italic"))
-        each = max(1, (room - 1) // len(parts)) if room else 3
         block = [head.truncate(width, ellipsis=True)]
-        for text, look in parts:
-            block += _wrapped(text, width, look, each)
+        for (text, look), most in zip(parts, _shares([text for text, _ in parts], width, room), strict=True):
+            block += _wrapped(text, width, look, most)
         return block
 
 
+def _shares(texts: list[str], width: int, room: int) -> list[int]:
+    """Rows for each text: a fair share of the `room` (less the head), and what some leave over goes to the others."""
+    wanted = [len(textwrap.wrap(text, max(10, width - INDENT))) for text in texts]
+    given = [min(3, rows) for rows in wanted] if not room else [1] * len(texts)
+    while room and sum(given) < room - 1 and given != wanted:
+        hungry = [index for index, rows in enumerate(wanted) if given[index] < rows]
+        given[min(hungry, key=lambda index: given[index])] += 1
+    return given
+
+
 def _wrapped(text: str, width: int, style: str, most: int) -> list[Content]:
-    lines = textwrap.wrap(text, max(10, width - 6), max_lines=most, placeholder=" …")
-    return [Content.styled(f"      {line}", style) for line in lines]
+    lines = textwrap.wrap(text, max(10, width - INDENT), max_lines=most, placeholder=" … (Enter)")
+    return [Content.styled(f"{' ' * INDENT}{line}", style) for line in lines]
