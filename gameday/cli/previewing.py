@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from gameday.console.preview_model import ConditionPreview, FaultPreview, InjectPreview, PreviewModel, ScenarioCard
+from gameday.cli.staging import in_use
+from gameday.console.preview_model import (
+    CheckPreview,
+    ConditionPreview,
+    FaultPreview,
+    InjectPreview,
+    LimitPreview,
+    PreviewModel,
+    ScenarioCard,
+)
 from gameday.engine.decide import HUMAN
 from gameday.engine.fault_life import plan_arguments
-from gameday.engine.ports import Plan, TargetInfo
+from gameday.engine.ports import Answer, Plan, TargetInfo
 from gameday.engine.watching import describe
 from gameday.errors import GamedayError
 from gameday.faults.catalogue import all_faults, catalogue
 from gameday.faults.planning import plan
-from gameday.probes.judge import explain
+from gameday.probes.judge import explain, holds
 from gameday.probes.prober import LiveProber
 from gameday.sandbox import control as sandbox
 from gameday.scenario.duration import format_duration
 from gameday.scenario.loading import load
-from gameday.scenario.models import PROBES, TOLERANCES, AbortCondition, Entry, Expectation, Scenario
+from gameday.scenario.models import (
+    PROBES,
+    TOLERANCES,
+    AbortCondition,
+    Check,
+    Entry,
+    Expectation,
+    Limits,
+    Probing,
+    Scenario,
+)
 from gameday.scenario.problems import ScenarioErrors
 from gameday.targets import policy
 from gameday.targets.published import known_targets
@@ -27,6 +48,11 @@ from gameday.targets.resolving import check_target, resolve
 from gameday.targets.settings import Settings
 
 Pairs = dict[str, str]
+_SEEDS = range(8)
+"""How instances are chosen is tried with these, to see among which."""
+_NOT_UP = "asked when the target is up"
+_NOT_ASKED = "not asked: the run is refused"
+_BY_RUN = "a Chaos Toolkit activity: asked by the run"
 
 
 def card(path: Path, settings: Settings) -> ScenarioCard:
@@ -50,9 +76,20 @@ def card(path: Path, settings: Settings) -> ScenarioCard:
 
 
 def preview_of(
-    path: Path, *, target: str | None, parameters: Pairs, settings: Settings, confirm: str | None = None
+    path: Path,
+    *,
+    target: str | None,
+    parameters: Pairs,
+    settings: Settings,
+    store: str | None = None,
+    confirm: str | None = None,
+    despite_faults: bool = False,
+    seed: int | None = None,
 ) -> PreviewModel:
     """Everything that a run of the scenario would do, with targets resolved as they are now. Only reads.
+
+    With a `store` it is asked whether something else uses the target, or still stands there. `seed` is the one that the
+    run would be given.
 
     Raises:
         ScenarioErrors: the file is wrong.
@@ -64,7 +101,8 @@ def preview_of(
     info = check_target(name, settings)
     refusals = policy.refusals(loaded.scenario, info, settings, confirm=confirm, catalogue=all_faults())
     warnings: list[str] = []
-    reachable = True
+    # A refused run is no reason to reach for a target that policy keeps it from.
+    allowed, reachable = not refusals, True
     if info.kind == "sandbox":
         box = sandbox.find()
         if box is None:
@@ -77,46 +115,72 @@ def preview_of(
     scenario = loaded.scenario
     if reachable:
         scenario, _ = loaded.resolve(info.names)
-    answers = asyncio.run(_ask_conditions(scenario, info)) if reachable and not refusals else {}
+        if store is not None and (reason := in_use(info, store, despite_faults=despite_faults)):
+            refusals.append(reason)
+    asked: list[Probing] = [*scenario.steady_state, *scenario.abort_when]
+    answers = asyncio.run(_ask(asked, info)) if reachable and allowed else [None] * len(asked)
+    why = _NOT_UP if not reachable else _BY_RUN if allowed else _NOT_ASKED
+    checks = len(scenario.steady_state)
     return PreviewModel(
         path=path,
         title=scenario.title,
         target=info.name,
         environment=info.environment,
-        faults=tuple(_faults(scenario, info, reachable)),
+        steady_state=tuple(
+            _check(check, index, answer, why)
+            for index, (check, answer) in enumerate(zip(scenario.steady_state, answers[:checks], strict=True))
+        ),
+        faults=tuple(_faults(scenario, info, reachable, [seed] if seed is not None else _SEEDS)),
         injects=tuple(
-            InjectPreview(_when(entry), entry.inject or "", ", ".join(entry.audience))
+            InjectPreview(_when(entry), " ".join((entry.inject or "").split()), ", ".join(entry.audience))
             for entry in scenario.timeline
             if entry.inject is not None
         ),
-        conditions=tuple(_condition(condition, answers.get(condition.name)) for condition in scenario.abort_when),
+        conditions=tuple(
+            _condition(condition, answer, why)
+            for condition, answer in zip(scenario.abort_when, answers[checks:], strict=True)
+        ),
         expectations=tuple(_expectation(expectation) for expectation in scenario.expect),
+        limits=tuple(_limits(scenario.limits, any(entry.fault is not None for entry in scenario.timeline))),
         refusals=tuple(refusals),
         warnings=tuple(warnings),
     )
 
 
-async def _ask_conditions(scenario: Scenario, info: TargetInfo) -> dict[str, tuple[bool, str]]:
-    # An activity is code, which only a run runs, in a process of its own.
-    asked = [condition for condition in scenario.abort_when if condition.activity is None]
+async def _ask(probes: Sequence[Probing], info: TargetInfo) -> list[Answer | None]:
+    """What each probe answers now; None for activities, which are code that only a run runs, each in its process."""
     prober = LiveProber(info)
     try:
-        probes = [condition.model_dump(mode="json", include=set(PROBES), exclude_unset=True) for condition in asked]
-        answers = await asyncio.gather(*map(prober.ask, probes))
+        asked = [
+            prober.ask(probe.model_dump(mode="json", include=set(PROBES), exclude_unset=True))
+            for probe in probes
+            if probe.activity is None
+        ]
+        answers = iter(await asyncio.gather(*asked))
     finally:
         await prober.close()
-    said = {condition.name: (True, "a Chaos Toolkit activity: asked by the run") for condition in scenario.abort_when}
-    pairs = zip(asked, answers, strict=True)
-    return said | {condition.name: (answer.kind == "value", describe(answer)) for condition, answer in pairs}
+    return [next(answers) if probe.activity is None else None for probe in probes]
 
 
-def _faults(scenario: Scenario, info: TargetInfo, reachable: bool) -> list[FaultPreview]:
+def _check(check: Check, index: int, answer: Answer | None, why: str) -> CheckPreview:
+    tolerance = check.expect.model_dump(mode="json", exclude_unset=True)
+    shown = CheckPreview(check.name or f"check {index + 1}", explain(tolerance), None, value=why)
+    if answer is None:
+        return shown
+    return replace(
+        shown,
+        answers=answer.kind == "value",
+        holds=holds(tolerance, answer.to_json()),
+        value=describe(answer),
+    )
+
+
+def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequence[int]) -> list[FaultPreview]:
     found = []
     for index, entry in enumerate(scenario.timeline):
         if entry.fault is None:
             continue
-        name = scenario.entry_id(index)
-        shown = FaultPreview(_when(entry), entry.fault, _in_words(entry))
+        shown = FaultPreview(_when(entry), entry.fault, _in_words(entry), entry=entry.id or "")
         declaration = all_faults()[entry.fault]
         backend = declaration.backends.get(info.kind)
         if backend is not None:
@@ -127,18 +191,38 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool) -> list[Fault
                 recovered=backend.recovered_when,
             )
         if reachable:
-            arguments = plan_arguments(scenario, name, entry, info.to_json(), exercise="preview", seed=0)
             try:
-                made = Plan.from_json(plan(**arguments))
-                shown = replace(shown, summary=made.summary, targets=made.targets)
+                plans = _plans(scenario, scenario.entry_id(index), entry, info.to_json(), seeds)
             except (ValueError, GamedayError, OSError) as error:
                 shown = replace(shown, error=str(error))
+            else:
+                shown = _planned(shown, plans)
         found.append(shown)
     return found
 
 
+def _plans(scenario: Scenario, name: str, entry: Entry, target: Mapping[str, Any], seeds: Sequence[int]) -> list[Plan]:
+    return [
+        Plan.from_json(plan(**plan_arguments(scenario, name, entry, dict(target), exercise="preview", seed=seed)))
+        for seed in seeds
+    ]
+
+
+def _planned(shown: FaultPreview, plans: Sequence[Plan]) -> FaultPreview:
+    """`shown` with its targets: those of the plan, or where plans differ by their seeds, all that may be chosen."""
+    first = plans[0]
+    if all(other.targets == first.targets for other in plans):
+        return replace(shown, summary=first.summary, targets=first.targets)
+    among = sorted({name for each in plans for name in each.targets})
+    return replace(shown, targets=tuple(among), chosen=len(first.targets))
+
+
 def _in_words(entry: Entry) -> str:
     """The fault as the script says it, for as long as nobody can say what that is on the target."""
+    if entry.activity is not None:
+        extra = entry.activity.model_extra or {}
+        what = ".".join(str(extra[key]) for key in ("module", "func", "url", "path") if isinstance(extra.get(key), str))
+        return f"{entry.activity.type} activity {what}".strip()
     said = ", ".join(f"{name} {value}" for name, value in entry.with_.items())
     return f"{entry.fault} ({said})" if said else str(entry.fault)
 
@@ -154,7 +238,7 @@ def _when(entry: Entry) -> str:
     return f"after {entry.after.milestone or entry.after.entry}{delay}{lasts}"
 
 
-def _condition(condition: AbortCondition, answer: tuple[bool, str] | None) -> ConditionPreview:
+def _condition(condition: AbortCondition, answer: Answer | None, why: str) -> ConditionPreview:
     if condition.unless is not None:
         limit = f"unless {explain(condition.unless.model_dump(mode='json', exclude_unset=True))}"
     else:
@@ -163,7 +247,9 @@ def _condition(condition: AbortCondition, answer: tuple[bool, str] | None) -> Co
         limit += f" for {format_duration(condition.for_)}"
     if condition.consecutive is not None:
         limit += f", {condition.consecutive} times in a row"
-    return ConditionPreview(condition.name, limit, *(answer or (False, "asked when the target is up")))
+    if answer is None:
+        return ConditionPreview(condition.name, limit, None, why)
+    return ConditionPreview(condition.name, limit, answer.kind == "value", describe(answer))
 
 
 def _expectation(expectation: Expectation) -> str:
@@ -178,3 +264,17 @@ def _expectation(expectation: Expectation) -> str:
         return f"status update to {expectation.update}{every}{within}"
     name = expectation.check.name if expectation.check is not None else None
     return f"{expectation.name or name or 'a check'} holds{within}"
+
+
+def _limits(limits: Limits, faults: bool) -> list[LimitPreview]:
+    """The limits that mean something for this scenario, with those that it leaves to their defaults."""
+    rows = [("duration", format_duration(limits.duration), "then the exercise is aborted")]
+    if faults:
+        percent = f"{limits.percent:g} %" if limits.percent is not None else "any share"
+        rows += [
+            ("recovery", format_duration(limits.recovery), "an undo is tried for this long, then the fault is leaked"),
+            ("unattended", format_duration(limits.unattended), "a live fault without any console is undone after this"),
+            ("pods", str(limits.pods or "any number"), "at most so many instances are touched by one fault"),
+            ("percent", percent, "at most this share of a workload is touched by one fault"),
+        ]
+    return [LimitPreview(name, value, why, name not in limits.model_fields_set) for name, value, why in rows]

@@ -16,21 +16,23 @@ import click
 
 from gameday import __version__
 from gameday.cli.engine_process import Payload
-from gameday.cli.launching import HEARTBEAT
+from gameday.cli.launching import HEARTBEAT, target_held
 from gameday.engine.ports import TargetInfo
-from gameday.errors import RefusedError, TargetError
+from gameday.errors import RefusedError, StoreError, TargetError
 from gameday.exercise.events import ExerciseStarted
 from gameday.faults.catalogue import all_faults, catalogue
 from gameday.sandbox import control as sandbox
 from gameday.scenario.loading import Loaded, load
 from gameday.scenario.models import Scenario
 from gameday.store import default_url, new_exercise_id, open_store
+from gameday.store.errors import StoreMissing
 from gameday.targets import policy
 from gameday.targets.published import known_targets
 from gameday.targets.resolving import check_target, resolve
 from gameday.targets.settings import Settings
 
 if TYPE_CHECKING:
+    from gameday.store.store import Store
     from gameday.store.summaries import Summary
 
 Say = Callable[[str], None]
@@ -105,28 +107,58 @@ def refuse_a_target_in_use(staged: Staged, store: str, *, despite_faults: bool) 
     """
     if staged.target.kind == "none":
         return
+    with open_store(store) as opened:
+        reason = _in_use(opened, staged.target, despite_faults=despite_faults)
+    if reason:
+        raise RefusedError(reason)
 
+
+def in_use(target: TargetInfo, store: str, *, despite_faults: bool) -> str:
+    """Why a run on `target` would be refused now although policy allows it: what uses it, or stands there, else "".
+
+    Writes nothing into the store. Like a run it waits a moment for an exercise that is just ending.
+    """
+    if target.kind == "none":
+        return ""
+    try:
+        with open_store(store, create=False) as opened:
+            reason = _in_use(opened, target, despite_faults=despite_faults)
+    except StoreMissing:
+        reason = ""
+    except StoreError as error:
+        return str(error)
+    if reason:
+        return reason
+    claim = Payload("new", "preview", store, HEARTBEAT, attended=False, target=target.to_json())
+    try:
+        with target_held(claim):
+            return ""
+    except RefusedError as error:
+        return str(error)
+
+
+def _in_use(opened: Store, target: TargetInfo, *, despite_faults: bool) -> str:
     def ours(summary: Summary) -> bool:
-        if summary.target != staged.target.name:
+        if summary.target != target.name:
             return False
         first = opened.records(summary.id, limit=1)[0].event
-        return isinstance(first, ExerciseStarted) and first.target["settings"] == staged.target.to_json()["settings"]
+        return isinstance(first, ExerciseStarted) and first.target["settings"] == target.to_json()["settings"]
 
-    with open_store(store) as opened:
-        for summary in opened.running():
-            if summary.engine_alive and ours(summary):
-                raise RefusedError(
-                    f"exercise {summary.id} runs on {summary.target} already: wait for it, watch it "
-                    f"(`gameday watch {summary.id}`) or stop it (`gameday abort {summary.id}`)"
-                )
-        for summary in () if despite_faults else opened.unrecovered():
-            if ours(summary):
-                standing = ", ".join(opened.unrecovered_entries(summary.id))
-                raise RefusedError(
-                    f"faults of exercise {summary.id} stand on {summary.target}: {standing}. Undo them with "
-                    f"`gameday recover {summary.id}`; where that can't tell that they are gone, look for yourself and "
-                    "start with --despite-faults"
-                )
+    for summary in opened.running():
+        if summary.engine_alive and ours(summary):
+            return (
+                f"exercise {summary.id} runs on {summary.target} already: wait for it, watch it "
+                f"(`gameday watch {summary.id}`) or stop it (`gameday abort {summary.id}`)"
+            )
+    for summary in () if despite_faults else opened.unrecovered():
+        if ours(summary):
+            standing = ", ".join(opened.unrecovered_entries(summary.id))
+            return (
+                f"faults of exercise {summary.id} stand on {summary.target}: {standing}. Undo them with "
+                f"`gameday recover {summary.id}`; where that can't tell that they are gone, look for yourself and "
+                "start with --despite-faults"
+            )
+    return ""
 
 
 def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int | None = None) -> Payload:

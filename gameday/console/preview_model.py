@@ -31,6 +31,7 @@ class FaultPreview:
     """`at 0:30 for 5:00`, `by hand`."""
     name: str
     summary: str
+    """What will be done, in words."""
     targets: tuple[str, ...] = ()
     """What is touched, by name, as resolved now."""
     undo: str = ""
@@ -40,6 +41,19 @@ class FaultPreview:
     """What will show that it is gone."""
     error: str = ""
     """Why its targets can't be resolved now."""
+    entry: str = ""
+    """The id that the scenario gives it; empty where it gives none."""
+    chosen: int | None = None
+    """Only so many of `targets`, chosen when it is due; None: all of them."""
+
+    @property
+    def headline(self) -> str:
+        return f"{self.entry}: {self.summary}" if self.entry else self.summary
+
+    @property
+    def touches(self) -> str:
+        names = ", ".join(self.targets)
+        return names if self.chosen is None else f"{self.chosen} of {names} (chosen when it is due)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +67,39 @@ class InjectPreview:
 class ConditionPreview:
     name: str
     limit: str
-    answers: bool
-    """Whether its probe answers now."""
+    """When it trips: `above 0.5 for 15s`, `unless status 200`."""
+    answers: bool | None
+    """Whether its probe answers now; None where it was not asked."""
     value: str = ""
     """The answer, or why there is none."""
+
+    @property
+    def when(self) -> str:
+        return self.limit if self.limit.startswith("unless ") else f"when {self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPreview:
+    """One check of the steady state."""
+
+    name: str
+    wanted: str
+    """What the answer must be: `below 0.05`."""
+    answers: bool | None
+    """Whether its probe answers now; None where it was not asked."""
+    holds: bool = False
+    """Whether the answer is as it must be."""
+    value: str = ""
+    """The answer, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPreview:
+    name: str
+    value: str
+    meaning: str
+    default: bool = False
+    """The scenario does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +108,20 @@ class PreviewModel:
     title: str
     target: str
     environment: str
+    steady_state: tuple[CheckPreview, ...] = ()
     faults: tuple[FaultPreview, ...] = ()
     injects: tuple[InjectPreview, ...] = ()
     conditions: tuple[ConditionPreview, ...] = ()
     expectations: tuple[str, ...] = ()
+    limits: tuple[LimitPreview, ...] = ()
     refusals: tuple[str, ...] = ()
     """Why it can't be started; with any of these there is no start."""
     warnings: tuple[str, ...] = ()
 
     @property
     def production(self) -> bool:
-        return self.environment.lower() in PRODUCTION
+        return self.environment.strip().casefold() in PRODUCTION
 
 
-PRODUCTION = frozenset({"production", "prod", "live"})
+PRODUCTION = frozenset({"production", "prod", "prd", "live"})
+"""As the policy of targets has it."""

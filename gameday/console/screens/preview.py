@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Footer, Input, Static
 
-from gameday.console.preview_model import FaultPreview, PreviewModel
+from gameday.console.preview_model import CheckPreview, ConditionPreview, FaultPreview, PreviewModel
 from gameday.console.screens.base import ConsoleScreen
 from gameday.console.times import clean
 from gameday.console.widgets.told import Paragraph, Told
@@ -130,14 +130,20 @@ def _told(model: PreviewModel) -> Iterator[Paragraph]:
         yield Paragraph("REFUSED  ", clean(refusal), "bold $text-error")
     for warning in model.warnings:
         yield Paragraph("WARNING  ", clean(warning), "bold $text-warning")
-    touched = f"What will be touched ({len(model.faults)})" if model.faults else "Nothing will be touched: tabletop"
+    if model.steady_state:
+        yield Paragraph(title=f"What must hold before, and again after ({len(model.steady_state)})")
+    for check in model.steady_state:
+        holds = ("HOLDS", "$text-success") if check.holds else ("FAILS", "bold $text-error")
+        mark, style = holds if check.answers else _answer(check.answers)
+        yield Paragraph(f"  {mark:<11}", clean(f"{check.name}: {check.wanted}; {_now(check)}"), style)
+    touched = f"What will be touched ({len(model.faults)})" if model.faults else "Nothing will be touched: no faults"
     yield Paragraph(title=touched)
     for fault in model.faults:
         yield from _fault(fault)
     yield Paragraph(title=f"What stops it ({len(model.conditions)})")
     for condition in model.conditions:
-        mark, style = ("ANSWERS", "$text-success") if condition.answers else ("NO ANSWER", "bold $text-error")
-        told = f"{condition.name}: stops at {condition.limit}; now {condition.value}"
+        mark, style = _answer(condition.answers)
+        told = f"{condition.name}: stops {condition.when}; {_now(condition)}"
         yield Paragraph(f"  {mark:<11}", clean(told), style)
     yield Paragraph(title=f"What people are told ({len(model.injects)})")
     for inject in model.injects:
@@ -146,17 +152,33 @@ def _told(model: PreviewModel) -> Iterator[Paragraph]:
     yield Paragraph(title=f"What is expected ({len(model.expectations)})")
     for expectation in model.expectations:
         yield Paragraph("  ", clean(expectation))
+    if model.limits:
+        yield Paragraph(title="Limits")
+    for limit in model.limits:
+        lead = f"  {limit.name:<11}{limit.value + (' (default)' if limit.default else ''):<21}"
+        yield Paragraph(f"{lead} ", clean(limit.meaning), "", "$foreground-darken-3")
+
+
+def _answer(answers: bool | None) -> tuple[str, str]:
+    """A word in front of a probe, and its style."""
+    if answers is None:
+        return "NOT ASKED", "$text-warning"
+    return ("ANSWERS", "$text-success") if answers else ("NO ANSWER", "bold $text-error")
+
+
+def _now(asked: ConditionPreview | CheckPreview) -> str:
+    return f"now {asked.value}" if asked.answers else asked.value
 
 
 def _fault(fault: FaultPreview) -> Iterator[Paragraph]:
-    yield Paragraph(f"  {fault.when:<22} ", clean(f"{fault.name}: {fault.summary}"), "$text-accent", "bold")
+    yield Paragraph(f"  {fault.when:<22} ", clean(fault.headline), "$text-accent", "bold")
     if fault.error:
-        yield Paragraph("      can't be done   ", clean(fault.error), "bold $text-error")
+        yield Paragraph("      can't be done      ", clean(fault.error), "bold $text-error")
     for label, text in (
-        ("touches", ", ".join(fault.targets)),
+        ("touches", fault.touches),
         ("undone by", fault.undo),
         ("took hold when", fault.effective),
         ("gone when", fault.recovered),
     ):
         if text:
-            yield Paragraph(f"      {label:<15} ", clean(text), "$foreground-darken-3")
+            yield Paragraph(f"      {label:<18} ", clean(text), "$foreground-darken-3")
