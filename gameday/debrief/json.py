@@ -43,7 +43,7 @@ def write_schema(path: Path = SCHEMA_FILE) -> None:
 def _dump(value: Any) -> str:
     # ASCII: whatever stands in a note, the file can be written and read anywhere.
     try:
-        return json.dumps(value, ensure_ascii=True, allow_nan=False, default=_fields)
+        return _ENCODER.encode(value)
     except ValueError:
         # JSON has no word for NaN and the infinities.
         return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False)
@@ -51,6 +51,10 @@ def _dump(value: Any) -> str:
 
 def _fields(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+# One for all: `json.dumps` makes a new one for every event.
+_ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, default=_fields)
 
 
 def _finite(value: Any) -> Any:

@@ -12,7 +12,7 @@ from gameday.debrief.view import Debrief, Finding
 from gameday.exercise import events as ev
 from tests.debrief.journals import Journal, leaked, payment_outage, plan, scenario, started, tabletop
 
-NO_CONDITIONS = {"abort_when": [], "expect": [], "roles": []}
+NO_CONDITIONS: dict[str, Any] = {"abort_when": [], "expect": [], "roles": []}
 
 
 def debrief(*steps: tuple[float, ev.Event], attended: bool = True, **script: Any) -> Debrief:
