@@ -24,7 +24,7 @@ Generated from the code by `make docs`. Names, exit codes and JSON are public.
 MEANINGS = {
     Exit.OK: 'done as hoped ("not observed" is not a failure)',
     Exit.FAILED: "the hypothesis, or an expectation that could have been met, failed",
-    Exit.INVALID: "invalid input",
+    Exit.INVALID: "invalid input; also a store that is not there, or can't be read by a command that undoes nothing",
     Exit.ABORTED: "aborted",
     Exit.NOT_RECOVERED: "a fault is not recovered, or nobody can say",
     Exit.REFUSED: "refused before anything was touched",

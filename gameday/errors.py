@@ -5,7 +5,8 @@ GamedayError            what happened, where, what to do
 ├── UsageError          the command was given something it can't use exit 2
 ├── RefusedError        policy, preflight or another exercise says no exit 5
 ├── TargetError         the target can't be reached or resolved       exit 5
-└── StoreError          the journal can't be read or written          exit 4
+└── StoreError          the journal can't be read or written          exit 4, or 2 where no fault can stand
+                                                                       because of it (cli/main.py)
 """
 
 from __future__ import annotations

@@ -58,12 +58,6 @@ def add(
     assert what is not None and owner is not None and due is not None
     today = datetime.now(UTC).date()
     until = due_date(due, today)
-    if until < today:
-        click.echo(f"gameday: {until} has passed already", err=True)
-    for found, advice in [*lint_action(what), *lint_text(what)]:
-        click.echo(f"gameday: weak wording, “{found}”: {advice}", err=True)
-    if not verify.strip():
-        click.echo("gameday: nothing says how it will be verified (--verify)", err=True)
     name = ""
 
     def event(items: Sequence[ActionItem]) -> Event:
@@ -74,6 +68,12 @@ def add(
 
     _append(store, exercise, event)
     click.echo(name)
+    if until < today:
+        click.echo(f"hint: {until} has passed already", err=True)
+    for found, advice in [*lint_action(what), *lint_text(what)]:
+        click.echo(f"hint: weak wording, “{found}”: {advice}", err=True)
+    if not verify.strip():
+        click.echo("hint: nothing says how one will know that it is done; --verify TEXT would", err=True)
     return Exit.OK
 
 

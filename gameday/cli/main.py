@@ -11,7 +11,7 @@ import os
 import click
 
 from gameday import __version__
-from gameday.errors import GamedayError
+from gameday.errors import Exit, GamedayError, StoreError, UsageError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module:attribute, summary)
@@ -41,6 +41,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("gameday.cli.doctor:doctor", "Check this machine, the settings and the store."),
 }
 
+UNDOING = ("demo", "run", "continue", "close", "abort", "recover")
+"""Commands that see to faults: where these can't get at the store, nobody can say whether one stands. For all others a
+store that can't be read is invalid input."""
 WITHOUT_STORE = ("new", "validate", "preview", "schema", "sandbox")
 """Commands that open no store, and still warn of faults that stand; the others do when they know which store."""
 
@@ -57,6 +60,14 @@ class Root(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except StoreError as error:
+            if ctx.invoked_subcommand in UNDOING or error.exit_code != Exit.NOT_RECOVERED:
+                raise
+            raise UsageError(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -1,4 +1,8 @@
-"""`gameday new`: write a scenario file to start from. Asks only where somebody can answer; overwrites nothing."""
+"""`gameday new`: write a scenario file to start from. Asks only where somebody can answer; overwrites nothing.
+
+An editor completes a scenario by the schema that its first line names. Where none lies around it is written beside the
+file: a path into this installation would mean nothing to whoever gets the file next.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ def new(path: Path | None, template: str | None, title: str | None) -> None:
     """Write a new scenario file to start from.
 
     Without PATH the file is named after the title, in this folder. On a terminal it asks for what is not given. Prints
-    the path of the file.
+    the path of the file. The schema by which editors complete it is written beside it, unless one lies around.
     """
     from gameday.scenario.templates import filled
 
@@ -41,7 +45,9 @@ def new(path: Path | None, template: str | None, title: str | None) -> None:
     path = path or Path(_file_name(title))
     if path.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{path}: a scenario file ends in .yaml")
-    text = filled(template, title=title, path=str(path), schema=_schema_for(path))
+    schema = _schema_for(path)
+    named = schema or f"./{_SCHEMA}"
+    text = filled(template, title=title, path=str(path), schema=named)
     try:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True)
@@ -52,6 +58,8 @@ def new(path: Path | None, template: str | None, title: str | None) -> None:
             raise UsageError(f"{path} exists already and is left as it is: name another file") from None
         raise UsageError(f"{path} can't be written: {error.strerror or error}") from None
     click.echo(path)
+    if schema is None:
+        _write_schema(path.parent / _SCHEMA)
     click.echo(f"Change the story, then check it with `gameday validate {path}`.", err=True)
 
 
@@ -60,12 +68,27 @@ def _file_name(title: str) -> str:
     return f"{'-'.join(words)[:60].strip('-') or 'scenario'}.yaml"
 
 
-def _schema_for(path: Path) -> str:
-    """Where an editor finds the schema, relative to `path`: one that lies around here, else beside the file."""
+def _write_schema(path: Path) -> None:
+    """For the editor alone: the scenario is whole without it."""
+    from gameday.faults.catalogue import catalogue
+    from gameday.scenario.schema import schema_text
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(schema_text(catalogue()))
+    except OSError as error:
+        said = f"hint: editors will miss {path} ({error.strerror or error}): `gameday schema > {path}` writes it"
+        click.echo(said, err=True)
+    else:
+        click.echo(f"Editors complete it by {path}, written beside it.", err=True)
+
+
+def _schema_for(path: Path) -> str | None:
+    """Where an editor finds a schema that lies around `path`, relative to it; None where none does."""
     folder = path.absolute().parent
     for around in (folder, *folder.parents[:3]):
         for candidate in (around / _SCHEMA, around / "scenarios" / _SCHEMA):
             if candidate.is_file():
                 relative = Path(os.path.relpath(candidate, folder)).as_posix()
                 return relative if relative.startswith(".") else f"./{relative}"
-    return f"./{_SCHEMA}"
+    return None

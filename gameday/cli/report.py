@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gameday.cli.options import store_option, warn_unrecovered
-from gameday.errors import Exit, StoreError, UsageError
+from gameday.errors import Exit, UsageError
 
 
 @click.command(short_help="Write the debrief of an exercise.")
@@ -42,7 +42,7 @@ def report(exercise: str | None, formats: str, output: Path, store: str | None) 
         found = opened.resolve(exercise)
         records = as_it_stands(opened, found)
     if not records:
-        raise StoreError(f"the journal of {found} is empty: there is nothing to write a debrief of")
+        raise UsageError(f"the journal of {found} is empty: there is nothing to write a debrief of")
     for path in write_debrief(records, output, wanted):
         click.echo(path)
     return Exit.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,14 @@ def _seconds(text: str | None) -> float:
         raise UsageError(f"--ago {text}: {error}") from None
 
 
-def _ask(store: str | None, wanted: str | None, request: Request, by: str | None) -> tuple[str, dict[str, Any]]:
-    """Put a request into the inbox and wait for the engine's answer."""
+def _ask(
+    store: str | None,
+    wanted: str | None,
+    request: Request,
+    by: str | None,
+    look: Callable[[Store, str], None] | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """Put a request into the inbox and wait for the engine's answer; `look` may have a word about it before."""
     from gameday.cli.launching import reach
     from gameday.engine.control import ControlError
     from gameday.engine.requests import Close, to_json
@@ -49,6 +56,9 @@ def _ask(store: str | None, wanted: str | None, request: Request, by: str | None
     with open_store(store, create=False) as opened:
         exercise = opened.resolve(wanted)
         _refuse_ended(opened, exercise)
+        _refuse_before_its_start(opened, exercise, getattr(request, "ago", 0.0), wall)
+        if look is not None:
+            look(opened, exercise)
         row = opened.post(exercise, to_json(request), source="cli", actor=by or user_name(), wall=wall)
         control = reach(exercise, store or default_url())
         if control is not None:
@@ -65,7 +75,10 @@ def _ask(store: str | None, wanted: str | None, request: Request, by: str | None
             # It was closed so quickly that its engine was gone before it could say so.
             answer = {"ok": True}
     if answer is None:
-        raise UsageError(f"no engine answers for exercise {exercise}; the request waits for it (see: gameday show)")
+        raise UsageError(
+            f"no engine answers for exercise {exercise}, and the request waits for one. If the engine died: "
+            f"`gameday continue {exercise}` goes on, `gameday recover {exercise}` only undoes what is left"
+        )
     if not answer.get("ok"):
         raise UsageError(f"{exercise}: {answer.get('error')}")
     return exercise, answer
@@ -76,6 +89,20 @@ def _refuse_ended(store: Store, exercise: str) -> None:
     summary = store.summary(exercise)
     if summary.ended_at is not None:
         raise UsageError(f"{exercise} has ended already ({summary.verdict}); gameday list shows what runs")
+
+
+def _refuse_before_its_start(store: Store, exercise: str, ago: float, wall: float) -> None:
+    """The engine would refuse it too, but does not know how it was written."""
+    from gameday.engine.inbox import SLACK
+    from gameday.scenario.duration import format_duration
+
+    lasted = wall - store.summary(exercise).started_at
+    if ago > lasted + SLACK:
+        known = format_duration(max(0, int(lasted)))
+        raise UsageError(
+            f"--ago {format_duration(ago)} is before the exercise: {exercise} began {known} ago. "
+            f"Say at most --ago {known}, and what came before in a --note or `gameday note`"
+        )
 
 
 @click.command()
@@ -98,15 +125,17 @@ def mark(
     store: str | None,
 ) -> int:
     """Stamp MILESTONE: impact, detected, acknowledged, diagnosed, mitigated, resolved."""
-    import difflib
-
     from gameday.engine.requests import Mark
     from gameday.scenario.models import MILESTONES
+    from gameday.scenario.problems import nearest_word
 
     if milestone not in MILESTONES:
-        near = difflib.get_close_matches(milestone, MILESTONES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MILESTONES)}"
+        begun = [name for name in MILESTONES if name.startswith(milestone.casefold())]
+        near = begun[0] if milestone and len(begun) == 1 else nearest_word(milestone, MILESTONES)
+        hint = f"did you mean {near!r}?" if near else f"there are {', '.join(MILESTONES)}"
         raise UsageError(f"no milestone is called {milestone!r}: {hint}")
+    if detection is not None and milestone != "detected":
+        click.echo(f"hint: --detection tells something of detected only, not of {milestone}", err=True)
     ident, answer = _ask(store, exercise, Mark(milestone, _seconds(ago), partial, text, detection), by)
     click.echo(f"{milestone} stamped in {ident} (number {answer['seq']})")
     return Exit.OK
@@ -118,9 +147,11 @@ def mark(
     "--class",
     "category",
     type=click.Choice(["observation", "decision", "update", "evidence", "surprise", "role"]),
-    help="What kind of note; can be said later.",
+    help="What kind of note; can be said later in the console. With --to it is a status update unless said.",
 )
-@click.option("--to", "audience", default="", metavar="AUDIENCE", help="With --class update: whom it went to.")
+@click.option(
+    "--to", "audience", default="", metavar="AUDIENCE", help="A status update, and whom it went to, e.g. stakeholders."
+)
 @click.option("--ago", metavar="DURATION", help="It happened this long ago, e.g. 2m.")
 @by_option
 @id_option
@@ -137,10 +168,41 @@ def note(
     """Write TEXT down in the exercise's journal."""
     from gameday.engine.requests import TakeNote
 
-    request = TakeNote(text, category or "unclassified", audience, _seconds(ago))  # type: ignore[arg-type]
-    ident, answer = _ask(store, exercise, request, by)
-    click.echo(f"noted in {ident} (number {answer['seq']})")
+    text, audience = text.strip(), audience.strip()
+    if not text:
+        raise UsageError("the note is empty: say what was seen, decided or told, in quotes")
+    if audience and category not in (None, "update"):
+        click.echo(f"hint: only a status update goes --to somebody; kept as {category}", err=True)
+    kind = category or ("update" if audience else "unclassified")
+    request = TakeNote(text, kind, audience, _seconds(ago))  # type: ignore[arg-type]
+
+    def question_audience(opened: Store, ident: str) -> None:
+        if audience and kind == "update":
+            _question_audience(opened, ident, audience)
+
+    ident, answer = _ask(store, exercise, request, by, question_audience)
+    what = f"status update to {audience or 'everybody'}" if kind == "update" else "noted"
+    click.echo(f"{what} in {ident} (number {answer['seq']})")
     return Exit.OK
+
+
+def _question_audience(store: Store, exercise: str, audience: str) -> None:
+    """Say so where nobody in the scenario is called like that: it is kept, and counts for no expectation."""
+    from gameday.exercise.fold import fold
+    from gameday.scenario.problems import nearest_word
+
+    scenario = fold(store.records(exercise, limit=1)).scenario
+    if scenario is None:
+        return
+    expected = [entry.update for entry in scenario.expect if entry.update]
+    others = [*scenario.roles, *(who for entry in scenario.timeline for who in entry.audience), "everybody"]
+    known = list(dict.fromkeys([*expected, *others]))
+    if known == ["everybody"] or audience.casefold() in {name.casefold() for name in known}:
+        return
+    near = nearest_word(audience, known)
+    right = f"did you mean {near!r}?" if near else f"it knows {', '.join(known)}."
+    kept = "The update is kept, and counts for nobody else; if that was a slip, send it again with the right name"
+    click.echo(f"hint: the scenario knows no {audience!r}: {right} {kept}", err=True)
 
 
 @click.command()
