@@ -30,6 +30,7 @@ def report(exercise: str | None, formats: str, output: Path, store: str | None) 
     ID may be the beginning of one; without it, the latest. A running exercise gets a debrief of what is known so far.
     """
     from gameday.cli.resuming import as_it_stands
+    from gameday.debrief.previous import previous_actions
     from gameday.debrief.write import FORMATS, write_debrief
     from gameday.store import open_store
 
@@ -41,8 +42,9 @@ def report(exercise: str | None, formats: str, output: Path, store: str | None) 
         warn_unrecovered(opened)
         found = opened.resolve(exercise)
         records = as_it_stands(opened, found)
+        previous = previous_actions(opened, records)
     if not records:
         raise UsageError(f"the journal of {found} is empty: there is nothing to write a debrief of")
-    for path in write_debrief(records, output, wanted):
+    for path in write_debrief(records, output, wanted, previous=previous):
         click.echo(path)
     return Exit.OK

@@ -146,6 +146,7 @@ def finish_attended(exercise: str, store: str, folder: Path) -> int:
 def write_debrief_of(exercise: str, store: str, folder: Path) -> Path | None:
     """The debrief in all formats; the path of the page, or None (said on stderr) where it can't be written."""
     from gameday.cli.resuming import as_it_stands
+    from gameday.debrief.previous import previous_actions
     from gameday.debrief.write import write_debrief
     from gameday.errors import GamedayError
     from gameday.store import open_store
@@ -153,7 +154,8 @@ def write_debrief_of(exercise: str, store: str, folder: Path) -> Path | None:
     try:
         with open_store(store, create=False) as opened:
             records = as_it_stands(opened, exercise)
-        paths = write_debrief(records, folder, ("md", "html", "json"))
+            previous = previous_actions(opened, records)
+        paths = write_debrief(records, folder, ("md", "html", "json"), previous=previous)
     except (GamedayError, OSError) as error:
         # The exercise's own exit code must not be lost over its paper; it can be written again at any time.
         click.echo(f"the debrief could not be written ({error}); try: gameday report {exercise}", err=True)

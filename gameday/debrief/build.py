@@ -30,6 +30,7 @@ from gameday.debrief.view import (
     FaultView,
     Overview,
     Person,
+    PreviousAction,
     TargetTime,
     TimingRow,
     When,
@@ -43,10 +44,11 @@ from gameday.exercise.state import Exercise, ExpectationState, FaultState, Momen
 from gameday.exercise.timings import Landmark, Timing, abort_timings, landmarks, timings
 
 
-def build_debrief(records: Sequence[Record]) -> Debrief:
+def build_debrief(records: Sequence[Record], previous: Sequence[PreviousAction] = ()) -> Debrief:
     """The debrief of the exercise whose journal is `records`; any prefix of a journal will do.
 
-    The same records give the same debrief: nothing is read from the clock, the machine or the settings.
+    `previous`: the action items of earlier exercises (`previous.previous_actions`). The same arguments give the same
+    debrief: nothing is read from the clock, the machine or the settings.
     """
     # Samples change nothing but the state of their condition, which is gathered below; they are most of a journal.
     exercise = fold(record for record in records if not isinstance(record.event, ConditionSampled))
@@ -80,6 +82,7 @@ def build_debrief(records: Sequence[Record]) -> Debrief:
         notes=note_views(exercise),
         findings=(),
         actions=action_views(exercise),
+        previous=tuple(previous),
         language=(),
         unknown=(),
         journal=(),

@@ -381,6 +381,18 @@ def _script(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         yield _finding("hints", "low", title, "Timings that a hint helped are marked.", "", _seqs(seen, "hint_given"))
 
 
+def _previous(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    """About other journals, so there is no event in this one to point at: it names exercise and action instead."""
+    still = [action for action in view.previous if action.open]
+    if still:
+        overdue = sum(action.overdue for action in still)
+        title = f"{count(len(still), 'action item')} of earlier exercises still open"
+        title += f", {overdue} past {'its' if overdue == 1 else 'their'} date" if overdue else ""
+        detail = "; ".join(f"{a.exercise} {a.action}: {a.what}, {a.owner}, due {a.due}" for a in still[:10])
+        advice = "What was found then is likely to be found again until they are done."
+        yield _finding("previous-open", "medium" if overdue else "low", title, detail, advice)
+
+
 def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     met = [e for e in view.expectations if e.state == "met"]
     if met:
@@ -425,6 +437,7 @@ RULES: tuple[Rule, ...] = (
     _engine,
     _warned,
     _close_calls,
+    _previous,
     _script,
     _good,
 )

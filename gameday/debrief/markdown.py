@@ -14,6 +14,7 @@ from gameday.debrief.phrases import (
     LEVEL_MARKS,
     STATE_MARKS,
     alive,
+    became_of,
     cadence_words,
     condition_words,
     file_words,
@@ -315,6 +316,16 @@ def _outcome(view: Debrief) -> list[str]:
         for a in view.actions
     ))  # fmt: skip
     blocks = ["## Action items", actions or "None yet: `gameday action add`, with an owner and a due date."]
+    if view.previous:
+        head = ("", "what", "owner", "due", "from", "became of it")
+        rows = (
+            (
+                f"{'☐' if a.open else '☑'} {md(a.action)}", md(a.what), md(a.owner), md(a.due),
+                md(f"{a.exercise} ({a.scenario}, {a.held})"), md(became_of(a)),
+            )
+            for a in view.previous
+        )  # fmt: skip
+        blocks += ["### What became of the earlier ones", table(head, rows)]
     if view.language:
         blocks.append("### Words to think about")
         blocks.append(_bullets(f"{md(s.where)}: “{md(s.found)}” {md(s.advice)}" for s in view.language[:50]))

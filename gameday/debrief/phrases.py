@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from gameday.debrief.view import Cadence, ConditionView, Debrief, Finding, NoteView, Row, TimingRow, When
+from gameday.debrief.view import (
+    Cadence,
+    ConditionView,
+    Debrief,
+    Finding,
+    NoteView,
+    PreviousAction,
+    Row,
+    TimingRow,
+    When,
+)
 from gameday.debrief.words import count, on_clock, percent, span
 
 _SENT = 30
@@ -106,6 +116,14 @@ def _fine(cadence: Cadence) -> str:
 def silences(cadence: Cadence) -> list[str]:
     """`silence of 5 min 50 s from 3:20 to 10:40`, one for each that was too long."""
     return [f"silence of {span(b.seconds)} from {on_clock(b.start)} to {on_clock(b.end)}" for b in cadence.breaches]
+
+
+def became_of(action: PreviousAction) -> str:
+    """`open for 12 days, past its date`; `closed after 3 days: released`."""
+    days = count(action.days, "day")
+    if action.open:
+        return f"open for {days}{', past its date' if action.overdue else ''}"
+    return f"closed after {days}{f': {action.how}' if action.how else ''}"
 
 
 def file_words(path: str) -> str:

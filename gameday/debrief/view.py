@@ -327,6 +327,23 @@ class ActionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreviousAction:
+    """An action item of an earlier exercise, seen from the start of this one."""
+
+    exercise: str
+    scenario: str
+    held: Annotated[str, Field(description="The day of the earlier exercise, UTC.")]
+    action: str
+    what: str
+    owner: str
+    due: str
+    open: bool
+    how: str
+    days: Annotated[int, Field(description="Days that it was open, until it was closed or this exercise began.")]
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Debrief:
     headline: Headline
     overview: Overview
@@ -351,6 +368,7 @@ class Debrief:
     notes: tuple[NoteView, ...]
     findings: tuple[Finding, ...]
     actions: tuple[ActionView, ...]
+    previous: tuple[PreviousAction, ...]
     language: tuple[Suggestion, ...]
     unknown: tuple[str, ...]
     journal: Annotated[

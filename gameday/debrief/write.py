@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gameday.debrief.build import build_debrief
-from gameday.debrief.view import Debrief
+from gameday.debrief.view import Debrief, PreviousAction
 from gameday.debrief.words import day, slug
 from gameday.errors import UsageError
 from gameday.exercise import events as ev
@@ -18,12 +18,16 @@ FORMATS = ("md", "html", "json")
 
 
 def write_debrief(
-    records: Sequence[Record], directory: Path, formats: Sequence[str] = FORMATS, stem: str | None = None
+    records: Sequence[Record],
+    directory: Path,
+    formats: Sequence[str] = FORMATS,
+    stem: str | None = None,
+    previous: Sequence[PreviousAction] = (),
 ) -> list[Path]:
     """Write the debrief of `records` into `directory` (made if it isn't there), one file for each of `formats`.
 
     Each file appears complete or not at all; one that was there is replaced. `stem` is the name without its ending,
-    by default `stem_of(records)`.
+    by default `stem_of(records)`. `previous`: what `previous_actions` found.
 
     Raises:
         UsageError: an unknown format, no records, or a directory that can't be written.
@@ -33,7 +37,7 @@ def write_debrief(
         raise UsageError(f"unknown format {', '.join(map(repr, unknown))}: choose from {', '.join(FORMATS)}")
     if not records:
         raise UsageError("the journal is empty: there is nothing to write a debrief of")
-    view = build_debrief(records)
+    view = build_debrief(records, previous)
     name = stem or stem_of(records)
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any
 
 from gameday.exercise.events import REGISTRY, Event, kind_of
@@ -41,12 +40,10 @@ class Record:
 
 def body_of(event: Event) -> dict[str, Any]:
     """The event's own fields as JSON."""
-    return {name: getattr(event, name) for name in _names(type(event))}
+    return {name: getattr(event, name) for name in _FIELDS[type(event)]}
 
 
-@cache
-def _names(cls: type[Event]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls))
+_FIELDS: dict[type[Event], tuple[str, ...]] = {cls: tuple(f.name for f in fields(cls)) for cls in REGISTRY.values()}
 
 
 def event_from(kind: str, body: Mapping[str, Any]) -> Event:
@@ -58,7 +55,7 @@ def event_from(kind: str, body: Mapping[str, Any]) -> Event:
     cls = REGISTRY.get(kind)
     if cls is None:
         raise JournalError(f"the journal holds an event {kind!r} that is unknown here: use a newer gameday")
-    names = _names(cls)
+    names = _FIELDS[cls]
     try:
         return cls(**{name: value for name, value in body.items() if name in names})
     except TypeError as error:

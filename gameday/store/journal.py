@@ -158,6 +158,12 @@ def unrecovered_entries(connection: Connection, exercise: str) -> list[str]:
     return list(open_entries)
 
 
+def of_kinds(connection: Connection, exercise: str, kinds: Sequence[str]) -> list[Record]:
+    """Records of these kinds alone, in order; reads no other record's body."""
+    query = _READ.where(events.c.exercise == exercise, events.c.kind.in_(kinds))
+    return records_from(connection.execute(query), exercise)
+
+
 def read(connection: Connection, exercise: str, after: int, limit: int | None) -> list[Record]:
     query = _READ.where(events.c.exercise == exercise, events.c.seq > after).limit(limit)
     return records_from(connection.execute(query), exercise)

@@ -88,6 +88,11 @@ class Store:
         with self._database.reading("read the journal") as connection:
             return journal.read(connection, exercise, after, limit)
 
+    def records_of_kinds(self, exercises: Sequence[str], kinds: Sequence[str]) -> dict[str, list[Record]]:
+        """By exercise, its records of these kinds alone, in order."""
+        with self._database.reading("read the journals") as connection:
+            return {exercise: journal.of_kinds(connection, exercise, kinds) for exercise in exercises}
+
     def last_seq(self, exercise: str) -> int:
         return self.summary(exercise).last_seq
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from gameday.cli.main import main
 from gameday.debrief.build import build_debrief
 from gameday.debrief.html import render_html
 from gameday.debrief.markdown import render_markdown
 from gameday.debrief.phrases import cadence_words, impact_words, key_numbers, shown_timings
 from gameday.debrief.words import percent, span
 from gameday.exercise import events as ev
-from tests.debrief.journals import Journal, leaked, payment_outage, plan, scenario, started, tabletop
+from gameday.store import open_store
+from gameday.store.holder import Holder
+from tests.debrief.journals import EVENING, Journal, leaked, payment_outage, plan, scenario, started, tabletop
 from tests.debrief.test_findings import EFFECTIVE, ENDED, UNDONE, debrief, rules
 from tests.exercise.journal import golden_records
 
@@ -171,3 +179,43 @@ def test_less_than_a_millisecond_is_not_nothing(seconds: float, words: str) -> N
 )
 def test_a_small_share_is_not_nothing(share: float, words: str) -> None:
     assert percent(share) == words
+
+
+def ended(store: str, ident: str, days: float, *more: ev.Event, name: str = "payment-outage") -> None:
+    """An exercise that began `days` after EVENING and ended, with `more` a day later."""
+    j = Journal(EVENING + days * 86400)
+    j.at(0, replace(started(), exercise=ident, name=name))
+    j.at(10, ev.ExerciseEnded("completed", 0, ""))
+    for event in more:
+        j.at(86400, event)
+    with open_store(store) as opened:
+        epoch = opened.create(j.records[0], Holder.mine())
+        opened.append(ident, epoch, j.records[1:])
+        opened.release_lease(ident, epoch)
+
+
+def test_the_debrief_says_what_became_of_earlier_action_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, add = str(tmp_path / "store.db"), ev.ActionAdded
+    ended(store, "one", 0, add("A1", "Fall back", "Grace", "2026-11-25"), add("A2", "Alert", "Ada", "2026-12-20"))
+    ended(store, "two", 2, add("A1", "Page twice", "Linus", "2026-11-30"), ev.ActionClosed("A1", "released"))
+    ended(store, "other", 3, add("A1", "Elsewhere", "Ada", "2026-11-30"), name="pod-kill")
+    ended(store, "asks", 4, add("A1", "Shown there", "Ada", "2026-12-30", retest="payment-outage"), name="pod-kill")
+    ended(store, "now", 11)
+    ended(store, "later", 12, add("A1", "Too late", "Ada", "2026-11-30"))
+    monkeypatch.setattr(sys, "argv", ["gameday", "report", "now", "--output", str(tmp_path), "--store", store])
+    assert main() == 0
+    data = json.loads(next(tmp_path.glob("*.json")).read_text(encoding="utf-8"))
+    assert [(a["exercise"], a["action"], a["open"], a["overdue"], a["days"]) for a in data["previous"]] == [
+        ("one", "A1", True, True, 10),
+        ("one", "A2", True, False, 10),
+        ("two", "A1", False, False, 0),
+        ("asks", "A1", True, False, 6),
+    ]
+    (finding,) = [finding for finding in data["findings"] if finding["rule"] == "previous-open"]
+    assert finding["title"] == "3 action items of earlier exercises still open, 1 past its date"
+    text = next(tmp_path.glob("*.md")).read_text(encoding="utf-8")
+    assert (
+        "| ☐ A1 | Fall back | Grace | 2026-11-25 | one (payment-outage, 2026-11-20) | open for 10 days, past its date |"
+        in text
+    )
+    assert "closed after 0 days: released" in next(tmp_path.glob("*.html")).read_text(encoding="utf-8")
