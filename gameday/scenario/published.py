@@ -15,7 +15,6 @@ from gameday.scenario.models import Probing
 from gameday.scenario.problems import Finding, Path, nearest, nearest_or_all, shown
 from gameday.scenario.unread import says
 
-_ALERTS = "alertmanager"
 _DEFAULT_URLS = ("prometheus", "metrics")
 """Probes whose address is the name of the same kind, where none is written."""
 
@@ -93,14 +92,9 @@ def _unpublished(draft: Draft, target: Published, catalogue: Catalogue) -> Itera
                 path = ("timeline", index, "with", parameter)
                 yield _unknown(target, path, "service", service, target.services)
     for index, expectation in enumerate(draft.expect):
-        if expectation is None or expectation.alert is None or not expectation.alert.strip():
-            continue
-        path = ("expect", index, "alert")
-        if target.alerts is not None and expectation.alert not in target.alerts:
-            yield _unknown(target, path, "alert", expectation.alert, target.alerts)
-        elif target.alerts is None and _ALERTS not in target.names:
-            message = f"target {shown(target.target)} publishes no address named {_ALERTS}, where alerts could be seen"
-            yield Finding(path, message, f"add {_ALERTS} to its names, or expect a check or a milestone")
+        alert = expectation.alert if expectation is not None else None
+        if alert and alert.strip() and target.alerts is not None and alert not in target.alerts:
+            yield _unknown(target, ("expect", index, "alert"), "alert", alert, target.alerts)
 
 
 def _unknown(target: Published, path: Path, kind: str, word: str, known: tuple[str, ...]) -> Finding:

@@ -76,6 +76,7 @@ def test_all_kinds_are_named_in_one_run_beside_all_else() -> None:
         "target: shop\nsteady_state:\n  - {prometheus: {query: up, url: '${web}'}, expect: {above: 0}}",
         "target: shop\ntimeline:\n  - {at: 1s, inject: 'The text $${nobody}'}",
         "target: plain\ntimeline:\n  - {at: 1s, fault: pod-kill, with: {service: anything}}",
+        "target: plain\nexpect:\n  - {alert: Anything, within: 1m}",
         "target: elsewhere\n" + STEADY.replace(MARK, ""),
         STEADY.replace(MARK, ""),
     ],
@@ -88,11 +89,6 @@ def test_the_target_that_was_chosen_counts() -> None:
     text = scenario("target: plain", STEADY.replace("rte", "rate"))
     assert "it publishes none" in found(text)[0]
     assert judged(text.replace(MARK, ""), Targets(TARGETS.published, chosen="shop")).scenario.target == "plain"
-
-
-def test_an_alert_where_there_is_no_alertmanager() -> None:
-    [problem] = found(scenario("target: plain", "expect:\n  - {alert: »Any, within: 1m}"))
-    assert "publishes no address named alertmanager" in problem
 
 
 def test_a_target_that_there_is_not() -> None:
