@@ -66,7 +66,7 @@ def timeline_chart(view: Debrief) -> str:
     _marks(canvas, "hints", _rows(view, "hint_given"), _ring)
     bottom = canvas.y + (16 if view.pauses else 4)
     zero = view.overview.started.wall - view.overview.started.clock
-    behind = axis(canvas.scale, 40.0, bottom, zero) + _pauses(canvas.scale, view, bottom)
+    behind = axis(canvas.scale, 40.0, bottom, zero, beside=_aborted(view)) + _pauses(canvas.scale, view, bottom)
     body = behind + "".join(canvas.parts) + _abort(canvas.scale, view, bottom)
     return picture(WIDTH, bottom + 24, body, "Timeline of the exercise: system and response", "timeline")
 
@@ -227,11 +227,20 @@ def _pauses(scale: Scale, view: Debrief, bottom: float) -> str:
     return "".join(parts)
 
 
+def _aborted(view: Debrief) -> float | None:
+    """Where the abort stands: at the breach or the wish; where nobody saw it begin, at its first undo."""
+    if view.abort is None:
+        return None
+    rows = view.abort.faults
+    seen = [row.seen for row in rows if row.seen is not None]
+    sent = [row.undo_sent for row in rows if row.undo_sent is not None and row.state != "already undoing"]
+    return min(seen or [*sent, view.abort.at.clock])
+
+
 def _abort(scale: Scale, view: Debrief, bottom: float) -> str:
-    abort = view.abort
-    if abort is None:
+    abort, seen = view.abort, _aborted(view)
+    if abort is None or seen is None:
         return ""
-    seen = min((row.seen for row in abort.faults if row.seen is not None), default=abort.at.clock)
     x = scale(seen)
     sign = element("path", class_="abort-sign", d=f"M{x - 3.5:.1f} 8h7l5 5v7l-5 5h-7l-5 -5v-7z")
     words = label(x + 14, 21.0, f"ABORT {on_clock(seen)}", "abort-name")

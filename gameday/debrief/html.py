@@ -29,6 +29,7 @@ from gameday.debrief.phrases import (
     row_time,
     shown_timings,
     silences,
+    undo_words,
     web_address,
 )
 from gameday.debrief.view import Debrief
@@ -68,6 +69,7 @@ def render_html(view: Debrief) -> str:
             cadence_words=cadence_words,
             became_of=became_of,
             silences=silences,
+            undo_words=undo_words,
             journal=list(journal_lines(_raw(view, shown))),
             short_journal=len(view.journal) > _LONG,
             count=count,

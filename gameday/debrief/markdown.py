@@ -25,6 +25,7 @@ from gameday.debrief.phrases import (
     row_time,
     shown_timings,
     silences,
+    undo_words,
     web_address,
 )
 from gameday.debrief.view import AbortRow, Debrief, FaultView, Finding, NoteView, TimingRow
@@ -154,7 +155,7 @@ def _timings(view: Debrief) -> list[str]:
                     (
                         md(row.entry),
                         md(on_clock(row.seen)) if row.seen is not None else "–",
-                        f"after {md(span(row.to_undo))}" if row.to_undo is not None else "–",
+                        md(undo_words(row)),
                         md(_recovered(row)),
                         md("; ".join(part for part in (row.state, row.note) if part)),
                     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gameday.debrief.view import (
+    AbortRow,
     Cadence,
     ConditionView,
     Debrief,
@@ -116,6 +117,13 @@ def _fine(cadence: Cadence) -> str:
 def silences(cadence: Cadence) -> list[str]:
     """`silence of 5 min 50 s from 3:20 to 10:40`, one for each that was too long."""
     return [f"silence of {span(b.seconds)} from {on_clock(b.start)} to {on_clock(b.end)}" for b in cadence.breaches]
+
+
+def undo_words(row: AbortRow) -> str:
+    """`after 7 ms`; `at 0:22` where nobody can say after what."""
+    if row.to_undo is not None:
+        return f"after {span(row.to_undo)}"
+    return "–" if row.undo_sent is None else f"at {on_clock(row.undo_sent)}"
 
 
 def became_of(action: PreviousAction) -> str:

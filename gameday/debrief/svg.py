@@ -84,14 +84,15 @@ def picture(width: float, height: float, body: str, name: str, class_: str = "")
     )
 
 
-def axis(scale: Scale, top: float, bottom: float, wall_of_zero: float) -> str:
-    """Vertical grid with wall times above and exercise times below."""
+def axis(scale: Scale, top: float, bottom: float, wall_of_zero: float, beside: float | None = None) -> str:
+    """Vertical grid with wall times above and exercise times below; no wall time upon the line at clock `beside`."""
     parts = []
     seconds = bool(scale.ticks()) and scale.end - scale.start < 600
     for clock in scale.ticks():
         x = scale(clock)
         parts.append(element("line", class_="grid", x1=x, y1=top, x2=x, y2=bottom))
         wall = utc(wall_of_zero + clock)[11 : 19 if seconds else 16]
-        parts.append(label(x, top - 6, wall, "tick", "middle"))
+        if beside is None or abs(x - scale(beside)) > len(wall) * CHAR / 2 + 4:
+            parts.append(label(x, top - 6, wall, "tick", "middle"))
         parts.append(label(x, bottom + 14, on_clock(clock), "tick", "middle"))
     return "".join(parts)

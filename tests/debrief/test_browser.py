@@ -19,7 +19,8 @@ import pytest
 from gameday.debrief.build import build_debrief
 from gameday.debrief.html import render_html
 from tests.debrief.hostile import ATTACKS, everywhere
-from tests.debrief.journals import payment_outage
+from tests.debrief.journals import leaked, payment_outage, tabletop
+from tests.exercise.journal import golden_records
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -106,35 +107,61 @@ def test_no_console_error_and_no_request(site: Site, tmp_path: Path, attack: str
 _MEASURE = """
 <script>
 addEventListener("load", () => {
-  const page = document.querySelector("iframe").contentDocument;
   const problems = [];
-  for (const svg of page.querySelectorAll("svg.timeline, svg.stages, svg.abort, svg.condition")) {
+  for (const frame of document.querySelectorAll("iframe")) problems.push(...look(frame.contentDocument, frame.title));
+  document.body.setAttribute("data-problems", JSON.stringify(problems));
+});
+function look(page, where) {
+  const problems = [];
+  for (const svg of page.querySelectorAll("svg.timeline, svg.abort, svg.condition")) {
     const name = svg.getAttribute("class"), view = svg.viewBox.baseVal;
     const texts = [...svg.querySelectorAll("text")];
     const boxes = texts.map(t => [t.textContent, t.getBBox(), t.getAttribute("class") || ""]);
     for (const [text, box] of boxes)
       if (box.x < -1 || box.x + box.width > view.width + 1 || box.y < -1 || box.y + box.height > view.height + 1)
         problems.push(`${name}: "${text}" is cut`);
-    const flags = boxes.filter(([, , cls]) => cls.includes("milestone"));
-    flags.forEach(([text, a], i) => flags.slice(i + 1).forEach(([other, b]) => {
+    boxes.forEach(([text, a], i) => boxes.slice(i + 1).forEach(([other, b]) => {
       if (a.x < b.x + b.width && b.x < a.x + a.width && a.y + 2 < b.y + b.height && b.y + 2 < a.y + a.height)
         problems.push(`${name}: "${text}" lies on "${other}"`);
     }));
   }
+  const inside = (what, list) => {
+    for (const one of list) {
+      const box = one.getBoundingClientRect(), text = one.textContent.trim().slice(0, 40);
+      if (text && box.right > page.documentElement.clientWidth + 1) problems.push(`${what} "${text}" is cut`);
+      if (one.scrollWidth > one.clientWidth + 1 && one.clientWidth) problems.push(`${what} "${text}" runs over`);
+    }
+  };
+  inside("cell", page.querySelectorAll("td, th"));
+  inside("stage", page.querySelectorAll(".stages span"));
+  inside("number", page.querySelectorAll(".numbers dd, .numbers dt"));
+  const labels = [...page.querySelectorAll("td[data-label]")].filter(one => one.getClientRects().length);
+  for (const one of labels) {
+    const label = page.defaultView.getComputedStyle(one, "::before");
+    if (label.content !== "none" && parseFloat(label.height) > one.getBoundingClientRect().height + 1)
+      problems.push(`label "${one.dataset.label}" lies on the next one`);
+  }
   const root = page.documentElement;
   if (root.scrollWidth > root.clientWidth) problems.push(`the page is ${root.scrollWidth} wide in ${root.clientWidth}`);
-  document.body.setAttribute("data-problems", JSON.stringify(problems));
-});
+  return problems.map(problem => `${where}: ${problem}`);
+}
 </script>
 """
 
 
-@pytest.mark.parametrize("width", [1280, 420])
-def test_nothing_is_cut_and_no_flag_lies_on_another(site: Site, tmp_path: Path, width: int) -> None:
-    page = render_html(build_debrief(payment_outage()))
-    site.pages["/debrief.html"] = page.encode()
-    frame = f'<iframe src="/debrief.html" style="width:{width}px;height:900px;border:0"></iframe>'
-    site.pages["/"] = f"<!doctype html><body>{frame}{_MEASURE}</body>".encode()
+PAGES = {"outage": payment_outage, "leaked": leaked, "tabletop": tabletop, "incident": golden_records}
+WIDTHS = [("outage", 1280), ("outage", 800), ("outage", 700), ("outage", 400), ("leaked", 400), ("tabletop", 400),
+          ("incident", 800)]  # fmt: skip
+
+
+def test_nothing_is_cut_and_nothing_lies_on_another(site: Site, tmp_path: Path) -> None:
+    for name, records in PAGES.items():
+        site.pages[f"/{name}.html"] = render_html(build_debrief(records())).encode()
+    frames = "".join(
+        f'<iframe title="{name} at {width}" src="/{name}.html" style="width:{width}px;height:900px;border:0"></iframe>'
+        for name, width in WIDTHS
+    )
+    site.pages["/"] = f"<!doctype html><body>{frames}{_MEASURE}</body>".encode()
     dom = browse(f"{site.address}/", tmp_path, "--dump-dom", "--virtual-time-budget=3000").stdout
     found = re.search(r'data-problems="([^"]*)"', dom)
     assert found is not None, dom[:500]

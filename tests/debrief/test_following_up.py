@@ -100,6 +100,7 @@ def test_a_lost_engine_is_one_finding_and_no_pause() -> None:
     j.at(49, ev.FaultInjecting("payments-dark"))
     j.at(*EFFECTIVE)
     j.at(60, ev.ConditionSampled("x", "ok", 1))
+    j.at(60.4, ev.FaultUndoing("payments-dark", "the engine died"), source="guardian")
     j.at(60.4, ev.UndoSent("payments-dark", 1), source="guardian")
     j.at(60.5, ev.FaultRecovered("payments-dark", "answers"), source="guardian")
     j.at(63, ev.EngineLost("the engine died"), source="guardian")
@@ -111,6 +112,8 @@ def test_a_lost_engine_is_one_finding_and_no_pause() -> None:
     assert found["aborted"].detail.startswith("the first undo was sent at most 400 ms after the engine's death")
     assert {view.journal[seq - 1]["kind"] for seq in found["aborted"].evidence} >= {"engine_lost", "undo_sent"}
     assert view.pauses == ()
+    assert ">ABORT 1:00<" in render_html(view), "the picture shows it where the undo went out, not where it was told"
+    assert "| payments-dark | – | at 1:00 | 100 ms after the undo |" in render_markdown(view)
     assert not [text for text in view.unknown if "pause" in text]
 
 
