@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -27,25 +28,51 @@ EVERY = 0.2
 @click.argument("exercise", metavar="[ID]", required=False)
 @click.option("--plain", is_flag=True, help="One line per event on stdout instead of the console.")
 @click.option("--read-only", is_flag=True, help="Only look: no key asks for anything, and nobody counts on you.")
+@click.option(
+    "--reports",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the debrief goes, if the exercise ends while you watch.",
+)
 @store_option
-def watch(exercise: str | None, plain: bool, read_only: bool, store: str | None) -> int:
+def watch(exercise: str | None, plain: bool, read_only: bool, reports: Path | None, store: str | None) -> int:
     """Open the console of a running exercise again, or look at one that is over.
 
     ID may be the beginning of one; without it, the exercise that runs, else the latest. Leaving the console does not
     end the exercise; but one with a live fault and no console at all is aborted after its `limits.unattended`.
     """
+    from gameday.exercise.fold import fold
     from gameday.store import open_store
 
     with open_store(store, create=False) as opened:
         ident = opened.resolve(exercise)
+        over = fold(opened.records(ident)).phase == "ended"
     if plain:
         return _follow(live_feed(ident, store, read_only=read_only))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the console needs a terminal; without one: gameday watch --plain")
-    left = open_console(ident, store, read_only=read_only)
+    # Whoever started it has left; the debrief of an exercise that was over before lies where they had it.
+    report = None if over or read_only else _reporting(store, reports)
+    left = open_console(ident, store, read_only=read_only, report=report)
+    if left == "ended" and report is not None:
+        click.echo(report(ident))
     if left == "detached" and not read_only:
         click.echo(f"the exercise goes on; open its console again with: gameday watch {ident}", err=True)
     return Exit.OK
+
+
+def _reporting(store: str | None, folder: Path | None) -> Callable[[str], str]:
+    """Writes the debrief of an exercise and says where it is."""
+    from gameday.cli.run import write_debrief_of
+    from gameday.store import default_url
+    from gameday.targets.settings import load_settings
+
+    where = folder or Path(load_settings().reports.directory)
+
+    def report(exercise: str) -> str:
+        return str(write_debrief_of(exercise, store or default_url(), where) or "")
+
+    return report
 
 
 def live_feed(exercise: str, store: str | None, *, read_only: bool = False) -> LiveFeed:
@@ -95,14 +122,14 @@ def open_console(
     return show(console, store)
 
 
-def afterwards(store: str | None) -> Callable[[str, str], None]:
+def afterwards(store: str | None) -> Callable[[str, str, float | None], None]:
     """Appends a note to an exercise that has ended; raises `GamedayError` where that can't be done."""
 
-    def append(exercise: str, text: str) -> None:
+    def append(exercise: str, text: str, wall: float | None) -> None:
         from gameday.cli import follow_up
         from gameday.exercise.events import NoteTaken
 
-        follow_up.append(store, exercise, lambda _: NoteTaken(text), actor=user_name())
+        follow_up.append(store, exercise, lambda _: NoteTaken(text), actor=user_name(), wall=wall)
 
     return append
 
@@ -121,7 +148,7 @@ def _keep(console: Console, store: str | None, text: str) -> None:
     from gameday.errors import GamedayError
 
     try:
-        afterwards(store)(console.waiting_for, text)
+        afterwards(store)(console.waiting_for, text, None)
     except GamedayError as error:
         click.echo(f"not in the journal ({error}): {text}", err=True)
     else:

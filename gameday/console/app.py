@@ -110,14 +110,14 @@ class Console(App[Left]):
         preview: Callable[[Path], PreviewModel] | None = None,
         start: Callable[[Path], Feed] | None = None,
         report: Callable[[str], str] | None = None,
-        afterwards: Callable[[str, str], None] | None = None,
+        afterwards: Callable[[str, str, float], None] | None = None,
         first: Path | None = None,
         read_only: bool = False,
         who: str = "",
         clocks: Clocks | None = None,
         pumping: bool = True,
     ) -> None:
-        """`afterwards(id, note)` appends a note to an exercise that has ended, or raises.
+        """`afterwards(id, note, wall)` appends a note of that moment (unix s) to an exercise that has ended, or raises.
 
         `first`: a scenario to preview at once; `pumping` False: nobody polls the feed (tests post snapshots)."""
         super().__init__()
@@ -258,19 +258,20 @@ class Console(App[Left]):
             return
         self.tell("NOT TAKEN", f"{wanted(event.request)}: {clean(event.error)}", tone="bad", seconds=None)
 
-    def keep(self, text: str) -> None:
+    def keep(self, text: str, pressed: float | None = None) -> None:
         """A note that no engine takes any more. An exercise that has ended gets it appended; where that can't be done,
         it goes to the terminal's clipboard, and to whoever ran the console."""
         if self._afterwards is not None and self.snapshot.exercise.phase == "ended":
-            self._append(self.snapshot.exercise.id, text)
+            ago = 0.0 if pressed is None else max(0.0, self.clocks.boot() - pressed)
+            self._append(self.snapshot.exercise.id, text, self.clocks.wall() - ago)
         else:
             self._not_kept(text, "no engine takes notes any more")
 
     @work(thread=True, group="afterwards", exit_on_error=False)
-    def _append(self, exercise: str, text: str) -> None:
+    def _append(self, exercise: str, text: str, wall: float) -> None:
         assert self._afterwards is not None, "asked by `keep` alone"
         try:
-            self._afterwards(exercise, text)
+            self._afterwards(exercise, text, wall)
         except (GamedayError, OSError) as error:
             self.call_from_thread(self._not_kept, text, str(error))
         else:

@@ -83,6 +83,8 @@ VERDICTS: dict[str, tuple[str, str, Tone]] = {
 def verdict_words(exercise: Exercise) -> tuple[str, str, Tone]:
     """How it ended: a word, a sentence, and how it is told."""
     word, told, tone = VERDICTS.get(exercise.verdict or "", ((exercise.verdict or "?").upper(), "", "warn"))
+    if exercise.verdict == "aborted" and not exercise.faults:
+        told = "Stopped before its end; there was no fault to undo."
     if exercise.steady_after is False:
         told = f"{told} THE SYSTEM IS NOT BACK IN ITS STEADY STATE.".strip()
     return word, told, tone

@@ -196,14 +196,14 @@ async def test_the_debrief_comes_when_nobody_types_and_no_panel_is_open() -> Non
 async def test_after_the_end_nothing_offers_an_abort_and_a_note_can_still_be_written() -> None:
     journal = states.aborted()
     feed = HeldFeed(journal.records)
-    taken: list[tuple[str, str]] = []
+    taken: list[tuple[str, str, float]] = []
     reports: list[str] = []
 
     def report(ident: str) -> str:
         reports.append(ident)
         return f"reports/{ident}.html"
 
-    app, _ = stage(feed, report=report, afterwards=lambda ident, text: taken.append((ident, text)))
+    app, held = stage(feed, report=report, afterwards=lambda *note: taken.append(note))
     async with app.run_test(size=SMALL) as pilot:
         await post(pilot, journal.records)
         await until(pilot, lambda: isinstance(app.screen, Debrief) and "reports/" in words(app))
@@ -216,12 +216,15 @@ async def test_after_the_end_nothing_offers_an_abort_and_a_note_can_still_be_wri
         assert "reports/payment-outage-7f3a.html" in shown
         assert "gameday action add payment-outage-7f3a" in shown
         assert "^X" not in shown and "ENDED, ABORTED" in shown
-        await pilot.press("f", "n", *"late", "enter")
+        await pilot.press("f", "n", *"late")
+        begun = held.clocks.wall()
+        held.clock += 7
+        await pilot.press("enter")
         await until(pilot, lambda: "NOTED: after the end: late" in words(app))
         await until(pilot, lambda: len(reports) == 2)
         await pilot.press("ctrl+x")
         await until(pilot, lambda: "IT IS OVER" in words(app))
-    assert taken == [("payment-outage-7f3a", "late")]
+    assert taken == [("payment-outage-7f3a", "late", begun)]
     assert (feed.sent, feed.aborts, app.unwritten) == ([], [], [])
 
 
@@ -242,7 +245,7 @@ async def test_after_an_end_with_a_fault_that_stands_the_abort_is_still_there() 
 
 @played
 async def test_a_note_that_comes_after_the_end_and_finds_no_place_is_kept() -> None:
-    def locked(ident: str, text: str) -> None:
+    def locked(*_: object) -> None:
         raise StoreError("database is locked by process 4242")
 
     journal = states.aborted()

@@ -17,6 +17,7 @@ from gameday.console.outlook import (
     milestone_rows,
     next_entry,
     phase_words,
+    verdict_words,
 )
 from gameday.console.snapshot import Reader
 from gameday.console.summary import summary
@@ -27,7 +28,7 @@ from gameday.exercise.state import Exercise
 from gameday.scenario.models import AbortCondition
 
 from . import states
-from .journal import ZERO, Journal, running
+from .journal import SCENARIO, ZERO, Journal, running
 
 
 def condition(**said: Any) -> AbortCondition:
@@ -221,3 +222,31 @@ def test_texts() -> None:
     assert wall_text(1e30) == "--:--:--"
     assert clean("a\x1b[2J\u200b\tb\ud800") == "a�[2J� b�"
     assert shorten("abcdef", 4) == "abc…" and shorten("abc", 3) == "abc" and shorten("abc", 0) == ""
+
+
+def test_how_it_ended_claims_no_undo_where_there_was_no_fault() -> None:
+    journal = Journal().start()
+    journal.add(e.ExerciseEnded("aborted", 3, "aborted in the console"), at=9.0)
+    assert verdict_words(fold(journal.records)) == (
+        "ABORTED",
+        "Stopped before its end; there was no fault to undo.",
+        "warn",
+    )
+    assert "every fault was undone" in verdict_words(fold(states.aborted().records))[1]
+
+
+def test_a_pause_says_how_long_it_lasts() -> None:
+    exercise = fold(states.paused().records)
+    assert phase_words(exercise, now=200.0).more == "script frozen for 1:00, safety goes on"
+
+
+def test_each_time_says_from_what_it_counts() -> None:
+    journal = Journal().start()
+    assert [row.when for row in entry_rows(fold(journal.records), 0.5)][:2] == ["", ""]
+    assert entry_rows(fold(journal.records), 0.5)[1].state == "0:30 into the script"
+    scenario = {**SCENARIO, "expect": [{"milestone": "diagnosed", "within": "5m", "of": "detected"}]}
+    journal = Journal().start(scenario).steady().opening().fault()
+    journal.stamp("detected", 60.0)
+    journal.stamp("diagnosed", 99.0)
+    (row,) = expectation_rows(fold(journal.records), 100.0)
+    assert (row.state, row.when) == ("MET", "0:39 from detected")

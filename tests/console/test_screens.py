@@ -160,3 +160,37 @@ async def test_a_screen_below_a_dialog_learns_of_a_new_size() -> None:
         await pilot.pause()
         shown = words(app)
         assert "Journal" in shown and "Timeline" in shown and "Notes" in shown
+
+
+@played
+async def test_on_a_tiny_terminal_the_faults_and_the_abort_stay_in_sight() -> None:
+    journal = states.two_faults()
+    app, _ = stage(HeldFeed(journal.records))
+    async with app.run_test(size=(60, 20)) as pilot:
+        await post(pilot, journal.records)
+        shown = words(app)
+        for part in ("SANDBOX", "RUNNING", "payments-dark", "2:21 left", "slow-checkout", "1:51 left", "^X ABORT"):
+            assert part in shown, part
+        assert "acknowledged +1:03" in shown and "OPEN mitigated 12:21 left" in " ".join(shown.split())
+        # Help, dialogs and half a note at any size, and back: nothing falls over.
+        for keys in (("question_mark",), ("l",), ("x",), ("n", "a"), ("s",), ("c",), ("f8",)):
+            await pilot.press(*keys)
+            for size in ((20, 5), (1, 1), (60, 20), (140, 40), (60, 20)):
+                await pilot.resize_terminal(*size)
+            await pilot.press("escape")
+        await until(pilot, lambda: "^X ABORT" in words(app) and "payments-dark" in words(app))
+
+
+@pytest.mark.parametrize("size", [(60, 20), BIG])
+@played
+async def test_an_entry_is_read_in_full_with_one_key(size: tuple[int, int]) -> None:
+    journal = running()
+    app, _ = stage(HeldFeed(journal.records))
+    async with app.run_test(size=size) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "inject vp-asks" in words(app))
+        inside = [line.split("┃")[1] for line in words(app).splitlines() if line.count("┃") == 2]
+        shown = " ".join(" ".join(inside).split())
+        for part in ("in 1:25", "joins and asks for a timeline.", "incident-commander", "time of the next update."):
+            assert part in shown, shown

@@ -107,6 +107,12 @@ def test_the_console_killed_and_opened_again(terminal: Terminal, place: Place) -
         again.press("C-x")
         again.shows("CONFIRMED CLEAR")
         place.wait_until("ended", lambda x: x.phase == "ended", within=90)
+        again.press("Escape")
+        again.shows("Where to go next")
+        again.press("q")
+        again.shows("EXIT 0")
+        (page,) = (place.folder / "reports").glob("*.html")
+        assert page.name in again.screen(), "whoever ends it gets the debrief, and is told where it is"
     finally:
         again.close()
     assert ledger.standing(ledger.read(place.folder / "box")) == []

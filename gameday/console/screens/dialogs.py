@@ -186,9 +186,7 @@ class Listing(Dialog[str | None]):
                     with Horizontal(classes="key"):
                         yield Label(name, classes="key-name", markup=False)
                         yield Static(told, classes="key-told", markup=False)
-            yield Label(
-                "Esc closes, ↑ ↓ PgUp PgDn scroll. Every other key works as if this was closed.", classes="dialog-foot"
-            )
+            yield Label("Esc closes, ↑ ↓ scroll; every other key works as on the screen below.", classes="dialog-foot")
 
     def on_key(self, event: Key) -> None:
         if event.key in self._known and event.key not in self._bindings.key_to_bindings:

@@ -252,7 +252,7 @@ class Run(ConsoleScreen):
     def on_prompt_answered(self, event: Prompt.Answered) -> None:
         event.stop()
         if self._snapshot.exercise.phase == "ended":
-            self.console.keep(event.text)
+            self.console.keep(event.text, event.asked)
             return
         request: r.Request
         if event.kind == "note":

@@ -12,6 +12,9 @@ from gameday.console.times import clean, wall_text
 from gameday.console.widgets.panel import STYLES, Panel, spread
 from gameday.exercise.state import Note
 
+TIGHT = 34
+"""Cells below which a milestone has no room for both its times, and an expectation none for what it counts from."""
+
 
 def _cut(line: Content, width: int) -> Content:
     return line.truncate(width, ellipsis=True)
@@ -28,14 +31,25 @@ class Faults(Panel):
         return [line for row in self.rows for line in (self._one(row, width) if short else self._two(row, width))]
 
     def _one(self, row: FaultRow, width: int) -> list[Content]:
-        end = f"{bar(row.share, 6)} {row.when}" if row.share is not None else row.when
         style = STYLES[row.tone]
+        if width < TIGHT:
+            # Which fault it is, and how long it has, before what state it is in.
+            left = Content.assemble((row.entry, "bold"), " ", (row.stage, style))
+            return [spread(left, Content.styled(row.when, style), width)]
+        end = f"{bar(row.share, 6)} {row.when}" if row.share is not None else row.when
         return [
             spread(Content.assemble((row.stage, style), " ", (row.entry, "bold")), Content.styled(end, style), width)
         ]
 
     def _two(self, row: FaultRow, width: int) -> list[Content]:
         style = STYLES[row.tone]
+        if width < TIGHT:
+            share = f" {bar(row.share, 6)}" if row.share is not None else ""
+            second = Content.assemble("  ", (f"{row.stage}{share} ", style), row.what)
+            return [
+                spread(Content.styled(row.entry, "bold"), Content.styled(row.when, style), width),
+                _cut(second, width),
+            ]
         head = spread(
             Content.assemble((row.stage, style), " ", (row.entry, "bold")), Content.styled(row.when, style), width
         )
@@ -74,14 +88,18 @@ class Milestones(Panel):
     rows: tuple[MilestoneRow, ...]
 
     def draw(self, width: int, height: int) -> Sequence[Content]:
-        return [_cut(self._line(row), width) for row in self.rows]
+        return [_cut(self._line(row, width < TIGHT), width) for row in self.rows]
 
-    def _line(self, row: MilestoneRow) -> Content:
+    def _line(self, row: MilestoneRow, tight: bool) -> Content:
         key = Content.styled(f"{row.key} ", "bold $text-accent")
         if row.missing:
             mark = f"○ {row.milestone:<12} "
             return Content.assemble(
                 key, (mark, ""), (f"{row.when:<8}", "$text-warning"), (f" {row.how}", "$foreground-darken-3")
+            )
+        if tight:
+            return Content.assemble(
+                key, (f"● {row.milestone:<12} ", "$text-success"), (row.after or row.when, "bold" if row.after else "")
             )
         told = f"● {row.milestone:<12} {row.when:<8} "
         return Content.assemble(
@@ -97,8 +115,8 @@ class Expectations(Panel):
     def draw(self, width: int, height: int) -> Sequence[Content]:
         return [
             spread(
-                Content.assemble((f"{row.state:<8} ", STYLES[row.tone]), row.name),
-                Content.styled(row.when, STYLES[row.tone]),
+                Content.assemble((f"{row.state:<{0 if width < TIGHT else 8}} ", STYLES[row.tone]), row.name),
+                Content.styled(row.when.partition(" from ")[0] if width < TIGHT else row.when, STYLES[row.tone]),
                 width,
             )
             for row in self.rows

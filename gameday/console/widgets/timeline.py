@@ -29,6 +29,8 @@ class Timeline(Panel):
 
     _names = 0
     """Columns for the entries' names, so that what they say stands in line."""
+    _column = 20
+    """Columns for when they come."""
 
     def current(self) -> EntryRow | None:
         """The entry that keys act upon: the chosen one, else the next."""
@@ -47,6 +49,8 @@ class Timeline(Panel):
         current = self.current()
         room = max(3, height - AROUND) if height else 0
         self._names = min(18, max(len(row.entry) for row in self.rows))
+        needed = max(len(_when(row)) for row in self.rows)
+        self._column = min(needed, max(20, width * 3 // 8))
         blocks = [self._block(row, row is current, width, room) for row in self.rows]
         lines = [line for block in blocks for line in block]
         if not height or len(lines) <= height:
@@ -66,12 +70,10 @@ class Timeline(Panel):
     def _block(self, row: EntryRow, current: bool, width: int, room: int) -> list[Content]:
         style = STYLES[row.tone]
         mark = "▶ " if row.next else "› " if current else "  "
-        when = f"{row.state} {row.when}".strip()
-        column = 26 if width >= 60 else 20
         kind = "FAULT " if row.kind == "fault" else "inject"
         head = Content.assemble(
             (mark, "bold $text-accent"),
-            Content.styled(when, style).truncate(column, ellipsis=True, pad=True),
+            Content.styled(_when(row), style).truncate(self._column, ellipsis=True, pad=True),
             (f" {kind} ", "bold" if row.kind == "fault" else "$foreground-darken-3"),
             (f"{row.entry:<{self._names}}", "bold" if current else style),
         )
@@ -88,6 +90,10 @@ class Timeline(Panel):
         for (text, look), most in zip(parts, _shares([text for text, _ in parts], width, room), strict=True):
             block += _wrapped(text, width, look, most)
         return block
+
+
+def _when(row: EntryRow) -> str:
+    return f"{row.state} {row.when}".strip()
 
 
 def _shares(texts: list[str], width: int, room: int) -> list[int]:
