@@ -18,6 +18,7 @@ from gameday.debrief.response import (
     impact_of,
     milestone_views,
     note_views,
+    participants,
 )
 from gameday.debrief.script import expectation_words
 from gameday.debrief.timeline import when
@@ -62,6 +63,7 @@ def build_debrief(records: Sequence[Record], previous: Sequence[PreviousAction] 
             Person(role=line(role, 80), who=tuple(line(who, 120) for who in people))
             for role, people in exercise.roles.items()
         ),
+        participants=participants(exercise),
         pauses=tuple(seen.pauses),
         hints=tuple(seen.hints),
         interruptions=tuple(row for row in seen.rows if row.kind in INTERRUPTIONS),

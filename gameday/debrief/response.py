@@ -116,6 +116,14 @@ def _cadence(
     )
 
 
+def participants(exercise: Exercise) -> tuple[str, ...]:
+    """Whoever held a role, stamped a milestone or wrote something down, in that order."""
+    people = [who for held in exercise.roles.values() for who in held]
+    people += [stamp.actor for stamp in exercise.stamps if stamp.actor]
+    people += [note.actor for note in exercise.notes if note.actor]
+    return tuple(dict.fromkeys(line(who, 120) for who in people))
+
+
 def milestone_views(exercise: Exercise) -> tuple[MilestoneView, ...]:
     return tuple(
         MilestoneView(

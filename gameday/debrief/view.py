@@ -348,6 +348,7 @@ class Debrief:
     headline: Headline
     overview: Overview
     people: tuple[Person, ...]
+    participants: Annotated[tuple[str, ...], Field(description="Whoever held a role, stamped or wrote something.")]
     pauses: tuple[Interval, ...]
     hints: tuple[Hint, ...]
     interruptions: Annotated[tuple[Row, ...], Field(description="Lost engines and guardians, suspends, warnings.")]

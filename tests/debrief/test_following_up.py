@@ -42,6 +42,13 @@ def test_an_update_to_an_audience_that_nobody_expected_is_an_update_all_the_same
         assert "to the board (to the board)" in " ".join(text.replace('<span class="muted">', "").split())
 
 
+def test_whoever_held_a_role_stamped_or_wrote_took_part() -> None:
+    view = build_debrief(payment_outage())
+    assert view.participants == ("Ada", "Grace", "Linus")
+    assert "| Took part | Ada, Grace, Linus |" in render_markdown(view)
+    assert "<dt>Took part</dt><dd>Ada, Grace, Linus</dd>" in render_html(view)
+
+
 def test_updates_to_everybody_are_shown_where_no_cadence_counts_them() -> None:
     assert [cadence.audience for cadence in debrief(EFFECTIVE, update(60, "")).cadence] == ["everybody"]
 
