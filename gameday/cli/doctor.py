@@ -244,7 +244,7 @@ def _sockets(url: str | None) -> Iterator[Finding]:
     import socket
     import time
 
-    from gameday.engine.control import socket_path
+    from gameday.engine.control import make_ours, socket_path
     from gameday.store import default_url, new_exercise_id
 
     path = socket_path(new_exercise_id(time.time()), url or default_url())
@@ -253,20 +253,22 @@ def _sockets(url: str | None) -> Iterator[Finding]:
         return
     trial = path.with_suffix(".doctor")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.parent.stat().st_uid != os.getuid():
-            yield Finding("sockets", "fail", f"{path.parent} belongs to somebody else", "set XDG_RUNTIME_DIR")
-            return
+        make_ours(path.parent)
         with socket.socket(socket.AF_UNIX) as listener:
             try:
                 listener.bind(str(trial))
             finally:
                 trial.unlink(missing_ok=True)
     except OSError as error:
-        text = f"no socket can be made in {path.parent}: {error.strerror or error}"
+        text = f"no socket can be made in {path.parent}: {_why(error)}"
         yield Finding("sockets", "fail", text, "make it writable, or set XDG_RUNTIME_DIR to a folder of yours")
         return
     yield Finding("sockets", "ok", f"in {path.parent}")
+
+
+def _why(error: OSError) -> str:
+    """What the system said, or what we said of a folder that is not to be trusted."""
+    return error.strerror or str(error).removesuffix(", so it is not used")
 
 
 def _sandbox() -> Iterator[Finding]:

@@ -8,9 +8,9 @@ import time
 import click
 
 from gameday.cli.launching import Running, log_path
+from gameday.cli.outlet import is_lost
 from gameday.console import plain
 from gameday.engine.control import ControlError
-from gameday.engine.processes import alive
 from gameday.errors import Exit, StoreError
 from gameday.exercise.state import Exercise
 from gameday.store import open_store
@@ -40,6 +40,9 @@ def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
     follower = Follower(running.store, running.exercise)
     while waiting.is_alive():
         follower.look()
+        if attended and is_lost(2):
+            # A console that nobody sees is none: the exercise must know.
+            raise BrokenPipeError
         waiting.join(EVERY)
     if result and result[0] is None:
         _after_the_guardian(follower)
@@ -77,9 +80,8 @@ def _after_the_guardian(follower: Follower) -> None:
     began = time.monotonic()
     while time.monotonic() < began + AFTERMATH:
         follower.look()
-        pid = follower.exercise.engine_pid
-        gone = time.monotonic() > began + BEGINNING if pid is None else not alive(pid, None)
-        if gone or follower.exercise.phase == "ended":
+        begun = follower.exercise.engine_pid is not None or time.monotonic() > began + BEGINNING
+        if follower.exercise.phase == "ended" or (begun and not follower.is_written()):
             return
         time.sleep(EVERY)
 
@@ -93,6 +95,15 @@ class Follower:
         self._url = url
         self._store: Store | None = None
         self._version: int | None = None
+
+    def is_written(self) -> bool:
+        """Whether the process that holds the journal's lease lives, by its pid and its start; also where that can't be
+        asked now. A pid alone would also be that of whoever got it next."""
+        try:
+            holder = self._store.lease(self._id).holder if self._store is not None else None
+        except StoreError:
+            return True
+        return holder is not None and holder.runs_here()
 
     def look(self) -> None:
         try:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from typing import Any
 
 import click
 
@@ -44,6 +46,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 UNDOING = ("demo", "run", "continue", "close", "abort", "recover")
 """Commands that see to faults: where these can't get at the store, nobody can say whether one stands. For all others a
 store that can't be read is invalid input."""
+UNREAD = 141
+"""What a shell shows for a command that nobody reads any more (128 + SIGPIPE)."""
 WITHOUT_STORE = ("new", "validate", "preview", "schema", "sandbox")
 """Commands that open no store, and still warn of faults that stand; the others do when they know which store."""
 
@@ -61,9 +65,17 @@ class Root(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:
+            raise _unread() from None
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _unread() from None
         except StoreError as error:
             if ctx.invoked_subcommand in UNDOING or error.exit_code != Exit.NOT_RECOVERED:
                 raise
@@ -95,6 +107,10 @@ def root(ctx: click.Context) -> None:
     Exit codes: 0 done as hoped, 1 a hypothesis or expectation failed, 2 invalid input, 3 aborted, 4 a fault is not
     recovered, 5 refused before anything was touched.
     """
+    if ctx.invoked_subcommand in UNDOING:
+        from gameday.cli.outlet import outlive
+
+        outlive()
     if ctx.invoked_subcommand in WITHOUT_STORE:
         from gameday.cli.options import warn_standing
         from gameday.store.address import canonical, default_url
@@ -105,7 +121,15 @@ def root(ctx: click.Context) -> None:
 def main() -> int:
     """Run the command; the exit code. Errors that are meant for people are shown without a traceback."""
     try:
+        return _outcome()
+    except BrokenPipeError:
+        return _unread().exit_code
+
+
+def _outcome() -> int:
+    try:
         result = root.main(standalone_mode=False)
+        sys.stdout.flush()
         return int(result) if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -118,7 +142,14 @@ def main() -> int:
     except GamedayError as error:
         click.echo(f"gameday: {error}", err=True)
         return int(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away (`gameday list | head`); nothing is left to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
+
+
+def _unread() -> click.exceptions.Exit:
+    """The reader of our output went away (`gameday list | head`); nothing is left to say to it.
+
+    Click would make a failure of it, and 1 means something else here.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    return click.exceptions.Exit(UNREAD)

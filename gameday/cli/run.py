@@ -88,6 +88,7 @@ def start_and_follow(
 ) -> int:
     """Launch, follow to the end, write the debrief; the exit code of the exercise."""
     from gameday.cli.following import follow_to_the_end
+    from gameday.cli.outlet import is_lost
 
     stopping = Stopping(attended=payload.attended)
     running = launch_staged(staged, payload, despite_faults=despite_faults)
@@ -108,6 +109,8 @@ def start_and_follow(
     path = write_debrief_of(payload.exercise, payload.store, folder)
     if path is not None:
         click.echo(path)
+        if is_lost(1):
+            click.echo(f"nobody reads stdout any more; the debrief of {payload.exercise} is {path}", err=True)
     return code
 
 

@@ -118,9 +118,7 @@ def test_a_store_that_can_not_be_read_is_invalid_input(words: tuple[str, ...], r
 
 
 @pytest.mark.parametrize("words", [("abort",), ("recover",), ("close",), ("continue",)])
-def test_but_where_a_fault_may_stand_it_is_said(
-    words: tuple[str, ...], run: Run, tmp_path: Path
-) -> None:
+def test_but_where_a_fault_may_stand_it_is_said(words: tuple[str, ...], run: Run, tmp_path: Path) -> None:
     done = run(*words, "--store", unreadable(tmp_path / "x.db"))
     assert (done.returncode, done.stdout) == (4, ""), done.stderr
     assert "damaged or is no SQLite database" in done.stderr

@@ -1,0 +1,110 @@
+"""Whoever read our output goes away (`| head -1`): no traceback, and nothing that was broken stays broken for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gameday.sandbox.ledger import read, standing
+from gameday.store import open_store
+from tests.cli.test_history import DONE, LIVE, T0, dead, events_of, record_all
+from tests.cli.test_sandbox_in_use import OUTAGE
+from tests.support.runs import Place
+
+TALK = "version: 1\ntitle: Talk\ntimeline: [{at: 0s, inject: Hello.}, {at: 1s, inject: You.}]\n"
+SHORT = OUTAGE.replace("for: 1m", "for: 1s")
+
+
+def command(place: Place, *words: str, err: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gameday", *words],
+        cwd=place.folder,
+        env=place.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=err,
+        text=True,
+    )
+
+
+def unread(place: Place, *words: str, err: int = subprocess.PIPE) -> tuple[int, str]:
+    """The command with a stdout that nobody reads: exit code, and its talk."""
+    with command(place, *words, err=err) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        talk = process.stderr.read() if process.stderr is not None else ""
+        return process.wait(60), talk
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("list",), ("list", "--json"), ("show", "--events"), ("show", "--json"), ("schema",), ("--help",), ("doctor",)],
+)
+def test_what_only_reads_stops_quietly(words: tuple[str, ...], place: Place) -> None:
+    record_all(str(place.store), DONE, T0, [*events_of(DONE, "t")[:2]], dead())
+    assert unread(place, *words) == (141, "")
+
+
+def test_not_even_talk_is_read(place: Place) -> None:
+    place.write("x.db", "no database at all" * 100)
+    assert unread(place, "list", "--store", "x.db", err=subprocess.STDOUT) == (141, "")
+
+
+def test_an_unattended_run_goes_on_to_its_end_and_undoes(place: Place) -> None:
+    place.write("short.yaml", SHORT)
+    with command(place, "run", "short.yaml", "--unattended") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        exercise = process.stdout.readline().strip()
+        process.stdout.close()
+        talk = process.stderr.read()
+        assert process.wait(60) == 0, talk
+    state = place.exercise()
+    assert (state.id, state.verdict, state.faults["slow"].stage) == (exercise, "completed", "recovered")
+    assert "Traceback" not in talk
+    last = talk.splitlines()[-1]
+    assert last.startswith(f"nobody reads stdout any more; the debrief of {exercise} is reports/")
+    assert (place.folder / last.rpartition(" ")[2]).exists()
+    place.gone()
+    assert standing(read(place.folder / "sandbox")) == []
+
+
+def test_also_where_nobody_reads_a_word_of_it(place: Place) -> None:
+    place.write("talk.yaml", TALK)
+    code, _ = unread(place, "run", "talk.yaml", "--unattended", err=subprocess.STDOUT)
+    assert code == 0
+    assert place.exercise().verdict == "completed"
+    place.gone()
+
+
+def test_a_console_of_lines_that_nobody_sees_is_none(place: Place) -> None:
+    place.write("talk.yaml", TALK)
+    code, _ = unread(place, "run", "talk.yaml", "--plain", err=subprocess.STDOUT)
+    assert code == 141
+    assert place.exercise().phase == "running", "the exercise goes on, and its guardian counts no console"
+    assert place.call("close").returncode == 0
+    place.gone()
+
+
+def test_recover_goes_through_all_of_them(place: Place) -> None:
+    for number, ident in enumerate((DONE, LIVE)):
+        record_all(str(place.store), ident, T0 + 3600 * number, events_of(ident, "t"), dead())
+    code, talk = unread(place, "recover")
+    assert "Traceback" not in talk
+    assert code == 0, "with the sandbox gone its faults are gone"
+    with open_store(str(place.store)) as store:
+        assert [summary.unrecovered for summary in store.exercises()] == [0, 0], "both were seen to"
+
+
+def test_output_that_outlives_its_reader_keeps_its_encoding() -> None:
+    script = (
+        "import sys; from gameday.cli.outlet import outlive, is_lost; outlive(); print('é → 中'); "
+        "print('warn: é', file=sys.stderr); assert not is_lost(1); assert not sys.stdout.isatty()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, env={**os.environ, "PYTHONUTF8": "1"}, check=True
+    )
+    assert (done.stdout.decode(), done.stderr.decode()) == ("é → 中\n", "warn: é\n")
