@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gameday.debrief.gather import Gathered
 from gameday.debrief.headline import left_out
-from gameday.debrief.view import Debrief, Finding, Level
+from gameday.debrief.view import Debrief, ExpectationView, Finding, Level
 from gameday.debrief.words import count, line, span
 from gameday.exercise.state import Exercise
 from gameday.exercise.timings import landmarks
@@ -398,7 +398,7 @@ def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     if met:
         keys = [key for e in met for key in (f"expectation_judged:{e.index}", *_about(x, e.index))]
         detail = "; ".join(f"{e.text}: {e.detail}" if e.detail else e.text for e in met)
-        yield _finding("met", "good", _met(view, len(met)), detail, "", _seqs(seen, *keys))
+        yield _finding("met", "good", _met(view, met), detail, "", _seqs(seen, *keys))
     whole = [fault for fault in x.faults.values() if fault.stage == "recovered"]
     if whole and not x.unrecovered:
         amount = {1: "The only fault", 2: "Both faults"}.get(len(whole), f"All {len(whole)} faults")
@@ -411,13 +411,15 @@ def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         yield _finding("steady", "good", "The steady state held again afterwards", ", ".join(checks), "", evidence)
 
 
-def _met(view: Debrief, met: int) -> str:
+def _met(view: Debrief, met: Sequence[ExpectationView]) -> str:
     failed = sum(e.state in ("late", "missed") for e in view.expectations)
-    unseen = len(view.expectations) - met - failed
-    parts = [f"{count(met, 'expectation')} met, none failed"]
+    unseen = len(view.expectations) - len(met) - failed
+    parts = [f"{count(len(met), 'expectation')} met, none failed"]
     if failed:
         # What was not observed is no failure, and counts in no share.
-        parts = [f"{met} of {met + failed} expectations met, {failed} late or missed"]
+        parts = [f"{len(met)} of {len(met) + failed} expectations met, {failed} late or missed"]
+    elif len(met) == 1 and met[0].by == "machine" and met[0].detail:
+        parts = [f"{met[0].detail}: the one expectation that could be judged was met"]
     parts += [f"{unseen} not observed"] if unseen else []
     return ", ".join(parts)
 
