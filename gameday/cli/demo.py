@@ -31,6 +31,9 @@ def demo(unattended: bool, plain: bool, reports: Path, store: str | None) -> int
     alone = unattended or not (has_terminal() or plain)
     # Somebody who responds for the first time needs longer than a demonstration has.
     parameters = {} if alone else {"outage": "4m"}
+    if alone:
+        why = "" if unattended else ", since there is no terminal for the console"
+        say(f"an outage of a shop's payments, rehearsed on this machine: less than a minute, unattended{why}")
     staged = stage(path, target="sandbox", parameters=parameters, settings=load_settings(), confirm=None, say=say)
     if not alone:
         say(f"the shop's status page: {staged.target.names['storefront']}")

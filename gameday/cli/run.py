@@ -106,12 +106,28 @@ def start_and_follow(
     code = follow_to_the_end(running, attended=payload.attended, who=user_name())
     if stopping.received:
         click.echo(f"stopped by {stopping.received}", err=True)
+    _say_what_is_up(staged)
     path = write_debrief_of(payload.exercise, payload.store, folder)
     if path is not None:
+        click.echo("the debrief, one page for a browser (Markdown and JSON lie beside it):", err=True)
         click.echo(path)
         if is_lost(1):
             click.echo(f"nobody reads stdout any more; the debrief of {payload.exercise} is {path}", err=True)
     return code
+
+
+def _say_what_is_up(staged: Staged) -> None:
+    """Of a sandbox that was brought up for this: whether it is down again, as the guardian should have it."""
+    from gameday.sandbox import control
+
+    if not staged.brought_up:
+        return
+    folder = Path(staged.target.settings["state_dir"])
+    try:
+        still = control.find(folder) is not None
+    except control.SandboxError:
+        still = True
+    click.echo("the shop is still up: gameday sandbox down" if still else "the shop is taken down again", err=True)
 
 
 def launch_staged(staged: Staged, payload: Payload, *, despite_faults: bool) -> Running:

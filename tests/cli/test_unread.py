@@ -65,7 +65,8 @@ def test_an_unattended_run_goes_on_to_its_end_and_undoes(place: Place) -> None:
     state = place.exercise()
     assert (state.id, state.verdict, state.faults["slow"].stage) == (exercise, "completed", "recovered")
     assert "Traceback" not in talk
-    last = talk.splitlines()[-1]
+    down, page, last = talk.splitlines()[-3:]
+    assert (down, page.partition(",")[0]) == ("the shop is taken down again", "the debrief")
     assert last.startswith(f"nobody reads stdout any more; the debrief of {exercise} is reports/")
     assert (place.folder / last.rpartition(" ")[2]).exists()
     place.gone()
