@@ -27,6 +27,8 @@ _ACTIVITY = "activity"
 """The name of the fault that is a Chaos Toolkit action."""
 _SHORTEST_RECOVERY = 0.3
 """Seconds. An undo and its verification are tried three times at least, and a verification looks every 100 ms."""
+_MOST_COMPARED = 500
+"""Ids among which the nearest is looked for."""
 PROVIDERS = conditions.ACTIVITY_NEEDS
 """Names that people who know Chaos Toolkit write for it."""
 
@@ -278,7 +280,10 @@ def _references(draft: Draft) -> Iterator[Finding]:
 
 
 def _which(wanted: str, ids: list[str]) -> str:
-    return nearest(wanted, ids) or (f"ids are {', '.join(ids)}" if len(ids) <= 12 else "give the entry an id:")
+    # Looking for a near one takes its time, and a file can have thousands of each.
+    return (nearest(wanted, ids) if len(ids) <= _MOST_COMPARED else "") or (
+        f"ids are {', '.join(ids)}" if len(ids) <= 12 else "give the entry an id:"
+    )
 
 
 def _has_id(draft: Draft, index: int) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +134,10 @@ def load_text(
     except ValidationError as error:
         found += wording.findings(error, raw, most=MOST_PROBLEMS + 1)
         parts = draft.pieces(raw, names, parsed.poisoned)
-    found += checking.findings(parts, catalogue, preset)
+    # What is not listed need not be found: each finding has its nearest right word looked up.
+    found += islice(checking.findings(parts, catalogue, preset), MOST_PROBLEMS + 1)
     if targets is not None:
-        found += published.findings(parts, targets, catalogue)
+        found += islice(published.findings(parts, targets, catalogue), MOST_PROBLEMS + 1)
     if found or parsed.problems or scenario is None:
         raise ScenarioErrors(_placed(found, parsed, path, values.known, parts.unread))
     digest = sha256 or hashlib.sha256(text.encode()).hexdigest()

@@ -61,6 +61,13 @@ NASTY = {
     "dashes": (content(b"a:\n" + b"- " * 200_000), "nested deeper than 40 levels"),
     "questions": (content(b"? " * 200_000), "a key is text, not a list or a mapping"),
     "many values": (content(b"tags: [" + b"a," * 400_000 + b"]"), "more than 50,000 values"),
+    "many wrong references": (
+        content(
+            b"version: 1\ntitle: x\ntimeline:\n"
+            + b"".join(b"- {id: e%d, after: e%dx, inject: 5, audience: [1, x]}\n" % (i, i) for i in range(4000))
+        ),
+        "100 are listed",
+    ),
     "many wrong entries": (content(b"timeline: [" + b"1," * 49_000 + b"]"), "100 are listed"),
     "one long key": (content(b"a" * 900_000 + b": 1"), "."),
     "one long wrong word": (content(b"version: 1\ntitle: x\ncategory: " + b"a" * 900_000), "3:11: 'category' can't be"),
