@@ -228,7 +228,7 @@ def _milestone_row(
     after = ""
     if impact is not None and name != "impact":
         gap = mark.at.clock - impact.at.clock
-        after = f"-{span_text(-gap)}" if gap < 0 else f"+{span_text(gap)}"
+        after = span_text(gap) if gap <= -1 else f"+{span_text(max(0.0, gap))}"
     how = mark.stamp.actor or mark.stamp.source if mark.stamp is not None else mark.source
     return MilestoneRow(key, name, wall_text(mark.at.wall), after, clean(how), False)
 
@@ -273,7 +273,7 @@ def _expectation_row(
     took = ""
     if state.took is not None:
         sign = "" if state.took > -1 else "-"
-        took = f"{sign}{span_text(abs(state.took))}"
+        took = f"{sign}{took_text(abs(state.took))}"
         took = f"after {took}" if expectation.of == "impact" and not sign else f"{took} from {expectation.of}"
     if state.state != "pending":
         return ExpectationRow(name, word, took, tone)

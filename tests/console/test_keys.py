@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual import events
 
+from gameday.console.app import Console
 from gameday.console.screens.debrief import Debrief
 from gameday.console.screens.dialogs import Listing
 from gameday.console.screens.run import Run
@@ -381,3 +382,14 @@ async def test_after_the_end_nobody_is_asked(key: str) -> None:
         await pilot.press(key)
         await pilot.pause()
     assert app.return_value == "ended"
+
+
+@played
+async def test_what_is_said_while_picking_covers_nothing_and_goes_with_esc() -> None:
+    app = Console(scenarios=lambda: states.CARDS, who="dana")
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await pilot.press("end", "down", "down", "enter")
+        await until(pilot, lambda: "This file can't be run" in words(app) and "unknown key 'timelime'" in words(app))
+        assert not app.screen.query("Toast") and "3 of 3 scenarios" in words(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "This file can't be run" not in words(app))

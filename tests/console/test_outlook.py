@@ -250,3 +250,11 @@ def test_each_time_says_from_what_it_counts() -> None:
     journal.stamp("diagnosed", 99.0)
     (row,) = expectation_rows(fold(journal.records), 100.0)
     assert (row.state, row.when) == ("MET", "0:39 from detected")
+
+
+def test_a_milestone_within_a_second_before_impact_is_not_minus_nothing() -> None:
+    journal = Journal().start().steady().opening().fault()
+    journal.stamp("detected", 31.0)
+    journal.stamp("acknowledged", 35.0, ago=8.0)
+    rows = {row.milestone: row.after for row in milestone_rows(fold(journal.records))}
+    assert (rows["detected"], rows["acknowledged"]) == ("+0:00", "-0:04")

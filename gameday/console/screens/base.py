@@ -19,6 +19,9 @@ Result = TypeVar("Result")
 
 
 class ConsoleScreen(Screen[None]):
+    ESC_HUSHES = False
+    """Esc puts away what is said; on other screens it has another meaning, and what is said goes by itself."""
+
     def show(self, snapshot: Snapshot, now: float) -> None:
         """Draw `snapshot` as things stand at clock `now`; called for each new one and as time passes."""
 
@@ -29,7 +32,10 @@ class ConsoleScreen(Screen[None]):
         except NoMatches:
             notice = Notice()
             self.mount(notice, before=self.query_one(Footer))
-        notice.say(said, seconds)
+        if self.ESC_HUSHES:
+            notice.say(said, seconds)
+        else:
+            notice.say(said, LONG if seconds is None else seconds, by_key=False)
 
     def hush(self) -> None:
         """Put away what was said."""
@@ -65,6 +71,8 @@ class Dialog(ModalScreen[Result]):
         return cast("Console", self.app)
 
 
+LONG = 30.0
+"""Seconds that something said stays where no key puts it away."""
 WIDE = 100
 """Columns from which the state stands beside the story."""
 HIGH = 30

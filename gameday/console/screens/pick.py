@@ -26,6 +26,8 @@ class Pick(ConsoleScreen):
         Binding("escape", "clear", "clear the filter", id="pick.clear"),
     ]
 
+    ESC_HUSHES = True
+
     def __init__(self, cards: Sequence[ScenarioCard]) -> None:
         super().__init__()
         self._cards = cards
@@ -69,6 +71,7 @@ class Pick(ConsoleScreen):
             listing.highlighted = max(0, min(len(self._shown) - 1, (listing.highlighted or 0) + step))
 
     def action_clear(self) -> None:
+        self.hush()
         self.query_one(Input).value = ""
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

@@ -54,6 +54,7 @@ assert {*CLASSES, "unclassified"} == {*get_args(NoteClass)}
 class Run(ConsoleScreen):
     BINDINGS = list(RUN_KEYS)  # noqa: RUF012 - Textual's own shape
     AUTO_FOCUS = ""
+    ESC_HUSHES = True
     view: reactive[str] = reactive("timeline")
 
     def __init__(self) -> None:

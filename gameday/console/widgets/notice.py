@@ -33,14 +33,15 @@ class Notice(Static):
         super().__init__(id="notice", markup=False)
         self._standing: Said | None = None
         self._said: Said | None = None
+        self._by_key = True
         self._silence: Timer | None = None
         self.display = False
 
-    def say(self, said: Said, seconds: float | None = None) -> None:
-        """Show `said`, for `seconds`; None: until it is put away."""
+    def say(self, said: Said, seconds: float | None = None, *, by_key: bool = True) -> None:
+        """Show `said`, for `seconds`; None: until it is put away. `by_key`: the screen lets Esc do so."""
         if self._silence is not None:
             self._silence.stop()
-        self._said = said
+        self._said, self._by_key = said, by_key
         self._silence = self.set_timer(seconds, self.hush) if seconds is not None else None
         self._show()
 
@@ -60,6 +61,6 @@ class Notice(Static):
         self.display = shown is not None
         if shown is None:
             return
-        away = ("   Esc puts this away", "$foreground-darken-3") if shown is self._said else ""
+        away = (" (Esc closes)", "$foreground-darken-3") if shown is self._said and self._by_key else ""
         lead = f"{shown.title}: " if shown.title else ""
         self.update(Content.assemble((lead, f"bold {STYLES[shown.tone]}".strip()), shorten(shown.text, LONGEST), away))

@@ -15,6 +15,9 @@ from gameday.exercise.state import Note
 TIGHT = 34
 """Cells below which a milestone has no room for both its times, and an expectation none for what it counts from."""
 
+AMPLE = 44
+"""Cells from which what is expected stands in line below each other, whatever word is before it."""
+
 
 def _cut(line: Content, width: int) -> Content:
     return line.truncate(width, ellipsis=True)
@@ -113,9 +116,10 @@ class Expectations(Panel):
     rows: tuple[ExpectationRow, ...]
 
     def draw(self, width: int, height: int) -> Sequence[Content]:
+        column = 0 if width < TIGHT else max(8, *(len(row.state) for row in self.rows)) if width >= AMPLE else 8
         return [
             spread(
-                Content.assemble((f"{row.state:<{0 if width < TIGHT else 8}} ", STYLES[row.tone]), row.name),
+                Content.assemble((f"{row.state:<{column}} ", STYLES[row.tone]), row.name),
                 Content.styled(row.when.partition(" from ")[0] if width < TIGHT else row.when, STYLES[row.tone]),
                 width,
             )

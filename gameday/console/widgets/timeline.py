@@ -50,7 +50,7 @@ class Timeline(Panel):
         room = max(3, height - AROUND) if height else 0
         self._names = min(18, max(len(row.entry) for row in self.rows))
         needed = max(len(_when(row)) for row in self.rows)
-        self._column = min(needed, max(20, width * 3 // 8))
+        self._column = min(needed, max(20, width * 2 // 5))
         blocks = [self._block(row, row is current, width, room) for row in self.rows]
         lines = [line for block in blocks for line in block]
         if not height or len(lines) <= height:
