@@ -22,11 +22,12 @@ def demo(unattended: bool, plain: bool, reports: Path, store: str | None) -> int
     With a terminal it opens the console and you respond. Without one it runs unattended; what people would have been
     expected to do then reads "not observed".
     """
-    from gameday.cli.run import has_terminal, start_and_follow
+    from gameday.cli.run import can_be_written, has_terminal, start_and_follow
     from gameday.cli.shipped import shipped_scenarios
     from gameday.cli.staging import payload_of, say, stage
     from gameday.targets.settings import load_settings
 
+    can_be_written(reports)
     path = shipped_scenarios() / "sandbox" / "payment-outage.yaml"
     alone = unattended or not (has_terminal() or plain)
     # Somebody who responds for the first time needs longer than a demonstration has.

@@ -52,6 +52,27 @@ WITHOUT_STORE = ("new", "validate", "preview", "schema", "sandbox")
 """Commands that open no store, and still warn of faults that stand; the others do when they know which store."""
 
 
+_MEANT = {
+    word: [right]
+    for right, words in {
+        "--help": ("help", "?"),
+        "--version": ("version",),
+        "abort": ("stop", "kill", "halt", "cancel", "undo"),
+        "close": ("end", "finish"),
+        "continue": ("resume", "unpause"),
+        "list": ("ls", "history", "exercises"),
+        "mark": ("stamp", "milestone"),
+        "preview": ("plan", "dry-run"),
+        "recover": ("cleanup", "repair"),
+        "report": ("debrief",),
+        "run": ("start", "exec"),
+        "show": ("status", "info"),
+    }.items()
+    for word in words
+}
+"""What somebody under pressure types, and what it is called here."""
+
+
 class Root(click.Group):
     """A group that imports a command's module when the command is asked for."""
 
@@ -92,8 +113,8 @@ class Root(click.Group):
         if name and name not in COMMANDS and not name.startswith("-"):
             import difflib
 
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            near = difflib.get_close_matches(name, COMMANDS, n=1) or _MEANT.get(name.casefold(), [])
+            hint = f" Did you mean {near[0]!r}?" if near else " `gameday --help` lists those there are."
             raise click.UsageError(f"There is no command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

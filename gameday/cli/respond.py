@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -25,6 +25,20 @@ SETTLING = 120.0
 """Seconds `abort` waits for every fault to be undone."""
 
 id_option = click.option("--id", "exercise", metavar="ID", help="The exercise; the one that runs, if not given.")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def which_exercise(command: Command) -> Command:
+    """`[ID]`, or `--id ID` as with the commands whose argument is something else."""
+
+    def chosen(ctx: click.Context, _: click.Parameter, said: str | None) -> str | None:
+        also = ctx.params.pop("id_said", None)
+        return said or also
+
+    said = click.option("--id", "id_said", metavar="ID", is_eager=True, hidden=True)
+    return said(click.argument("exercise", metavar="[ID]", required=False, callback=chosen)(command))
+
+
 by_option = click.option("--by", metavar="WHO", help="Who did it; your user name, if not given.")
 
 
@@ -223,7 +237,7 @@ def inject(entry: str, skip: bool, by: str | None, exercise: str | None, store: 
 @click.command()
 @click.option("--reason", default="", help="Why.")
 @by_option
-@id_option
+@which_exercise
 @store_option
 def pause(reason: str, by: str | None, exercise: str | None, store: str | None) -> int:
     """Freeze the script. Fault durations, abort conditions and the dead-man's switch go on."""
@@ -236,7 +250,7 @@ def pause(reason: str, by: str | None, exercise: str | None, store: str | None) 
 
 @click.command("continue")
 @by_option
-@click.argument("exercise", metavar="[ID]", required=False)
+@which_exercise
 @store_option
 def continue_(by: str | None, exercise: str | None, store: str | None) -> int:
     """Go on after a pause, or after the engine died (its faults are undone first)."""
@@ -250,7 +264,7 @@ def continue_(by: str | None, exercise: str | None, store: str | None) -> int:
 
 @click.command()
 @by_option
-@click.argument("exercise", metavar="[ID]", required=False)
+@which_exercise
 @store_option
 def close(by: str | None, exercise: str | None, store: str | None) -> int:
     """End an attended exercise: what still lives is undone, the steady state is checked once more."""
@@ -286,7 +300,7 @@ def _wake(store: str | None, wanted: str | None) -> None:
 
 
 @click.command()
-@click.argument("exercise", metavar="[ID]", required=False)
+@which_exercise
 @click.option("--reason", default="", help="Why; it stands in the debrief.")
 @by_option
 @click.option("--no-wait", is_flag=True, help="Return once the abort is sent.")

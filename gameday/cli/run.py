@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -56,7 +57,7 @@ def run(
     from gameday.targets.settings import load_settings
 
     settings = load_settings(explicit=config)
-    folder = reports or Path(settings.reports.directory)
+    folder = can_be_written(reports or Path(settings.reports.directory))
     parameters = parse_assignments(pairs)
     if has_terminal() and not unattended and not plain:
         from gameday.cli.console_run import run_in_console
@@ -77,6 +78,21 @@ def run(
     staged = stage(scenario, target=target, parameters=parameters, settings=settings, confirm=confirm, say=say)
     payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
     return start_and_follow(staged, payload, folder=folder, plain=True, despite_faults=despite_faults)
+
+
+def can_be_written(folder: Path) -> Path:
+    """`folder` itself, which need not be there yet. Nobody wants to hear at the end that there is no place for paper.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "it can't be written to" if there.is_dir() else "it is no folder"
+        raise UsageError(f"there is no place for the debrief in {folder}: {there}: {why}; name another with --reports")
+    return folder
 
 
 def has_terminal() -> bool:
@@ -177,7 +193,7 @@ def write_debrief_of(exercise: str, store: str, folder: Path) -> Path | None:
         paths = write_debrief(records, folder, ("md", "html", "json"), previous=previous)
     except (GamedayError, OSError) as error:
         # The exercise's own exit code must not be lost over its paper; it can be written again at any time.
-        click.echo(f"the debrief could not be written ({error}); try: gameday report {exercise}", err=True)
+        click.echo(f"the debrief could not be written ({error}); try: gameday report {exercise} --output DIR", err=True)
         return None
     return next((path for path in paths if path.suffix == ".html"), paths[0])
 

@@ -189,7 +189,7 @@ def _field(value: Any) -> str:
     return json.dumps(text) if " " in text else text
 
 
-@sandbox.command()
+@sandbox.command(context_settings={"ignore_unknown_options": True})  # -1 is a wrong number, not an option
 @click.argument("service")
 @click.argument("replicas", type=int, metavar="N")
 @click.option("--yes", is_flag=True, help="Ask nothing, also with N = 0.")
@@ -210,7 +210,7 @@ def scale(service: str, replicas: int, yes: bool, state_dir: Path | None) -> Non
 
 @sandbox.command()
 @click.argument("name")
-@click.argument("state", type=click.Choice(["on", "off"]))
+@click.argument("state", metavar="on|off", type=click.Choice(["on", "off"]))
 @_state_dir
 def flag(name: str, state: str, state_dir: Path | None) -> None:
     """Turn the feature flag NAME on or off."""

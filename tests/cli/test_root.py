@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from gameday.cli.main import COMMANDS
+from gameday.store import open_store
+from tests.cli.conftest import Run
 
 HEAVY = {"textual", "rich", "chaoslib", "chaosk8s", "kubernetes", "httpx", "sqlalchemy", "jinja2", "asyncio"}
 PROBE = """
@@ -67,6 +69,36 @@ def test_a_wrong_command_names_the_nearest_right_one(tmp_path: Path) -> None:
     done = call("validte", folder=tmp_path)
     assert done.returncode == 2
     assert "Did you mean 'validate'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("stop", "abort"), ("help", "--help"), ("status", "show"), ("debrief", "report")]
+)
+def test_what_somebody_under_pressure_types(typed: str, meant: str, run: Run) -> None:
+    done = run(typed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"Did you mean '{meant}'?" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["pause", "continue", "close", "abort"])
+def test_an_exercise_is_named_with_and_without_id(command: str, run: Run, tmp_path: Path) -> None:
+    store = str(tmp_path / "store.db")
+    open_store(store).close()
+    for words in (("zz",), ("--id", "zz")):
+        done = run(command, *words, "--store", store)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "there is no exercise 'zz'" in done.stderr
+
+
+def test_no_place_for_the_debrief_is_said_before_anything_is_touched(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "talk.yaml").write_text("version: 1\ntitle: Talk\ntimeline: [{at: 0s, inject: Hello.}]\n")
+    store, reports = str(tmp_path / "store.db"), str(tmp_path / "file" / "reports")
+    for words in (("run", str(tmp_path / "talk.yaml"), "--unattended"), ("demo",)):
+        done = run(*words, "--reports", reports, "--store", store)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert f"no place for the debrief in {reports}" in done.stderr
+    assert not Path(store).exists()
 
 
 def test_without_anything_it_shows_help(tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ def test_ledger(shop: Shop) -> None:
     [
         (("scale", "chekout", "3"), "gameday: no service 'chekout'; did you mean 'checkout'?\n"),
         (("scale", "checkout", "99"), "gameday: replicas is a whole number from 0 to 10, not 99\n"),
+        (("scale", "checkout", "-1"), "gameday: replicas is a whole number from 0 to 10, not -1\n"),
         (("flag", "inventory-cach", "on"), "gameday: no flag 'inventory-cach'; did you mean 'inventory-cache'?\n"),
         (("rollback", "paymets"), "gameday: no service 'paymets'; did you mean 'payments'?\n"),
         (("logs", "strefront"), "gameday: no service 'strefront'; did you mean 'storefront'?\n"),
