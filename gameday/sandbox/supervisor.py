@@ -26,6 +26,8 @@ from gameday.sandbox.shopstate import ShopState
 from gameday.sandbox.web import Server
 
 LOCKED = 75
+_FINDABLE = 1.0
+"""Seconds between two looks at the state directory."""
 
 
 class Supervisor:
@@ -108,6 +110,7 @@ class Supervisor:
         self._ledger.write("sandbox-starting", **self._who)
         await Server(self._api.routes()).listen(self._fleet.port_of("supervisor"))
         up = asyncio.create_task(self._come_up())
+        self._begin(self._stay_findable())
         await self._api.going_down.wait()
         up.cancel()
         await self._go_down()
@@ -138,6 +141,12 @@ class Supervisor:
         written.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         written.replace(path)
         self._ledger.write("sandbox-up")
+
+    async def _stay_findable(self) -> None:
+        """Go down when the state directory was removed: no command could find this sandbox any more, to take it down."""
+        while (self._state_dir / "supervisor.lock").exists():
+            await asyncio.sleep(_FINDABLE)
+        self._api.going_down.set()
 
     async def _all_ready(self, *names: str) -> None:
         groups = [self._fleet.groups[name] for name in names]

@@ -1,6 +1,7 @@
 """The sandbox comes up, goes down, and leaves nothing behind, whatever is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,6 +123,12 @@ def test_a_nursery_that_is_gone_or_frozen_keeps_nobody_from_coming_back(state_di
     shop.sells()
     control.down(state_dir)
     assert processes_of(state_dir) == []
+
+
+def test_a_sandbox_that_no_command_can_find_any_more_goes_down_by_itself(state_dir: Path) -> None:
+    control.up(state_dir)
+    shutil.rmtree(state_dir)
+    eventually(lambda: not processes_of(state_dir), within=10)
 
 
 def test_an_up_whose_caller_is_killed_midway_is_no_obstacle(state_dir: Path) -> None:
