@@ -143,7 +143,7 @@ class Supervisor:
         self._ledger.write("sandbox-up")
 
     async def _stay_findable(self) -> None:
-        """Go down when the state directory was removed: no command could find this sandbox any more, to take it down."""
+        """Go down when the state directory was removed: no command could find this sandbox any more to take it down."""
         while (self._state_dir / "supervisor.lock").exists():
             await asyncio.sleep(_FINDABLE)
         self._api.going_down.set()
