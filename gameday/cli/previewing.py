@@ -93,7 +93,7 @@ def preview_of(
 
     Raises:
         ScenarioErrors: the file is wrong.
-        TargetError: there is no such target.
+        UsageError: there is no such target.
     """
     targets = known_targets(settings, target)
     loaded = load(path, catalogue=catalogue(), parameters=parameters, preset=settings.severity.preset, targets=targets)

@@ -161,7 +161,8 @@ def _sampled(event: e.ConditionSampled, before: Exercise) -> Sentence | None:
 
 def _abort(event: e.AbortBegan, before: Exercise) -> Sentence:
     cause = f"condition {event.condition!r}" if event.condition else event.by or "somebody"
-    return Sentence("ABORT", f"aborted by {cause}{_tail(event.reason)}; every fault is being undone", "bad")
+    undone = "; every fault is being undone" if before.live_faults else ""
+    return Sentence("ABORT", f"aborted by {cause}{_tail(event.reason)}{undone}", "bad")
 
 
 def _alert(event: e.AlertSeen, before: Exercise) -> Sentence:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gameday.engine import requests as rq
 from gameday.exercise import events as ev
+from gameday.scenario.duration import format_duration
 from gameday.scenario.problems import nearest
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Inbox:
         again = ev.MilestoneReached(stamp.milestone, stamp.partial, stamp.note, stamp.detection)
         envelope = {"source": asked.source, "actor": asked.actor}
         seq = self._c.append(again, clock=stamp.at.clock - by, wall=stamp.at.wall - by, **envelope)
-        self._c.append(ev.MilestoneWithdrawn(stamp.seq, f"moved back by {by / 60:.3g} min"), **envelope)
+        self._c.append(ev.MilestoneWithdrawn(stamp.seq, f"moved back by {format_duration(round(by))}"), **envelope)
         return seq
 
     def _no_earlier_than_the_start(self, wall: float) -> None:

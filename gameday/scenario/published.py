@@ -15,6 +15,8 @@ from gameday.scenario.models import Probing
 from gameday.scenario.problems import Finding, Path, nearest, nearest_or_all, shown
 from gameday.scenario.unread import says
 
+_ALERTMANAGER = "alertmanager"
+"""The address at which alerts are asked for."""
 _DEFAULT_URLS = ("prometheus", "metrics")
 """Probes whose address is the name of the same kind, where none is written."""
 
@@ -93,7 +95,13 @@ def _unpublished(draft: Draft, target: Published, catalogue: Catalogue) -> Itera
                 yield _unknown(target, path, "service", service, target.services)
     for index, expectation in enumerate(draft.expect):
         alert = expectation.alert if expectation is not None else None
-        if alert and alert.strip() and target.alerts is not None and alert not in target.alerts:
+        if not alert or not alert.strip():
+            continue
+        if _ALERTMANAGER not in target.names:
+            message = f"target {shown(target.target)} publishes no {_ALERTMANAGER}, so nobody can see an alert"
+            hint = f"give it one in gameday.toml ([targets.{target.target}.names]), or expect a milestone instead"
+            yield Finding(("expect", index, "alert"), message, hint, at_key=True)
+        elif target.alerts is not None and alert not in target.alerts:
             yield _unknown(target, ("expect", index, "alert"), "alert", alert, target.alerts)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gameday.engine.ports import Json, TargetInfo
-from gameday.errors import TargetError
+from gameday.errors import TargetError, UsageError
 from gameday.scenario.problems import nearest_or_all
 from gameday.targets.published import SANDBOX_MEASURES, SANDBOX_NAMES, SANDBOX_SERVICES
 from gameday.targets.settings import BUILT_IN, Settings, as_probe
@@ -18,7 +18,7 @@ def check_target(name: str, settings: Settings) -> TargetInfo:
     """What is known of a target before anything is brought up: kind, environment, services; of the sandbox no address.
 
     Raises:
-        TargetError: there is no target of this name; the message has the nearest right one.
+        UsageError: there is no target of this name; the message has the nearest right one.
     """
     if name == "none":
         return TargetInfo("none", "none", "tabletop")
@@ -27,7 +27,7 @@ def check_target(name: str, settings: Settings) -> TargetInfo:
     if name not in settings.targets:
         hint = nearest_or_all(name, [*BUILT_IN, *sorted(settings.targets)])
         where = f"add [targets.{name}] to {settings.path or 'a gameday.toml'}"
-        raise TargetError(f"there is no target {name!r}; {hint}, or {where}")
+        raise UsageError(f"there is no target {name!r}; {hint}, or {where}")
     said = settings.targets[name]
     own = {"proxy": said.proxy, "context": said.context, "namespace": said.namespace}
     return TargetInfo(
@@ -45,7 +45,8 @@ def resolve(name: str, settings: Settings, *, sandbox_info: Mapping[str, Json] |
     """The target `name`. For the sandbox `sandbox_info` has its addresses and `state_dir`.
 
     Raises:
-        TargetError: there is no such target, or it is the sandbox and that is not up.
+        UsageError: there is no such target.
+        TargetError: it is the sandbox, and that is not up.
     """
     if name == "sandbox":
         if sandbox_info is None:

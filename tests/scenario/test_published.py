@@ -9,9 +9,12 @@ from gameday.scenario.problems import ScenarioErrors
 from gameday.scenario.published import Published, Targets
 from tests.scenario.marked import CATALOGUE, MARK, scenario, unmarked
 
-SHOP = Published("shop", ("web", "metrics"), ("web", "cart"), ("error-rate", "latency-p95"), ("TooManyErrors",))
+SHOP = Published(
+    "shop", ("web", "metrics", "alertmanager"), ("web", "cart"), ("error-rate", "latency-p95"), ("TooManyErrors",)
+)
 PLAIN = Published("plain", ("web",), None, ())
-TARGETS = Targets({"shop": SHOP, "plain": PLAIN})
+WATCHED = Published("watched", ("alertmanager",), None, ())
+TARGETS = Targets({"shop": SHOP, "plain": PLAIN, "watched": WATCHED})
 
 
 def judged(text: str, targets: Targets = TARGETS) -> Loaded:
@@ -56,6 +59,11 @@ def test_what_the_target_does_not_publish(text: str, said: str) -> None:
     assert said in problem
 
 
+def test_an_alert_that_nobody_could_see() -> None:
+    [problem] = found(scenario("target: plain", "expect:\n  - {»alert: Anything, within: 1m}"))
+    assert problem.startswith("target 'plain' publishes no alertmanager, so nobody can see an alert; give it one")
+
+
 def test_all_kinds_are_named_in_one_run_beside_all_else() -> None:
     text = scenario(
         "target: shop",
@@ -76,7 +84,7 @@ def test_all_kinds_are_named_in_one_run_beside_all_else() -> None:
         "target: shop\nsteady_state:\n  - {prometheus: {query: up, url: '${web}'}, expect: {above: 0}}",
         "target: shop\ntimeline:\n  - {at: 1s, inject: 'The text $${nobody}'}",
         "target: plain\ntimeline:\n  - {at: 1s, fault: pod-kill, with: {service: anything}}",
-        "target: plain\nexpect:\n  - {alert: Anything, within: 1m}",
+        "target: watched\nexpect:\n  - {alert: Anything, within: 1m}",
         "target: elsewhere\n" + STEADY.replace(MARK, ""),
         STEADY.replace(MARK, ""),
     ],
@@ -96,6 +104,7 @@ def test_a_target_that_there_is_not() -> None:
     assert near == "there is no target 'shp'; did you mean 'shop'? If not, add [targets.shp] to gameday.toml"
     [far] = found(scenario("target: »elsewhere"), Targets(TARGETS.published, all_known=True))
     assert (
-        far == "there is no target 'elsewhere'; write none, shop or plain, or add [targets.elsewhere] to gameday.toml"
+        far
+        == "there is no target 'elsewhere'; write none, shop, plain or watched, or add [targets.elsewhere] to gameday.toml"
     )
     assert judged(scenario("target: elsewhere"))

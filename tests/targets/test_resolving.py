@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gameday.engine.ports import TargetInfo
-from gameday.errors import Exit, TargetError
+from gameday.errors import Exit, TargetError, UsageError
 from gameday.sandbox.control import Sandbox
 from gameday.targets.resolving import check_target, resolve, sandbox_target
 from gameday.targets.settings import Settings, load_settings
@@ -72,7 +72,7 @@ def test_a_target_of_the_settings(tmp_path: Path) -> None:
 def test_an_unknown_target_gets_the_nearest_right_word(tmp_path: Path, name: str, hint: str) -> None:
     settings = load_settings(explicit=write(tmp_path, WHOLE))
     for ask in (resolve, check_target):
-        with pytest.raises(TargetError) as caught:
+        with pytest.raises(UsageError) as caught:
             ask(name, settings)
         assert hint in str(caught.value)
-        assert caught.value.exit_code == Exit.REFUSED
+        assert caught.value.exit_code == Exit.INVALID
