@@ -82,7 +82,9 @@ def _consoles(event: e.ConsolesChanged, before: Exercise) -> Sentence:
 def _check(event: e.CheckAnswered, before: Exercise) -> Sentence:
     kind = event.answer.get("kind", "value")
     if kind == "value":
-        got = value_text(event.answer.get("value"))
+        value = event.answer.get("value")
+        # What failed may be text that looks like what was wanted: "true" is not true.
+        got = f'"{value_text(value)}"' if isinstance(value, str) and not event.held else value_text(value)
     else:
         got = f"{_answer_words(str(kind))}{_tail(event.answer.get('detail'), ', ')}"
     verb = "holds" if event.held else "does NOT hold"

@@ -131,6 +131,9 @@ def _check(event: ev.CheckAnswered, at: When) -> CheckView:
         value = answer.get("value")
         status = answer.get("status")
         said = f"status {status}" if status is not None and value in (None, status) else number(value)
+        if isinstance(value, str) and not event.held:
+            # What failed may be text that looks like what was wanted: "true" is not true.
+            said = f'"{said}"'
     else:
         detail = line(answer.get("detail") or "", 300)
         said = f"no answer ({line(answer.get('kind'), 40)}{f': {detail}' if detail else ''})"

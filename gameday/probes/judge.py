@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -147,7 +148,7 @@ def text_of(value: Any) -> str:
 
 def _equals(wanted: Any, answer: Mapping[str, Any]) -> Verdict:
     value = answer.get("value")
-    if _same(wanted, value):
+    if _same(wanted, value) or (isinstance(value, str) and _same_number(wanted, value)):
         return Verdict(True, f"equal to {shown(wanted)}")
     return Verdict(False, f"{shown(value)} is not {shown(wanted)}")
 
@@ -161,6 +162,13 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_same(part, other[key]) for key, part in one.items())
     return bool(one == other)
+
+
+def _same_number(wanted: Any, text: str) -> bool:
+    """Whether `text` is the number `wanted`: programs print theirs. To the last digit, where `wanted` is whole."""
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float) or number(text) is None:
+        return False
+    return Decimal(text) == wanted if isinstance(wanted, int) else number(text) == wanted
 
 
 def _above(wanted: Any, answer: Mapping[str, Any]) -> Verdict:

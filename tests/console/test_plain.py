@@ -40,6 +40,11 @@ ONE_OF_EACH: list[tuple[e.Event, str, str]] = [
     (e.ConsolesChanged(0), "ENGINE", "no console"),
     (e.SteadyStateBegan("before"), "CHECK", "before"),
     (e.CheckAnswered("before", 0, "alive", False, VALUE, "status 200"), "CHECK", "alive does NOT hold before: 0.25"),
+    (
+        e.CheckAnswered("before", 0, "alive", False, {"kind": "value", "value": "true"}, "equal to true"),
+        "CHECK",
+        'alive does NOT hold before: "true" (wanted equal to true)',
+    ),
     (e.SteadyStateJudged("after", True), "CHECK", "holds after"),
     (e.TimelineStarted(), "START", "timeline starts"),
     (e.Paused("lunch"), "PAUSE", "safety goes on: lunch"),

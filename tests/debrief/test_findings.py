@@ -55,6 +55,14 @@ def test_a_fault_that_was_undone_after_it_had_leaked_is_told_as_both() -> None:
     assert view.headline.level == "warn"
 
 
+def test_text_that_failed_is_quoted_in_the_table_of_checks() -> None:
+    def check(held: bool) -> ev.CheckAnswered:
+        return ev.CheckAnswered("before", 0, "on", held, {"kind": "value", "value": "true"}, "equal to true")
+
+    view = debrief(EFFECTIVE, *UNDONE, (210.0, check(False)), (211.0, check(True)), ENDED)
+    assert [one.answer for one in view.steady_state] == ['"true"', "true"]
+
+
 def test_a_leaked_fault_leads_everything() -> None:
     view = build_debrief(leaked())
     assert view.findings[0].rule == "leaked"

@@ -48,6 +48,18 @@ def value(of: Any, status: int | None = None) -> dict[str, Any]:
         ({"equals": {"a": [1, 2]}}, value({"a": [1.0, 2]}), True),
         ({"equals": [True]}, value([1]), False),
         ({"equals": "5"}, value(5), False),
+        ({"equals": 42}, value("42"), True),
+        ({"equals": 42}, value(" 42.0\n"), True),
+        ({"equals": 0.1}, value("0.1"), True),
+        ({"equals": 42}, value("43"), False),
+        ({"equals": 42}, value("42 apples"), False),
+        ({"equals": 10**18 + 1}, value(str(10**18 + 1)), True),
+        ({"equals": 10**18 + 1}, value(str(10**18)), False),
+        ({"equals": 1}, value("1e9999"), False),
+        ({"equals": math.inf}, value("+Inf"), True),
+        ({"equals": True}, value("1"), False),
+        ({"equals": True}, value("true"), False),
+        ({"equals": None}, value("0"), False),
         ({"matches": "^ok$"}, value("ok"), True),
         ({"matches": "ok"}, value("it is ok now"), True),
         ({"matches": "healthy"}, value({"state": "healthy"}), True),
@@ -83,6 +95,7 @@ def test_only_a_value_can_hold(kind: str, tolerance: dict[str, Any]) -> None:
 
 def test_the_reason_names_what_was_found_and_what_was_due() -> None:
     assert judge({"above": 0.5}, value("cats")).why == '"cats" is not a number'
+    assert judge({"equals": True}, value("true")).why == '"true" is not true'
     assert judge({"above": 0.5}, value(0.25)).why == "0.25 is not above 0.5"
     assert judge({"status": 200}, value(503, 503)).why == "status 503, expected status 200"
     assert judge({"matches": "up"}, value("down")).why == "\"down\" does not match 'up'"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gameday.engine.ports import Answer
+from gameday.probes.judge import holds
 from gameday.probes.prober import LiveProber
 from gameday.probes.process import LARGEST_OUTPUT
 
@@ -42,6 +43,13 @@ def test_a_signal_is_minus_its_number() -> None:
 
 def test_output_is_stripped_and_arguments_go_without_a_shell() -> None:
     assert ask("printf", " %s|\\n", "$HOME; exit 1", read="stdout").value == "$HOME; exit 1|"
+
+
+def test_a_number_that_is_printed_is_a_number() -> None:
+    answer = ask("echo", "42", read="stdout").to_json()
+    assert holds({"equals": 42}, answer)
+    assert holds({"above": 41}, answer)
+    assert not holds({"equals": 41}, answer)
 
 
 @pytest.mark.parametrize(
