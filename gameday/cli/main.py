@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import Any
 
 import click
 
 from gameday import __version__
+from gameday.cli.outlet import lead_nowhere, must_be_written
 from gameday.errors import Exit, GamedayError, StoreError, UsageError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -141,16 +141,21 @@ def root(ctx: click.Context) -> None:
 
 def main() -> int:
     """Run the command; the exit code. Errors that are meant for people are shown without a traceback."""
+    must_be_written()
     try:
-        return _outcome()
+        code = _outcome()
+        if sys.stdout is not None:  # closed from the beginning: gameday … >&-
+            sys.stdout.flush()
+        return code
     except BrokenPipeError:
         return _unread().exit_code
+    except UsageError as error:
+        return _said(error)
 
 
 def _outcome() -> int:
     try:
         result = root.main(standalone_mode=False)
-        sys.stdout.flush()
         return int(result) if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -161,8 +166,12 @@ def _outcome() -> int:
         error.show()
         return error.exit_code
     except GamedayError as error:
-        click.echo(f"gameday: {error}", err=True)
-        return int(error.exit_code)
+        return _said(error)
+
+
+def _said(error: GamedayError) -> int:
+    click.echo(f"gameday: {error}", err=True)
+    return int(error.exit_code)
 
 
 def _unread() -> click.exceptions.Exit:
@@ -170,7 +179,6 @@ def _unread() -> click.exceptions.Exit:
 
     Click would make a failure of it, and 1 means something else here.
     """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
-        os.dup2(nowhere, number)
+        lead_nowhere(number)
     return click.exceptions.Exit(UNREAD)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,86 @@ def unread(place: Place, *words: str, err: int = subprocess.PIPE) -> tuple[int, 
 def test_what_only_reads_stops_quietly(words: tuple[str, ...], place: Place) -> None:
     record_all(str(place.store), DONE, T0, [*events_of(DONE, "t")[:2]], dead())
     assert unread(place, *words) == (141, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("list",), ("show", "--json"), ("show", "--events"), ("validate", "x.yaml"), ("--help",), ("list", "--help")],
+)
+def test_a_full_disk_is_said_in_one_line(words: tuple[str, ...], place: Place) -> None:
+    place.write("x.yaml", TALK)
+    record_all(str(place.store), DONE, T0, [*events_of(DONE, "t")[:2]], dead())
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gameday", *words],
+            cwd=place.folder,
+            env=place.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "gameday: the output can't be written: No space left on device\n")
+
+
+def test_what_only_comes_out_at_the_very_end_is_said_too(tmp_path: Path) -> None:
+    """What waits in a buffer is written by nobody but the command itself, not by an interpreter that complains."""
+    script = (
+        "import sys; from gameday.cli import main as m\n"
+        "m.root.main = lambda **_: sys.stdout.write('waits') and None\n"
+        "sys.exit(m.main())"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "gameday: the output can't be written: No space left on device\n")
+
+
+def test_talk_that_has_no_place_costs_no_data(place: Place) -> None:
+    record_all(str(place.store), DONE, T0, [*events_of(DONE, "t")[:2]], dead())
+    words = [sys.executable, "-m", "gameday", "list", "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            words, cwd=place.folder, env=place.environment, stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[0]["id"] == DONE
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0)])
+def test_without_any_output_nothing_breaks(closed: str, code: int, place: Place) -> None:
+    record_all(str(place.store), DONE, T0, [*events_of(DONE, "t")[:2]], dead())
+    done = subprocess.run(
+        f"exec {sys.executable} -m gameday list {closed}",
+        shell=True,
+        cwd=place.folder,
+        env=place.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_goes_on_to_its_end_on_a_full_disk(place: Place) -> None:
+    place.write("talk.yaml", TALK)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gameday", "run", "talk.yaml", "--unattended"],
+            cwd=place.folder,
+            env=place.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert place.exercise().verdict == "completed"
+    place.gone()
 
 
 def test_not_even_talk_is_read(place: Place) -> None:
