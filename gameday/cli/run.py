@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import sys
 import threading
@@ -83,16 +83,50 @@ def run(
 def can_be_written(folder: Path) -> Path:
     """`folder` itself, which need not be there yet. Nobody wants to hear at the end that there is no place for paper.
 
+    It is tried: permissions alone don't tell of read-only disks, full ones, and folders of the kernel. What was made
+    for that is removed again.
+
     Raises:
         UsageError: nothing can be written there.
     """
-    there = folder.absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "it can't be written to" if there.is_dir() else "it is no folder"
-        raise UsageError(f"there is no place for the debrief in {folder}: {there}: {why}; name another with --reports")
+    # Another run that tries the same may make or remove the folder between two steps of this one.
+    for left in reversed(range(10)):
+        try:
+            _try_to_write(folder.absolute())
+            break
+        except (FileNotFoundError, FileExistsError) as error:
+            if not left:
+                raise _no_place(folder, error) from None
+        except (OSError, ValueError) as error:
+            raise _no_place(folder, error) from None
     return folder
+
+
+def _try_to_write(folder: Path) -> None:
+    """Write something into `folder`, which is made if it isn't there, and leave nothing behind."""
+    from tempfile import NamedTemporaryFile
+
+    made: list[Path] = []
+    try:
+        for each in reversed((folder, *folder.parents)):
+            if not each.exists():
+                each.mkdir(exist_ok=True)
+                made.append(each)
+        with NamedTemporaryFile(dir=folder, prefix=".gameday-") as file:
+            file.write(b"debrief")
+            file.flush()
+    finally:
+        for each in reversed(made):
+            # Where somebody else has put something there meanwhile, it stays.
+            with contextlib.suppress(OSError):
+                each.rmdir()
+
+
+def _no_place(folder: Path, error: OSError | ValueError) -> UsageError:
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    where = error.filename if isinstance(error, OSError) and isinstance(error.filename, str) else str(folder)
+    there = Path(where).parent if Path(where).name.startswith(".gameday-") else Path(where)
+    return UsageError(f"there is no place for the debrief in {folder}: {there}: {why}; name another with --reports")
 
 
 def has_terminal() -> bool:

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gameday.cli.main import COMMANDS
+from gameday.cli.run import can_be_written
 from gameday.store import open_store
 from tests.cli.conftest import Run
 
@@ -99,6 +101,46 @@ def test_no_place_for_the_debrief_is_said_before_anything_is_touched(run: Run, t
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
         assert f"no place for the debrief in {reports}" in done.stderr
     assert not Path(store).exists()
+
+
+@pytest.mark.parametrize(
+    ("reports", "why"),
+    [
+        ("/proc/x", "No such file or directory"),
+        ("/proc/self/fd", "No such file or directory"),
+        ("/dev/full", "Not a directory"),
+        ("reports/" + "x" * 300, "File name too long"),
+    ],
+)
+def test_a_place_that_only_looks_like_one_is_refused_before_the_start(
+    reports: str, why: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "talk.yaml").write_text("version: 1\ntitle: Talk\ntimeline: [{at: 0s, inject: Hello.}]\n")
+    store = str(tmp_path / "store.db")
+    done = run("run", "talk.yaml", "--unattended", "--reports", reports, "--store", store)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert f"no place for the debrief in {reports}" in done.stderr
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not Path(store).exists()
+    assert not (tmp_path / "reports").exists()
+
+
+def test_what_was_tried_leaves_nothing_and_takes_nothing_away(tmp_path: Path) -> None:
+    can_be_written(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "report").write_text("kept")
+    can_be_written(tmp_path / "a")
+    can_be_written(tmp_path / "a" / "b")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["report"]
+
+
+def test_runs_that_try_the_same_place_at_once_all_find_it(tmp_path: Path) -> None:
+    reports = tmp_path / "reports"
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(lambda _: can_be_written(reports), range(200))) == {reports}
 
 
 def test_without_anything_it_shows_help(tmp_path: Path) -> None:
