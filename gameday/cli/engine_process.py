@@ -34,6 +34,8 @@ from gameday.store import Holder, open_store
 from gameday.store.port import StoreInbox, StoreJournal
 from gameday.store.store import Store
 
+PYTHON = (sys.executable, "-P")
+"""How our own processes are started: never with the current folder on the path, where anybody's `random.py` may lie."""
 LOCKED = 0.25
 """Seconds that the engine waits for a locked store before it writes beside it."""
 SWITCHING = 0.0005
@@ -62,6 +64,8 @@ def main() -> int:
     link = socket.socket(fileno=int(sys.argv[1]))
     link.set_inheritable(False)
     payload = Payload(**json.load(sys.stdin))
+    if (claim := int(payload.rescue.get("target_claim", -1))) >= 0:
+        os.set_inheritable(claim, False)
     try:
         return asyncio.run(_run(payload, link))
     except GamedayError as error:
@@ -184,10 +188,10 @@ def _second_guardian(payload: Payload) -> socket.socket:
     ours, theirs = socket.socketpair()
     config = Config(**{**payload.rescue, "engine": [], "link": theirs.fileno()})
     process = subprocess.Popen(
-        [sys.executable, "-m", "gameday.engine.guardian"],
+        [*PYTHON, "-m", "gameday.engine.guardian"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        pass_fds=[theirs.fileno()],
+        pass_fds=[fd for fd in (theirs.fileno(), config.target_claim) if fd >= 0],
         start_new_session=True,
     )
     theirs.close()

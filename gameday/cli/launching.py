@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from gameday.cli.engine_process import Payload
+from gameday.cli.engine_process import PYTHON, Payload
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.engine.guardian import Config, as_line
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
@@ -99,20 +98,20 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
     base: dict[str, Any] = {
         "exercise": payload.exercise,
         "socket": str(path),
-        "clerk": [sys.executable, "-m", "gameday.cli.clerk"],
+        "clerk": [*PYTHON, "-m", "gameday.cli.clerk"],
         "after": after,
         "heartbeat": payload.heartbeat,
         "preload": PRELOAD,
     }
     slim = asdict(payload) | {"started": {}, "rescue": {}}
-    engine = [sys.executable, "-m", "gameday.cli.engine_process", "{fd}"]
+    engine = [*PYTHON, "-m", "gameday.cli.engine_process", "{fd}"]
     owned = payload.mode == "new" and not payload.attended
-    full = asdict(payload) | {"rescue": {**base, "payload": slim}}
     log = log_path(payload.exercise)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as output, target_held(payload) as lock:
+        base["target_claim"] = lock[0] if lock else -1
         process = subprocess.Popen(
-            [sys.executable, "-m", "gameday.engine.guardian"],
+            [*PYTHON, "-m", "gameday.engine.guardian"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
@@ -120,6 +119,7 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
             pass_fds=lock,
         )
     assert process.stdin is not None and process.stdout is not None
+    full = asdict(payload) | {"rescue": {**base, "payload": slim}}
     try:
         process.stdin.write(as_line(Config(**base, owned=owned, engine=engine, payload=full)))
         process.stdin.close()
@@ -145,7 +145,9 @@ def target_held(payload: Payload) -> Iterator[list[int]]:
         yield []
         return
     settings = payload.target["settings"]
-    name = hashlib.sha256(json.dumps([payload.target["name"], settings], sort_keys=True).encode()).hexdigest()[:16]
+    # What is reached by Chaos Toolkit alone has no settings; two of one name are told apart by their addresses.
+    where = settings or payload.target["names"]
+    name = hashlib.sha256(json.dumps([payload.target["name"], where], sort_keys=True).encode()).hexdigest()[:16]
     try:
         if "state_dir" in settings:
             folder = Path(settings["state_dir"])

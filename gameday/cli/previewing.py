@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gameday.cli.preflight import missing_secrets
 from gameday.cli.staging import in_use
 from gameday.console.preview_model import (
     CheckPreview,
@@ -100,6 +101,7 @@ def preview_of(
     name = target or loaded.scenario.target or "none"
     info = check_target(name, settings)
     refusals = policy.refusals(loaded.scenario, info, settings, confirm=confirm, catalogue=all_faults())
+    refusals += missing_secrets(loaded.scenario)
     warnings: list[str] = []
     # A refused run is no reason to reach for a target that policy keeps it from.
     allowed, reachable = not refusals, True

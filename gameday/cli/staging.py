@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import click
 from gameday import __version__
 from gameday.cli.engine_process import Payload
 from gameday.cli.launching import HEARTBEAT, target_held
+from gameday.cli.preflight import obstacles
 from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, StoreError, TargetError
 from gameday.exercise.events import ExerciseStarted
@@ -78,8 +79,7 @@ def stage(
     name = target or loaded.scenario.target or "none"
     kind = check_target(name, settings)
     refusals = policy.refusals(loaded.scenario, kind, settings, confirm=confirm, catalogue=all_faults())
-    if refusals:
-        raise RefusedError("refused before anything was touched:\n" + "\n".join(f"  - {line}" for line in refusals))
+    _refuse(refusals)
     started, info = False, None
     if kind.kind == "sandbox":
         try:
@@ -90,11 +90,17 @@ def stage(
     try:
         resolved = resolve(name, settings, sandbox_info=info)
         scenario, document = loaded.resolve(resolved.names)
+        _refuse(obstacles(scenario, resolved.to_json()))
     except Exception:
         if started and info is not None:
             sandbox.down(Path(info["state_dir"]))
         raise
     return Staged(loaded, scenario, document, resolved, settings, started)
+
+
+def _refuse(reasons: Sequence[str]) -> None:
+    if reasons:
+        raise RefusedError("\n".join(["refused before anything was touched:", *(f"  - {line}" for line in reasons)]))
 
 
 def refuse_a_target_in_use(staged: Staged, store: str, *, despite_faults: bool) -> None:

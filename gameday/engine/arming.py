@@ -20,8 +20,16 @@ class Arming:
     """Watches the undo workers on the guardian's selector."""
 
     def __init__(
-        self, selector: selectors.BaseSelector, exercise: str, undoing: Undoing, jobs: Jobs, answer: Answer
+        self,
+        selector: selectors.BaseSelector,
+        exercise: str,
+        undoing: Undoing,
+        jobs: Jobs,
+        answer: Answer,
+        *,
+        target_claim: int = -1,
     ) -> None:
+        self._claim = target_claim
         self.ever: set[str] = set()
         """Entries that were held at any time."""
         self._selector = selector
@@ -31,6 +39,8 @@ class Arming:
         self._answer = answer
         self._buffers: dict[int, bytes] = {}
         self._waiting: dict[str, str] = {}
+        self._unprepared: dict[str, str] = {}
+        """Why the undo worker of an entry is about to end before it was of any use."""
         self._order = 0
 
     # --- orders ----------------------------------------------------------------------------------------------------
@@ -54,6 +64,7 @@ class Arming:
             objects=frozenset(message.get("objects", ())),
             recovery=float(message["recovery"]),
             commands=list(message.get("commands", ())),
+            claim=self._claim,
             # A fault of a guardian that died: what it started is not ours to wait for, only to kill.
             touched=orphan,
         )
@@ -142,6 +153,8 @@ class Arming:
         if message["what"] == "ready":
             held.ready = True
             self._armed(held.entry, None)
+        elif message["what"] == "unprepared":
+            self._unprepared[held.entry] = message["error"]
         else:
             self._undoing.reported(held, message)
 
@@ -163,6 +176,7 @@ class Arming:
         self._unwatch(worker)
         worker.release()
         held.worker = None
+        why = self._unprepared.pop(held.entry, "the undo worker died")
         if held.entry in self._waiting and not held.touched:
             # It never got ready, so it was never armed, whatever has been ordered meanwhile.
             del self._undoing.held[held.entry]
@@ -171,12 +185,12 @@ class Arming:
             if held.retry_at is None:
                 # It closed its pipe and may be running yet.
                 worker.kill()
-            self._undoing.failed(held, "the undo worker died")
+            self._undoing.failed(held, why)
         elif held.ready and not held.settled:
             # Killed while it waited: an armed fault is never without its undo.
             worker.kill()
             self._replace(held)
-        lost = None if held.touched else "its undo could not be prepared (see the exercise's log)"
+        lost = None if held.touched else f"its undo could not be prepared: {why}"
         self._armed(held.entry, lost)
 
     def _replace(self, held: Held) -> None:

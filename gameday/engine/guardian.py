@@ -55,6 +55,8 @@ class Config:
     """Command that writes down what the guardian did alone; gets facts as JSON on stdin."""
     after: dict[str, Any] | None = None
     """A `Call` to run when all is over, e.g. to take down a sandbox that this run brought up."""
+    target_claim: int = -1
+    """Inherited descriptor of the claim to the target; guardian, engine and undo workers hold it."""
     owned: bool = False
     """The command that reads our stdout started an unattended run: it ends, the run ends."""
     heartbeat: float = 2.0
@@ -80,7 +82,9 @@ class Guardian:
         self.selector = selectors.DefaultSelector()
         self.undoing = Undoing(self._fact, boot_clock)
         self.jobs = Jobs(self.selector, config.exercise, self._answer)
-        self.arming = Arming(self.selector, config.exercise, self.undoing, self.jobs, self._answer)
+        self.arming = Arming(
+            self.selector, config.exercise, self.undoing, self.jobs, self._answer, target_claim=config.target_claim
+        )
         self.peers: Peers | None = None
         self.facts: list[dict[str, Any]] = []
         self.refuse = False
@@ -380,6 +384,8 @@ def as_line(config: Config) -> bytes:
 def main() -> int:
     """Run a guardian with the configuration on stdin; the exercise's exit code."""
     config = Config(**json.loads(sys.stdin.readline()))
+    if config.target_claim >= 0:
+        os.set_inheritable(config.target_claim, False)
     error = (
         f"exercise {config.exercise} has a guardian already, or one that is just writing down what it did: "
         f"gameday watch {config.exercise}"
@@ -397,7 +403,7 @@ def main() -> int:
             [word.replace("{fd}", str(theirs.fileno())) for word in config.engine],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[fd for fd in (theirs.fileno(), config.target_claim) if fd >= 0],
         )
         theirs.close()
         assert engine.stdin is not None

@@ -47,6 +47,8 @@ class Held:
     recovery: float
     """Seconds from the first undo until the fault counts as leaked."""
     commands: list[str] = field(default_factory=list)
+    claim: int = -1
+    """Descriptor of the claim to the target, for its undo workers to hold on to."""
     worker: Worker | None = None
     inject: Worker | None = None
     """Its injection; None again once the whole group is known to be gone, since then its number may be used again."""
@@ -85,7 +87,7 @@ class Held:
 
     def fork_worker(self) -> None:
         """An undo worker, which knows what to kill should it be left alone. Raises OSError, see `fork`."""
-        self.worker = fork_undo(self.undo, self.recovered, self.mark, recovery=self.recovery)
+        self.worker = fork_undo(self.undo, self.recovered, self.mark, recovery=self.recovery, claim=self.claim)
         if self.inject is not None:
             self.worker.tell(b"k%d\n" % self.inject.pid)
         elif self.touched:

@@ -125,6 +125,16 @@ def group_alive(group: int) -> bool:
     return True
 
 
+def group_runs(group: int) -> bool:
+    """As `group_alive`, but zombies don't count: as pid 1, an application may never reap what was left to it."""
+    if not group_alive(group):
+        return False
+    if not _PROC.is_dir():
+        return True
+    found = (_stat(int(folder.name)) for folder in _PROC.glob("[0-9]*"))
+    return any(int(each[2]) == group and each[0] not in (b"Z", b"X") for each in found if each is not None)
+
+
 # --- marks ---------------------------------------------------------------------------------------------------------
 #
 # What an injection starts may leave its process group, its session and its parent. Two things stay with it: the

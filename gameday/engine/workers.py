@@ -29,6 +29,7 @@ from gameday.engine.processes import (
     carry,
     die_with,
     group_alive,
+    group_runs,
     kill_group,
     kill_marked,
     start_ticks,
@@ -43,6 +44,7 @@ LARGEST = 1_000_000
 VERIFYING = 1.0
 """Seconds beyond its timeout in which the last look of a verification may come back."""
 _POLL = 0.1
+_PLAIN = (ValueError, RuntimeError, ImportError)
 
 
 @dataclass(slots=True)
@@ -89,8 +91,8 @@ def function(name: str) -> Callable[..., Json]:
     return found
 
 
-def fork(body: Callable[[int, int], None], mark: tuple[str, str]) -> Worker:
-    """Fork a worker that runs `body(control, results)` and nothing else, with no other descriptor of ours open.
+def fork(body: Callable[[int, int], None], mark: tuple[str, str], *, keep: int = -1) -> Worker:
+    """Fork a worker that runs `body(control, results)` and nothing else, with no descriptor of ours open but `keep`.
 
     Raises:
         OSError: no descriptors or no processes are left; nothing was forked and nothing stays open.
@@ -109,7 +111,7 @@ def fork(body: Callable[[int, int], None], mark: tuple[str, str]) -> Worker:
     if pid == 0:
         code = 70
         try:
-            _become_worker(control_read, results_write, mark)
+            _become_worker(control_read, results_write, mark, keep)
             body(control_read, results_write)
             code = 0
         except BaseException as error:
@@ -123,17 +125,18 @@ def fork(body: Callable[[int, int], None], mark: tuple[str, str]) -> Worker:
     return Worker(pid, start_ticks(pid), results_read, control_write)
 
 
-def _become_worker(control: int, results: int, mark: tuple[str, str]) -> None:
+def _become_worker(control: int, results: int, mark: tuple[str, str], keep: int) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     # A report to a guardian that is gone must not kill an undo that is on its own. (Programs get the default back.)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    low, high = sorted((control, results))
-    os.closerange(3, low)
-    os.closerange(low + 1, high)
-    os.closerange(high + 1, os.sysconf("SC_OPEN_MAX") if high < 4096 else high + 4096)
+    first = 3
+    for kept in sorted(number for number in (control, results, keep) if number >= first):
+        os.closerange(first, kept)
+        first = kept + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX") if first <= 4096 else first + 4095)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -162,9 +165,12 @@ def report(results: int, what: str, **fields: Json) -> None:
 
 
 def words(error: BaseException) -> str:
-    """An exception as one bounded line."""
-    text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text}"[:2000]
+    """An exception as one bounded line. Ours, and those whose class says nothing to a person, are only their text."""
+    text = " ".join(str(error).split())
+    kind = type(error)
+    if text and (kind in _PLAIN or kind.__module__.partition(".")[0] == __name__.partition(".")[0]):
+        return text[:2000]
+    return f"{kind.__name__}: {text or 'no message'}"[:2000]
 
 
 # --- gated workers -------------------------------------------------------------------------------------------------
@@ -208,17 +214,24 @@ def poll_until(run: Callable[..., Json], args: dict[str, Json], window: float) -
 # --- undo workers --------------------------------------------------------------------------------------------------
 
 
-def fork_undo(undo: Call | None, recovered: Call | None, mark: str, *, recovery: float = 60.0) -> Worker:
+def fork_undo(
+    undo: Call | None, recovered: Call | None, mark: str, *, recovery: float = 60.0, claim: int = -1
+) -> Worker:
     """A worker that holds one armed undo: prepared, waiting, and on its own when the guardian dies.
 
-    On its own it tries for `recovery` seconds; under a guardian once, since the guardian sees to the rest.
+    On its own it tries for `recovery` seconds; under a guardian once, since the guardian sees to the rest. `claim`: the
+    descriptor of the claim to the target, which stays claimed for as long as an undo may be under way.
     """
 
     def body(control: int, results: int) -> None:
         # Only the guardian, or its end, moves this one: a Ctrl-C or a lost terminal must not take the undo away.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        run = _prepare(undo)
+        try:
+            run = _prepare(undo)
+        except Exception as error:
+            report(results, "unprepared", error=words(error))
+            raise
         holds = function(recovered.name) if recovered is not None else None
         report(results, "ready")
         order, groups, clean = wait_for_order(control)
@@ -236,15 +249,19 @@ def fork_undo(undo: Call | None, recovered: Call | None, mark: str, *, recovery:
             tries += 1
             left = max(until - time.monotonic(), recovery / 3)
             done = _attempt(results, undo, run, recovered, holds, alone=left)
+            over = tries > 1 and time.monotonic() >= until
             if not clean:
                 # The injection may have been alive when that went out: make sure that it is dead, then undo again.
                 clean = _wait_dead(groups, mark)
-            elif done or (tries > 1 and time.monotonic() >= until):
+                if over and not clean:
+                    # It can't be killed. To go on for ever would take away what a later exercise injects.
+                    return
+            elif done or over:
                 return
             else:
                 time.sleep(0.2)
 
-    return fork(body, (UNDO_MARK, mark))
+    return fork(body, (UNDO_MARK, mark), keep=claim)
 
 
 def _prepare(undo: Call | None) -> Callable[..., Json] | None:
@@ -365,14 +382,14 @@ def _wait_dead(groups: dict[int, int | None], mark: str, limit: float = 5.0) -> 
     deadline = time.monotonic() + limit
     while True:
         escaped = kill_marked(f"{MARK}={mark}")
-        left = [group for group in groups if group_alive(group) and not _reused(group, groups)]
+        left = [group for group in groups if group_runs(group) and not _reused(group, groups)]
         if not escaped and not left:
             return True
         if time.monotonic() >= deadline:
             return False
         for group in left:
             kill_group(group)
-        time.sleep(0.005)
+        time.sleep(0.01)
 
 
 def parse(line: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -171,7 +172,13 @@ def described(provider: Mapping[str, Json]) -> str:
 
 
 def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> str:
-    """A shell line that does what the provider does. A secret stands in it as its name, to be filled in."""
+    """A shell line that does what the provider does. The shell reads each secret from where it is."""
+    written = provider.get("secrets")
+    secrets = {
+        name: where
+        for group in (groups(written) if isinstance(written, Mapping) else {}).values()
+        for name, where in group.items()
+    }
 
     def filled(value: Any) -> Any:
         if isinstance(value, str):
@@ -185,15 +192,18 @@ def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> s
         call = f"{provider['func']}(**{arguments or {}!r})"
         return shlex.join(["python3", "-c", f"from {provider['module']} import {provider['func']}; print({call})"])
     if provider["type"] == "process":
-        path = str(provider["path"])
+        # It finds its secrets in its environment.
+        given = [f"{name}={_shell_word(f'${{{name}}}', secrets)}" for name in secrets]
+        path = shlex.quote(str(provider["path"]))
         if isinstance(arguments, str):
-            return f"{shlex.quote(path)} {arguments}"
+            return " ".join([*given, path, arguments])
         pairs = [each for pair in arguments.items() for each in pair] if isinstance(arguments, dict) else arguments
-        return shlex.join([path, *(str(each) for each in pairs or () if each not in (None, ""))])
+        return " ".join([*given, path, *(shlex.quote(str(each)) for each in pairs or () if each not in (None, ""))])
     words = ["curl", "-sS", "--fail", "-X", str(provider.get("method", "GET")).upper()]
     for name, value in (provider.get("headers") or {}).items():
         secret = place(value)
-        words += ["-H", f"{name}: {'${' + secret[1] + '}' if secret else filled(value)}"]
+        words += ["-H", f"{name}: {f'${{{name}}}' if secret else filled(value)}"]
+        secrets |= {name: secret} if secret else {}
     if isinstance(arguments, str):
         words += ["--data", arguments]
     elif arguments and "json" in str(provider.get("headers")):
@@ -201,7 +211,21 @@ def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> s
     else:
         words += [word for key, value in (arguments or {}).items() for word in ("--data-urlencode", f"{key}={value}")]
     words += ["--get"] if arguments and words[4] == "GET" else []
-    return shlex.join([*words, filled(provider["url"])])
+    return " ".join(_shell_word(str(word), secrets) for word in [*words, filled(provider["url"])])
+
+
+def _shell_word(text: str, secrets: Mapping[str, tuple[str, str]]) -> str:
+    """`text` as one word of a shell line, in which `${name}` of a secret is what the shell finds where that is."""
+    if not any(name in secrets for name in _NAME.findall(text)):
+        return shlex.quote(text)
+    word = ""
+    for index, part in enumerate(_NAME.split(text)):
+        if index % 2 and part in secrets:
+            kind, where = secrets[part]
+            word += f"${{{where}}}" if kind == "env" else f"$(cat {shlex.quote(str(Path(where).expanduser()))})"
+        else:
+            word += re.sub(r'([\\"$`])', r"\\\1", f"${{{part}}}" if index % 2 else part)
+    return f'"{word}"'
 
 
 # --- in a worker -----------------------------------------------------------------------------------------------------
@@ -219,10 +243,12 @@ def run_activity(
 
 
 def prepare_undo(provider: Mapping[str, Json], configuration: Mapping[str, Json] | None = None) -> None:
-    """Raises ImportError where the undo couldn't be run: better known before the fault than after it."""
-    from gameday.faults.chaostoolkit import load, rehearse
+    """Raises ImportError, or RuntimeError for a secret, where the undo couldn't be run: better known before the fault
+    than after it."""
+    from gameday.faults.chaostoolkit import load, rehearse, unlock
 
     load(provider)
+    unlock(provider)
     if provider["type"] == "http":
         rehearse()
 

@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -55,6 +56,28 @@ def load(provider: Mapping[str, Json]) -> None:
         module = importlib.import_module(str(provider["module"]))
         if not callable(getattr(module, str(provider["func"]), None)):
             raise ImportError(f"{provider['module']} has no function {provider['func']!r}")
+
+
+def unlock(provider: Mapping[str, Json]) -> None:
+    """Read the secrets of this provider once, so that they are known to be there, and are kept should they go away.
+
+    Raises:
+        RuntimeError: one is not there; the message says which.
+    """
+    for where in places(provider):
+        secret_places.read(where)
+
+
+def places(provider: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """Where the secrets are whose places stand in the provider itself. Raises ValueError where that says no place."""
+    own = provider.get("secrets")
+    found = (
+        [each for group in secret_places.groups(own).values() for each in group.values()]
+        if isinstance(own, Mapping)
+        else []
+    )
+    headers = (provider.get("headers") or {}).values()
+    return found + [where for where in map(secret_places.place, headers) if where is not None]
 
 
 def rehearse() -> None:
@@ -181,12 +204,20 @@ def _timeout(value: Json) -> Json:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No logging at all: chaoslib logs substituted secrets at debug level, urllib3 whole URLs, extensions anything."""
+    """No logging, and nothing on stderr, which is the exercise's log: chaoslib logs substituted secrets at debug level,
+    urllib3 whole URLs, extensions print anything."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
         logging.disable(before)
 
 

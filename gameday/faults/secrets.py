@@ -20,6 +20,8 @@ from gameday.engine.ports import Json
 HIDDEN = "•••"
 LARGEST = 64 * 1024
 """Bytes of a secret's file."""
+_found: dict[tuple[str, str], str] = {}
+"""Secrets that this process has read."""
 _LINE = 8
 """A line of a secret of several lines (a private key) is as secret as the whole if it has this many characters."""
 
@@ -60,7 +62,22 @@ def groups(written: Mapping[str, Any]) -> dict[str, dict[str, tuple[str, str]]]:
 
 
 def read(where: tuple[str, str]) -> str:
-    """The secret itself. Raises RuntimeError, naming the variable or file, where there is none."""
+    """The secret itself: as it is now, or as this process found it before.
+
+    An undo must not come to nothing because a file with a token went away after it was armed.
+
+    Raises:
+        RuntimeError: there is none; the message names the variable or the file.
+    """
+    try:
+        _found[where] = _read(where)
+    except RuntimeError:
+        if where not in _found:
+            raise
+    return _found[where]
+
+
+def _read(where: tuple[str, str]) -> str:
     kind, name = where
     if kind == "env":
         if name not in os.environ:

@@ -184,7 +184,9 @@ def test_an_undo_that_can_not_be_loaded_is_no_armed_fault(rig: Rig, name: str) -
 
 def test_an_undo_that_can_not_be_loaded_does_not_make_processes_without_end(rig: Rig) -> None:
     undo = {"name": "nowhere:undo", "args": {}, "timeout": 1.0}
-    assert not rig.ask(do="arm", entry="a", undo=undo, recovered=None, objects=[], commands=[], recovery=1.0)["ok"]
+    refused = rig.ask(do="arm", entry="a", undo=undo, recovered=None, objects=[], commands=[], recovery=1.0)
+    assert not refused["ok"]
+    assert refused["error"] == "its undo could not be prepared: ModuleNotFoundError: No module named 'nowhere'"
     for _ in range(5):
         rig.settle()
         time.sleep(0.05)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
+
+from gameday.engine.processes import group_alive, group_runs
 
 from .rig import Rig, call, wait_until
 
@@ -83,3 +86,14 @@ def test_workers_under_way_end_with_the_guardian(rig: Rig) -> None:
     wait_until(rig.children, "the worker")
     rig.process.kill()
     wait_until(lambda: not rig.left(), "the worker to be gone")
+
+
+def test_a_group_of_zombies_does_not_run() -> None:
+    """A pid 1 that reaps nothing leaves them there for ever."""
+    process = subprocess.Popen(["true"], start_new_session=True)
+    wait_until(lambda: " Z " in Path(f"/proc/{process.pid}/stat").read_text(), "a zombie")
+    assert group_alive(process.pid)
+    assert not group_runs(process.pid)
+    process.wait()
+    assert not group_runs(process.pid)
+    assert group_runs(os.getpgrp())

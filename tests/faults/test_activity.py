@@ -437,3 +437,28 @@ def test_undo_by_hand_in_words_of_the_shell(server: str) -> None:
     line = activity.by_hand(python("json", "dumps", arguments={"obj": [1]}), {})
     assert subprocess.run(line, shell=True, check=True, capture_output=True, text=True).stdout == "[1]\n"
     assert activity.by_hand({"type": "process", "path": "kubectl", "arguments": {"--n": "x"}}, {}) == "kubectl --n x"
+
+
+def test_undo_by_hand_reads_secrets_from_where_they_are(tmp_path: Path) -> None:
+    token = tmp_path / "a token"
+    token.write_text("from $file")
+    provider = {
+        "type": "http",
+        "url": "http://x/${key}?q=$(no)",
+        "headers": {"Authorization": {"env": "A_SECRET"}, "X-Token": {"file": str(token)}, "Plain": 'it\'s "$HOME"'},
+        "secrets": {"key": {"env": "A_KEY"}},
+    }
+    words = shell_words(activity.by_hand(provider, {}), A_SECRET='s"e$c', A_KEY="k&y")
+    assert {'Authorization: s"e$c', "X-Token: from $file", 'Plain: it\'s "$HOME"', "http://x/k&y?q=$(no)"} <= set(words)
+    process = {"type": "process", "path": "env", "secrets": {"TOKEN": {"file": str(token)}, "KEY": {"env": "A_KEY"}}}
+    lines = shell_words(activity.by_hand(process, {}), A_KEY="k&y")
+    assert {"TOKEN=from $file", "KEY=k&y"} <= set(lines)
+
+
+def shell_words(line: str, **environment: str) -> list[str]:
+    """What a shell makes of a line, `curl` printing its arguments."""
+    script = f'curl() {{ printf "%s\\n" "$@"; }}\n{line}'
+    done = subprocess.run(
+        ["bash", "-c", script], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()

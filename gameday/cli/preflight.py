@@ -1,0 +1,62 @@
+"""What keeps a run from being able to do what its script says, found before anything is touched.
+
+Each fault is planned against the target as it is now, and each secret is looked for where it should be. Only reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from gameday.engine.fault_life import plan_arguments
+from gameday.errors import GamedayError
+from gameday.faults.chaostoolkit import places
+from gameday.faults.planning import plan
+from gameday.faults.secrets import read
+from gameday.scenario.models import Activity, Scenario, SecretRef
+
+
+def obstacles(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
+    """Why a run would come to a halt on the way, a line for each; `target` as JSON, up and reachable."""
+    return [*missing_secrets(scenario), *_impossible(scenario, target)]
+
+
+def missing_secrets(scenario: Scenario) -> list[str]:
+    """The secrets that are not where the scenario says, a line for each place."""
+    found: dict[str, None] = {}
+    for where in _places(scenario):
+        try:
+            read(where)
+        except RuntimeError as error:
+            found[str(error)] = None
+    return list(found)
+
+
+def _impossible(scenario: Scenario, target: Mapping[str, Any]) -> Iterator[str]:
+    for index, entry in enumerate(scenario.timeline):
+        if entry.fault is None:
+            continue
+        name = scenario.entry_id(index)
+        try:
+            plan(**plan_arguments(scenario, name, entry, dict(target), exercise="preflight", seed=0))
+        except (ValueError, GamedayError, OSError) as error:
+            yield f"{name}: {error}"
+
+
+def _places(value: Any) -> Iterator[tuple[str, str]]:
+    """Where the secrets are that anything in `value` asks for."""
+    if isinstance(value, SecretRef):
+        yield ("env", value.env) if value.env is not None else ("file", value.file or "")
+    elif isinstance(value, Activity):
+        yield from places(value.model_dump(mode="json", exclude_unset=True))
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _places(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _places(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _places(each)
