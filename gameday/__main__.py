@@ -4,6 +4,9 @@ from __future__ import annotations
 
 
 def main() -> int:
+    from gameday.cli.streams import open_closed
+
+    open_closed()
     from gameday.cli.main import main as run
 
     return run()

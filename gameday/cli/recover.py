@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -272,6 +273,12 @@ def _recover(ident: str, store: str | None) -> Exit:
         state = fold(opened.records(ident))
     for fault in state.faults.values():
         click.echo(f"{ident}  {fault.entry}  {fault.stage}  {fault.cleared or fault.error or fault.summary}")
-        for command in fault.commands if fault.stage == "leaked" else ():
+        if fault.stage != "leaked":
+            continue
+        for command in fault.commands:
             click.echo(f"    {command}")
+        if not sys.stdout.isatty():
+            # Whoever reads the data, or nobody: people have to see this.
+            text = f"gameday: NOT RECOVERED: {ident} {fault.entry}: {fault.error}"
+            click.echo("\n".join([text, *(f"    {command}" for command in fault.commands)]), err=True)
     return Exit.NOT_RECOVERED if state.unrecovered else Exit.OK
