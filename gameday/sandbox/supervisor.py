@@ -33,8 +33,9 @@ _FINDABLE = 1.0
 class Supervisor:
     """Wires the fleet, the shop's state and the control API together."""
 
-    def __init__(self, state_dir: Path, lifeline: int, nursery: Nursery | None) -> None:
+    def __init__(self, state_dir: Path, lock: int, lifeline: int, nursery: Nursery | None) -> None:
         self._state_dir = state_dir
+        self._lock = lock
         self._ledger = Ledger(state_dir, "supervisor")
         self._populated = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -144,9 +145,16 @@ class Supervisor:
 
     async def _stay_findable(self) -> None:
         """Go down when the state directory was removed: no command could find this sandbox any more to take it down."""
-        while (self._state_dir / "supervisor.lock").exists():
+        while self._is_ours():
             await asyncio.sleep(_FINDABLE)
         self._api.going_down.set()
+
+    def _is_ours(self) -> bool:
+        """Whether the lock in the state directory is the one that we hold, and not that of a later sandbox."""
+        try:
+            return os.path.samestat(os.fstat(self._lock), (self._state_dir / "supervisor.lock").stat())
+        except FileNotFoundError:
+            return False
 
     async def _all_ready(self, *names: str) -> None:
         groups = [self._fleet.groups[name] for name in names]
@@ -184,8 +192,8 @@ def start() -> None:
     lifeline, held_open = os.pipe()
     os.set_inheritable(lifeline, True)
     nursery = found([lock, held_open]) if sys.platform == "linux" else None
-    asyncio.run(_run(state_dir, lifeline, nursery))
+    asyncio.run(_run(state_dir, lock, lifeline, nursery))
 
 
-async def _run(state_dir: Path, lifeline: int, nursery: Nursery | None) -> None:
-    await Supervisor(state_dir, lifeline, nursery).run()
+async def _run(state_dir: Path, lock: int, lifeline: int, nursery: Nursery | None) -> None:
+    await Supervisor(state_dir, lock, lifeline, nursery).run()

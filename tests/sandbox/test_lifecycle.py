@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gameday.sandbox import control
+from gameday.sandbox.processes import is_alive
 
 from .shop import Shop, eventually, http, processes_of
 
@@ -126,7 +127,14 @@ def test_a_nursery_that_is_gone_or_frozen_keeps_nobody_from_coming_back(state_di
 
 
 def test_a_sandbox_that_no_command_can_find_any_more_goes_down_by_itself(state_dir: Path) -> None:
-    control.up(state_dir)
+    first, _ = control.up(state_dir)
+    shutil.rmtree(state_dir)
+    # Another one in its place is not the one that was.
+    state_dir.mkdir()
+    second, started = control.up(state_dir)
+    assert started
+    eventually(lambda: not is_alive(first.pid, first.start), within=10)
+    assert control.status(second)["services"]["storefront"]["ready"] == 1
     shutil.rmtree(state_dir)
     eventually(lambda: not processes_of(state_dir), within=10)
 
