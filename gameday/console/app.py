@@ -256,6 +256,7 @@ class Console(App[Left]):
         if isinstance(event.request, TakeNote):
             self.keep(event.request.text)
             return
+        self._stamping = self._stamping.refused(event.request)
         self.tell("NOT TAKEN", f"{wanted(event.request)}: {clean(event.error)}", tone="bad", seconds=None)
 
     def keep(self, text: str, pressed: float | None = None) -> None:
@@ -340,12 +341,17 @@ class Console(App[Left]):
         self._stamping, requests = self._stamping.stamp(self.snapshot.exercise, milestone, self.now(), partial=partial)
         self._send_all(requests)
 
-    def stamp_back(self, seconds: float) -> bool:
-        """Move the last stamp back; False where there is none."""
-        before = self._stamping
-        self._stamping, requests = before.back(self.snapshot.exercise, seconds)
+    def stamp_back(self, seconds: int) -> str:
+        """Move the last stamp back; what became of it, in a few words. What takes more of them is told by itself."""
+        before, exercise = self._stamping, self.snapshot.exercise
+        if why := before.before_its_start(exercise, seconds, self.now()):
+            self.tell("NOT MOVED", why, tone="warn", seconds=None)
+            return ""
+        self._stamping, requests = before.back(exercise, seconds)
         self._send_all(requests)
-        return self._stamping is not before
+        if self._stamping is before:
+            return "there is no stamp of yours to move"
+        return f"the last stamp goes back by {seconds // 60} min"
 
     def unstamp(self) -> bool:
         """Withdraw the last stamp; False where there is none."""

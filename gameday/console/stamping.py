@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gameday.engine.inbox import before_its_start
 from gameday.engine.requests import Mark, Move, Request, Withdraw
 from gameday.exercise.state import Exercise, Stamp
 
@@ -49,6 +50,18 @@ class Stamping:
         last = last_stamp(exercise, self.gone)
         return self._move(exercise, last, seconds) if last is not None else (self, [])
 
+    def before_its_start(self, exercise: Exercise, seconds: float, now: float) -> str:
+        """Why the last stamp can't be moved `seconds` further into the past; "" where it can, or where there is none.
+
+        `now` is the exercise's clock, seconds.
+        """
+        if (sent := self.sent) is not None:
+            return before_its_start(sent.milestone, sent.at, sent.shift + seconds, now, partial=sent.partial)
+        last = last_stamp(exercise, self.gone)
+        if last is None:
+            return ""
+        return before_its_start(last.milestone, last.at.clock, seconds, now, partial=last.partial)
+
     def undo(self, exercise: Exercise) -> tuple[Stamping, list[Request]]:
         """Take the last stamp back."""
         if self.sent is not None:
@@ -70,13 +83,23 @@ class Stamping:
             return self._move(exercise, stamp, sent.shift)
         return replace(self, sent=None), []
 
+    def refused(self, request: Request) -> Stamping:
+        """`request` will never be seen: nothing waits for it any more, and the stamp it is about is as before."""
+        match request:
+            case Mark(milestone) if self.sent is not None and self.sent.milestone == milestone:
+                return replace(self, sent=None)
+            case Move(stamp):
+                return Stamping(None, self.gone - {stamp})
+            case Withdraw(stamp):
+                return replace(self, gone=self.gone - {stamp})
+            case _:
+                return self
+
     def _withdraw(self, stamp: int) -> tuple[Stamping, list[Request]]:
         return Stamping(None, self.gone | {stamp}), [Withdraw(stamp, "undone in the console")]
 
     def _move(self, exercise: Exercise, stamp: Stamp, seconds: float) -> tuple[Stamping, list[Request]]:
-        # Nothing of an exercise happened before it began: there the engine puts it then.
-        at = max(0.0, stamp.at.clock - seconds)
-        sent = _Sent(stamp.milestone, stamp.partial, at, exercise.last_seq)
+        sent = _Sent(stamp.milestone, stamp.partial, stamp.at.clock - seconds, exercise.last_seq)
         return Stamping(sent, self.gone | {stamp.seq}), [Move(stamp.seq, seconds)]
 
 

@@ -44,6 +44,23 @@ class Refusal(Exception):
     """A request that makes no sense as things stand; the text goes back to whoever asked."""
 
 
+def before_its_start(milestone: str, clock: float, by: float, now: float, *, partial: bool = False) -> str:
+    """Why a stamp at `clock` can't go back by `by` seconds, as a sentence for a person; "" where it can.
+
+    Nothing of an exercise happened before it began, and a stamp put at its beginning instead would stand at a time
+    that nobody said: before the impact, say, where it counts for nothing. All times are seconds, `now` on the
+    exercise's clock too.
+    """
+    if by <= clock:
+        return ""
+    partly = " --partial" if partial else ""
+    ago = format_duration(max(1, round(now - clock / 2)))
+    return (
+        f"the exercise was only {clock:.0f} s old then: the stamp stays; "
+        f"gameday mark {milestone}{partly} --ago {ago} says another time"
+    )
+
+
 class Inbox:
     def __init__(self, conductor: Conductor) -> None:
         self._c = conductor
@@ -94,8 +111,9 @@ class Inbox:
         stamp = next((stamp for stamp in self._c.exercise.stamps if stamp.seq == request.stamp), None)
         if stamp is None:
             raise Refusal(f"there is no stamp {request.stamp} to move")
-        # Nothing of an exercise happened before it began: there the stamp stands at its beginning.
-        by = min(max(0.0, request.by), stamp.at.clock)
+        by = max(0.0, request.by)
+        if why := before_its_start(stamp.milestone, stamp.at.clock, by, self._c.journal.now(), partial=stamp.partial):
+            raise Refusal(why)
         again = ev.MilestoneReached(stamp.milestone, stamp.partial, stamp.note, stamp.detection)
         envelope = {"source": asked.source, "actor": asked.actor}
         seq = self._c.append(again, clock=stamp.at.clock - by, wall=stamp.at.wall - by, **envelope)

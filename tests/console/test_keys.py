@@ -6,6 +6,7 @@ import pytest
 from textual import events
 
 from gameday.console.app import Console
+from gameday.console.pump import RequestRefused
 from gameday.console.screens.debrief import Debrief
 from gameday.console.screens.dialogs import Listing
 from gameday.console.screens.run import Run
@@ -138,6 +139,51 @@ async def test_backdating_waits_for_the_stamp_and_adds_up() -> None:
         await until(pilot, lambda: len(feed.sent) == 4)
         before = [record.seq for record in journal.records if isinstance(record.event, e.MilestoneReached)]
         assert feed.sent[3] == r.Withdraw(before[1], "undone in the console")
+
+
+@played
+async def test_a_stamp_does_not_go_back_to_before_the_exercise() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed, Held(137.0))
+    async with app.run_test(size=SMALL) as pilot:
+        await post(pilot, journal.records)
+        await pilot.press("g", "minus", "minus", "minus")
+        await until(pilot, lambda: "NOT MOVED" in words(app))
+        told = " ".join(words(app).split())
+        assert "the exercise was only 137 s old then: the stamp stays;" in told
+        assert "--ago 1m8s says another time" in told
+        stamp = journal.stamp("diagnosed", 137.0)
+        await post(pilot, journal.records)
+        # What went before the refused key still counts.
+        await until(pilot, lambda: len(feed.sent) == 2)
+        assert feed.sent == [r.Mark("diagnosed"), r.Move(stamp.seq, 120.0)]
+        moved = journal.stamp("diagnosed", 137.1, ago=120.0)
+        journal.add(e.MilestoneWithdrawn(stamp.seq), at=137.1)
+        await post(pilot, journal.records)
+        await pilot.press("escape", "minus")
+        await until(pilot, lambda: "only 17 s old" in " ".join(words(app).split()))
+        assert "goes back" not in words(app)
+        await pilot.press("u")
+        await until(pilot, lambda: len(feed.sent) == 3)
+        assert feed.sent[2] == r.Withdraw(moved.seq, "undone in the console")
+
+
+@played
+async def test_a_stamp_whose_move_was_refused_can_be_moved_again() -> None:
+    journal = running()
+    feed = HeldFeed(journal.records)
+    app, _ = stage(feed, Held(630.0))
+    async with app.run_test(size=SMALL) as pilot:
+        stamp = journal.stamp("diagnosed", 630.0)
+        await post(pilot, journal.records)
+        await pilot.press("minus")
+        await until(pilot, lambda: feed.sent)
+        app.post_message(RequestRefused(feed.sent[0], "no"))
+        await until(pilot, lambda: "NOT TAKEN" in words(app))
+        await pilot.press("minus")
+        await until(pilot, lambda: len(feed.sent) == 2)
+        assert feed.sent[1] == r.Move(stamp.seq, 60.0)
 
 
 @played

@@ -214,10 +214,13 @@ def test_a_stamp_is_moved_whole_or_not_at_all(stage: Stage) -> None:
         await stage.effective()
         stage.conductor.append(ev.MilestoneReached("detected", note="dashboard"), source="console")
         (late,) = stage.conductor.exercise.stamps
-        for row, request in enumerate(({"stamp": late.seq, "by": 0.05}, {"stamp": late.seq + 99, "by": 1})):
+        asked = ({"stamp": late.seq, "by": 60.0}, {"stamp": late.seq, "by": 0.05}, {"stamp": late.seq + 99, "by": 1})
+        for row, request in enumerate(asked):
             stage.requests.asked.append(Asked(row, {"ask": "move", **request}, "console", "ada", time.time()))
-        await stage.until(lambda: len(stage.requests.answers) == 2)
-        moved, refused = stage.requests.answers
+        await stage.until(lambda: len(stage.requests.answers) == 3)
+        too_far, moved, refused = stage.requests.answers
+        assert not too_far["ok"]
+        assert "s old then: the stamp stays; gameday mark detected --ago 1s says another time" in too_far["error"]
         (stamp,) = stage.conductor.exercise.stamps
         assert stamp.seq == moved["seq"] and stamp.note == "dashboard"
         assert late.at.clock - stamp.at.clock == pytest.approx(0.05)

@@ -210,10 +210,7 @@ class Run(ConsoleScreen):
         self._say(f"{milestone}{' partly' if partial else ''}, now   (- one minute earlier, u takes it back)")
 
     def action_back(self, seconds: int) -> None:
-        if self.console.stamp_back(float(seconds)):
-            self._say(f"the last stamp goes back by {seconds // 60} min")
-        else:
-            self._say("there is no stamp of yours to move")
+        self._say(self.console.stamp_back(seconds))
 
     def action_unstamp(self) -> None:
         self._say(
