@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gameday.exercise.events import MilestoneReached, MilestoneWithdrawn
 from gameday.sandbox import control, ledger
+from tests.support.processes import wait_for
 from tests.support.runs import Place
 from tests.terminal.terminal import Terminal
 
@@ -29,6 +32,15 @@ expect:
 abort_when:
   - {name: the storefront is down, http: {url: "${storefront}/health"}, unless: {status: 200}, for: 20s}
 limits: {duration: 30m}
+"""
+TALK = """
+version: 1
+title: Talk it through
+target: none
+roles: [incident-commander]
+timeline:
+  - {id: begin, at: 0s, inject: The shop is slow.}
+  - {id: call, manual: true, inject: Support calls.}
 """
 CLOSE_ENOUGH = 1.5
 """Seconds between a key and its stamp on a busy machine; a stamp taken when the engine got around to it is later."""
@@ -81,6 +93,39 @@ def test_stamps_that_stay_and_abort_from_inside_a_dialog(terminal: Terminal, pla
     _abort_is_the_ledgers(debrief, place, pressed)
 
 
+def test_a_stamp_goes_back_by_exactly_a_minute(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write("scenario.yaml", TALK)
+    command = [sys.executable, "-m", "gameday", "run", "scenario.yaml"]
+    opened = Terminal(command, place.environment, str(place.folder), (120, 40))
+    try:
+        opened.shows("Nothing will be touched")
+        opened.press("F5")
+        opened.shows("RUNNING", within=90)
+        begun = place.wait_until("begun", lambda x: x.entries["begin"].stage == "done")
+        impact = begun.entries["begin"].done.wall
+        wait_for(lambda: time.time() > impact + 62, 80, "more than a minute since the first inject", every=0.2)
+        pressed = opened.press("2")
+        late = place.wait_until("detected", lambda x: x.milestone("detected")).milestone("detected")
+        opened.press("-")
+        opened.shows("the last stamp goes back by 1 min")
+        place.wait_until("moved", lambda x: x.milestone("detected").seq != late.seq)
+        assert place.call("close").returncode == 0
+        debrief = _leave(opened, place, code=0)
+    finally:
+        opened.close()
+        place.clean_up()
+    assert 0 <= late.at.wall - pressed < CLOSE_ENOUGH
+    stamped = _stamps(debrief)["detected"]
+    assert stamped == pytest.approx(late.at.wall - 60, abs=0.01)
+    assert abs(stamped - (pressed - 60)) < CLOSE_ENOUGH
+    assert stamped > impact
+    events = {record.seq: record.event for record in place.records()}
+    assert isinstance(events[late.seq], MilestoneReached), "what was stamped first stays in the journal"
+    withdrawn = [event for event in events.values() if isinstance(event, MilestoneWithdrawn)]
+    assert withdrawn == [MilestoneWithdrawn(late.seq, "moved back by 1m")]
+
+
 def test_abort_from_a_half_typed_note(terminal: Terminal, place: Place) -> None:
     terminal.press("n")
     terminal.type("the pool is ex")
@@ -121,11 +166,11 @@ def test_the_console_killed_and_opened_again(terminal: Terminal, place: Place) -
     place.gone()
 
 
-def _leave(terminal: Terminal, place: Place) -> dict[str, Any]:
+def _leave(terminal: Terminal, place: Place, code: int = 3) -> dict[str, Any]:
     """Wait for the end, leave the console; the debrief as JSON."""
     place.wait_until("ended", lambda x: x.phase == "ended", within=90)
     terminal.press("C-c")
-    terminal.shows("EXIT 3")
+    terminal.shows(f"EXIT {code}")
     (path,) = (place.folder / "reports").glob("*.json")
     found: dict[str, Any] = json.loads(path.read_text())
     return found
