@@ -23,7 +23,8 @@ Generated from the code by `make docs`. Names, exit codes and JSON are public.
 """
 MEANINGS = {
     Exit.OK: 'done as hoped ("not observed" is not a failure)',
-    Exit.FAILED: "the hypothesis, or an expectation that could have been met, failed",
+    Exit.FAILED: "the hypothesis, or an expectation that could have been met, failed; or, once it ran, a fault failed "
+    "or was refused",
     Exit.INVALID: "invalid input; also a store that is not there, or can't be read by a command that undoes nothing",
     Exit.ABORTED: "aborted",
     Exit.NOT_RECOVERED: "a fault is not recovered, or nobody can say",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -33,22 +34,36 @@ def store_option(command: Command) -> Command:
     return option(command)
 
 
+def config_option(command: Command) -> Command:
+    """`--config FILE`: the command gets it as `config`. Read before all others, since it may say where the store is."""
+    option = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        is_eager=True,
+        help="Settings, if not gameday.toml.",
+    )
+    return option(command)
+
+
 def _which_store(ctx: click.Context, _: click.Parameter, said: str | None) -> str:
     from gameday.store.address import canonical, default_url
 
     if ctx.command.name == "doctor":
         # That one says itself what is wrong with the settings or the address, among everything else it has found.
         return said or ""
-    url = canonical(said or _from_settings() or default_url())
+    url = canonical(said or _from_settings(ctx.params.get("config")) or default_url())
     if not ctx.resilient_parsing and ctx.command.name not in ("abort", "recover"):
         warn_standing(url)
     return url
 
 
-def _from_settings() -> str | None:
+def _from_settings(explicit: Path | None) -> str | None:
     from gameday.targets.settings import find_settings, load_settings
 
-    return load_settings().store.url if find_settings() is not None else None
+    if explicit is None and find_settings() is None:
+        return None
+    return load_settings(explicit=explicit).store.url
 
 
 def warn_standing(url: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gameday.cli.options import store_option
+from gameday.cli.options import config_option, store_option
 from gameday.errors import Exit
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _COLUMN = 38
 @click.option("--seed", type=int, help="Choose instances as a run with this seed does.")
 @click.option("--confirm", metavar="NAME", help="Needed for a production target: its name.")
 @click.option("--despite-faults", is_flag=True, help="As with run: faults of an earlier exercise refuse nothing.")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings, if not gameday.toml.")
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @store_option
 def preview(

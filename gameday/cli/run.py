@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gameday.cli.options import parse_assignments, store_option
+from gameday.cli.options import config_option, parse_assignments, store_option
 from gameday.cli.who import user_name
 from gameday.errors import Exit, RefusedError, StoreError, UsageError
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Choose the same instances again: the seed of an earlier exercise.")
 @click.option("--confirm", metavar="NAME", help="Needed for a production target: its name.")
 @click.option("--despite-faults", is_flag=True, help="Start although faults of an earlier exercise stand there.")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings, if not gameday.toml.")
+@config_option
 @store_option
 def run(
     scenario: Path | None,

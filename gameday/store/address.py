@@ -49,7 +49,9 @@ def canonical(text: str) -> str:
     """The same store under one name, however it was written: a control socket is found by it."""
     address = read_address(text)
     if address.kind == "sqlite":
-        return f"sqlite:///{address.path}" + ("?mode=ro" if address.read_only else "")
+        assert address.path is not None
+        # A link to it is the same store.
+        return f"sqlite:///{address.path.resolve()}" + ("?mode=ro" if address.read_only else "")
     return text
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,15 @@ def test_what_ships_can_be_run_where_the_sandbox_is_up(place: Place, shop: Path,
 
 def test_the_console_and_the_policy_mean_the_same_by_production() -> None:
     assert set(policy.PRODUCTION) == PRODUCTION
+
+
+def test_the_store_of_the_settings_that_were_named_is_the_one(place: Place) -> None:
+    there = place.folder / "there.db"
+    place.write("other.toml", f'[store]\nurl = "{there}"\n')
+    place.write("hello.yaml", "version: 1\ntitle: Hello\ntimeline: [{at: 0s, inject: hello}]\n")
+    line = [sys.executable, "-m", "gameday", "run", "hello.yaml", "--unattended", "--config", "other.toml"]
+    environment = {key: value for key, value in place.environment.items() if key != "GAMEDAY_STORE"}
+    done = subprocess.run(line, cwd=place.folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with open_store(str(there), create=False) as store:
+        assert [one.id for one in store.exercises()] == done.stdout.split()[:1]

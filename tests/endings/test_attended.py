@@ -382,7 +382,7 @@ PROCESS = {"type": "process", "path": "/bin/true"}
     [
         ("", ("absent.yaml",), 2, "absent.yaml"),
         ("", ("broken.yaml",), 2, "broken.yaml:"),
-        ("", ("scenario.yaml", "--target", "lbb"), 5, "'lab'"),
+        ("", ("scenario.yaml", "--target", "lbb"), 2, "'lab'"),
         ("", ("scenario.yaml", "--set", "nothing=1"), 2, "nothing"),
         ("", ("scenario.yaml", "--sett", "a=1"), 2, "--set"),
         ("", ("scenario.yaml", "--store", "mysql://here"), 2, "mysql"),

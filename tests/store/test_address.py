@@ -8,7 +8,7 @@ import pytest
 
 from gameday.errors import Exit
 from gameday.store import default_url, open_store
-from gameday.store.address import read_address, without_password
+from gameday.store.address import canonical, read_address, without_password
 from gameday.store.errors import BadAddress
 
 
@@ -78,3 +78,9 @@ def test_passwords_are_never_shown(url: str, shown: str) -> None:
 def test_postgres_urls_get_the_driver_that_is_there() -> None:
     for scheme in ("postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
         assert read_address(f"{scheme}://h/d").url == "postgresql+psycopg://h/d"
+
+
+def test_a_link_to_a_store_is_the_same_store(tmp_path: Path) -> None:
+    (tmp_path / "store.db").touch()
+    (tmp_path / "link.db").symlink_to(tmp_path / "store.db")
+    assert canonical(str(tmp_path / "link.db")) == canonical(str(tmp_path / "store.db"))
