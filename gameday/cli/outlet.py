@@ -9,25 +9,35 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
 from gameday.errors import UsageError
 
 
-class Outlet(io.FileIO):
+class Patient(io.FileIO):
+    """A file descriptor that waits for its reader, also where somebody else has made it non-blocking."""
+
+    def write(self, data: Any, /) -> int:
+        while (written := super().write(data)) is None:
+            select.select([], [self], [])
+        return written
+
+
+class Outlet(Patient):
     """A file descriptor that takes everything; once it can't be written to, it leads nowhere."""
 
     def write(self, data: Any, /) -> int:
         try:
-            return super().write(data) or 0
+            return super().write(data)
         except OSError:
             lead_nowhere(self.fileno())
             _lost.add(self.fileno())
             return memoryview(data).nbytes
 
 
-class CheckedOutlet(io.FileIO):
+class CheckedOutlet(Patient):
     """A file descriptor for commands that have nothing to see to: what their reader can't have, they don't go on with.
 
     Raises:
@@ -36,7 +46,7 @@ class CheckedOutlet(io.FileIO):
 
     def write(self, data: Any, /) -> int:
         try:
-            return super().write(data) or 0
+            return super().write(data)
         except BrokenPipeError:
             raise
         except OSError as error:
