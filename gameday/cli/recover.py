@@ -281,4 +281,6 @@ def _recover(ident: str, store: str | None) -> Exit:
             # Whoever reads the data, or nobody: people have to see this.
             text = f"gameday: NOT RECOVERED: {ident} {fault.entry}: {fault.error}"
             click.echo("\n".join([text, *(f"    {command}" for command in fault.commands)]), err=True)
+    if state.phase == "ended":
+        click.echo(f"{ident}: debrief: gameday report {ident}", err=True)
     return Exit.NOT_RECOVERED if state.unrecovered else Exit.OK

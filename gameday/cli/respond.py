@@ -273,6 +273,7 @@ def close(by: str | None, exercise: str | None, store: str | None) -> int:
     _wake(store, exercise)
     ident, _ = _ask(store, exercise, Close(), by)
     click.echo(f"{ident} is being closed")
+    click.echo(f"how it ended: gameday show {ident}; debrief: gameday report {ident}", err=True)
     return Exit.OK
 
 

@@ -42,6 +42,7 @@ from gameday.console.widgets.prompt import Prompt
 from gameday.console.wording import Tone, wanted
 from gameday.engine.requests import Request, TakeNote
 from gameday.errors import GamedayError
+from gameday.exercise.events import REAL_INCIDENT
 from gameday.scenario.duration import format_duration
 
 Left = Literal["detached", "ended"]
@@ -372,7 +373,7 @@ class Console(App[Left]):
             self.tell("IT IS OVER", "there is nothing left to abort, no fault stands", tone="good")
 
     def action_real(self) -> None:
-        self._abort("this is a real incident", REAL_SENTENCE)
+        self._abort(REAL_INCIDENT, REAL_SENTENCE)
 
     def _abort(self, reason: str, sentence: str) -> None:
         pressed = self.clocks.boot()

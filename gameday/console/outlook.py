@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from gameday.console.headroom import ceiling, headroom, spark
 from gameday.console.times import clean, span_text, took_text, value_text, wall_text
-from gameday.console.wording import Tone, expectation_name
+from gameday.console.wording import Tone
 from gameday.engine.decide import due_clock
-from gameday.exercise.expectations import judge_expectations, updates_to
+from gameday.exercise.expectations import expectation_name, judge_expectations, updates_to
 from gameday.exercise.state import Exercise, ExpectationState, FaultState
 from gameday.exercise.timings import Landmark, landmarks
 from gameday.scenario.models import MILESTONES, Entry, Expectation

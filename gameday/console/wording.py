@@ -14,6 +14,7 @@ from gameday.console.times import clean, count_text, took_text, value_text, wall
 from gameday.engine.decide import EFFECTIVE_WINDOW
 from gameday.engine.requests import Request
 from gameday.exercise import events as e
+from gameday.exercise.expectations import expectation_name
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.scenario.duration import format_duration
@@ -184,21 +185,6 @@ def _expectation(event: e.ExpectationJudged, before: Exercise) -> Sentence:
     took = f" after {took_text(event.took)}" if event.took is not None else ""
     tones: dict[str, Tone] = {"met": "good", "late": "warn", "missed": "bad", "not_observed": "quiet"}
     return Sentence("EXPECT", f"{name}: {words}{took}{_tail(event.detail, ', ')}", tones[event.state])
-
-
-def expectation_name(expectation: Any) -> str:
-    """A name for an `Expectation`: its own, or what it waits for in words."""
-    if expectation.name:
-        return str(expectation.name)
-    if expectation.alert:
-        return f"alert {expectation.alert}"
-    if expectation.milestone:
-        return str(expectation.milestone)
-    if expectation.update:
-        return f"updates to {expectation.update}"
-    if expectation.check is not None and expectation.check.name:
-        return str(expectation.check.name)
-    return "check"
 
 
 def _milestone(event: e.MilestoneReached, before: Exercise) -> Sentence:

@@ -12,6 +12,7 @@ from gameday.debrief.gather import Gathered
 from gameday.debrief.headline import left_out
 from gameday.debrief.view import Debrief, ExpectationView, Finding, Level
 from gameday.debrief.words import count, line, span
+from gameday.exercise import events as ev
 from gameday.exercise.state import Exercise
 from gameday.exercise.timings import landmarks
 
@@ -88,6 +89,9 @@ def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         )
     elif lost and x.abort.by in ("guardian", "engine"):
         title, advice = f"The exercise was aborted: {said}", "Find out what stopped it before the next run."
+    elif said == ev.REAL_INCIDENT:
+        title = "The exercise was stopped for a real incident"
+        advice = "Go on with the exercise another day; the incident has its own review."
     elif not said or said.startswith("aborted"):
         who = line(x.abort.by, 120) or "Somebody"
         title = f"{who} aborted the exercise, and no reason was written down"
@@ -107,6 +111,9 @@ def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
             parts.append(f"{row.entry}: {row.state}")
     detail = "; ".join(parts) or "No fault was live."
     evidence = _seqs(seen, "abort_began", "engine_lost", "guardian_lost", "undo_sent")
+    if said == ev.REAL_INCIDENT:
+        yield _finding("aborted", "low", title, detail, advice, _seqs(seen, "abort_began"))
+        return
     yield _finding("aborted", "high", title, detail, advice, evidence)
 
 
@@ -395,7 +402,8 @@ def _previous(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
 
 def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     met = [e for e in view.expectations if e.state == "met"]
-    if met:
+    failed = sum(e.state in ("late", "missed") for e in view.expectations)
+    if len(met) > failed:
         keys = [key for e in met for key in (f"expectation_judged:{e.index}", *_about(x, e.index))]
         detail = "; ".join(f"{e.text}: {e.detail}" if e.detail else e.text for e in met)
         yield _finding("met", "good", _met(view, met), detail, "", _seqs(seen, *keys))

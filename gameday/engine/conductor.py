@@ -138,6 +138,8 @@ class Conductor:
             await self._wait(None)
         leaked = bool(self.exercise.unrecovered)
         if self.exercise.phase != "ended" and (leaked or not self.exercise.attended):
+            # Notes and stamps that nobody took while there was no engine.
+            await self._hear_out(self._inbox.meet_all())
             if self.exercise.abort is None:
                 self.append(ev.AbortBegan("the engine died", "recover"))
             self._finish()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gameday.exercise.expectations import expectation_name
 from gameday.exercise.state import Exercise, FaultState
 from gameday.exercise.timings import landmarks
 from gameday.scenario.models import Entry, Scenario
@@ -319,7 +320,8 @@ def _failures(x: Exercise) -> list[str]:
         found.append("the steady state did not hold again afterwards")
     for state in x.expectations:
         if state.state in ("late", "missed"):
-            found.append(f"expectation {state.index + 1} was {state.state}: {state.detail}".rstrip(": "))
+            name = expectation_name(x.scenario.expect[state.index]) if x.scenario is not None else "an expectation"
+            found.append(f"{name} was {state.state}: {state.detail}".rstrip(": "))
     return found
 
 

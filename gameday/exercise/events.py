@@ -281,6 +281,10 @@ class ConditionSampled(Event):
     detail: str = ""
 
 
+REAL_INCIDENT = "this is a real incident"
+"""The reason of an abort that says nothing about the exercise: something else burns."""
+
+
 @dataclass(frozen=True, slots=True)
 class AbortBegan(Event):
     """Undo was sent before this was written. `seen_clock`: when the answer with the breach was in hand, or

@@ -19,6 +19,21 @@ from gameday.scenario.models import Expectation
 Judgement = Literal["pending", "met", "late", "missed", "not_observed"]
 
 
+def expectation_name(expectation: Expectation) -> str:
+    """What people call it: its own name, or what it waits for, in words."""
+    if expectation.name:
+        return expectation.name
+    if expectation.alert:
+        return f"alert {expectation.alert}"
+    if expectation.milestone:
+        return expectation.milestone
+    if expectation.update:
+        return f"updates to {expectation.update}"
+    if expectation.check is not None and expectation.check.name:
+        return expectation.check.name
+    return "check"
+
+
 def judge_expectations(exercise: Exercise, now_clock: float) -> list[ExpectationState]:
     """One state for each of the scenario's expectations, in order, as things stand at `now_clock` (seconds).
 

@@ -26,12 +26,12 @@ def parse_duration(text: object) -> float:
     """
     if isinstance(text, bool) or not isinstance(text, str):
         if isinstance(text, int | float) and not isinstance(text, bool):
-            raise ValueError(f"a duration needs its unit: write {text:g}s or {text:g}m")
+            raise ValueError(f"a duration needs its unit: write {text:g}ms, {text:g}s or {text:g}m")
         raise ValueError("expected a duration such as 90s, 5m or 1h30m")
     cleaned = text.strip()
     if not _WHOLE.match(cleaned):
         if cleaned.replace(".", "", 1).isdigit():
-            raise ValueError(f"a duration needs its unit: write {cleaned}s or {cleaned}m")
+            raise ValueError(f"a duration needs its unit: write {cleaned}ms, {cleaned}s or {cleaned}m")
         raise ValueError(f"{text!r} is not a duration: write it like 90s, 5m, 1h30m or 250ms, largest unit first")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(cleaned))
     if seconds > LONGEST:

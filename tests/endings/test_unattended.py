@@ -330,8 +330,11 @@ def test_everything_killed_at_once_is_recovered_later(place: Place, target: Targ
     assert [one["state"] for one in shown["faults"]] == ["effective"]
     assert not target.requests("DELETE", "/state/broken")
     assert "NOT RECOVERED" in place.call("list").stderr
+    place.call("note", "the pager was silent")  # waits for an engine, and says so
     recovered = place.call("recover")
     assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+    assert [note.text for note in place.exercise().notes] == ["the pager was silent"]
+    assert f"gameday report {place.exercise().id}" in recovered.stderr
     assert target.requests("DELETE", "/state/broken")
     assert place.exercise().phase == "ended"
     assert place.exercise().exit_code == 3

@@ -166,7 +166,7 @@ def test_parameters_on_the_command_line(tmp_path: Path) -> None:
     assert validate(path, "--set", "outage=10m", "--quiet").returncode == 0
     wrong = validate(path, "--set", "outage=10")
     assert wrong.returncode == 2
-    assert "(from ${outage}, which is 10); write 10s or 10m" in wrong.stderr
+    assert "(from ${outage}, which is 10); write 10ms, 10s or 10m" in wrong.stderr
     assert "did you mean 'outage'?" in validate(path, "--set", "outag=10m").stderr
     not_a_pair = validate(path, "--set", "outage")
     assert not_a_pair.returncode == 2

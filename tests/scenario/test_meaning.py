@@ -50,7 +50,7 @@ ENTRIES = [
     (f"{{at: 1s, {LATENCY}, for: 1m, »one_shot: true}}", "'one_shot' belongs to fault: activity", "remove it"),
     (f"{{at: 1s, {LATENCY}, for: 1m, »{UNDO}}}", "'undo' belongs to fault: activity", "remove it"),
     (f"{{at: 1s, {LATENCY}, for: 1m, »{ACTIVITY}}}", "'activity' belongs to fault: activity", "remove it"),
-    ("{at: 1s, fault: latency, with: {service: a, delay: »5}, for: 1m}", "a duration needs its unit", "write 5s"),
+    ("{at: 1s, fault: latency, with: {service: a, delay: »5}, for: 1m}", "a duration needs its unit", "write 5ms, 5s"),
     ("{at: 1s, fault: latency, with: {service: a, »dealy: 5s}, for: 1m}", "in 'with' of latency", "'delay'"),
     ("{at: 1s, fault: latency, »with: {service: a}, for: 1m}", "missing key 'delay' in 'with' of latency", ""),
     ("{at: 1s, fault: latency, with: {service: a, delay: 1s, share: »2}, for: 1m}", "'share' must be at most 1", ""),

@@ -54,7 +54,7 @@ def test_a_set_name_that_does_not_exist() -> None:
 def test_a_value_that_does_not_fit_says_where_it_comes_from() -> None:
     text = TEXT.replace("duration: '${outage}'", "duration: »'${outage}'")
     assert_problem(
-        text, "needs its unit (from ${outage}, which is 10)", "write 10s or 10m", parameters={"outage": "10"}
+        text, "needs its unit (from ${outage}, which is 10)", "write 10ms, 10s or 10m", parameters={"outage": "10"}
     )
 
 
