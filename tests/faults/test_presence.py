@@ -22,7 +22,7 @@ from gameday.faults.processes import state
 from gameday.sandbox import control
 from gameday.sandbox.control import Sandbox
 
-from .conftest import Life, context, target_of
+from .conftest import Life, context, target_of, wait_until
 from .test_lives import UNDOABLE
 
 CALLS = """
@@ -145,7 +145,8 @@ def test_an_old_freeze_is_undone_where_its_processes_are_and_nowhere_else(whole:
     (each,) = instances
     with pytest.raises(CannotTell, match="not to be found on this host"):
         pod_freeze.undo([{**each, "start": each["start"] - 1}])
-    assert state(each["pid"], each["start"]) == "T"
+    # A signal is sent at once and strikes when its process is scheduled next.
+    wait_until(lambda: state(each["pid"], each["start"]) == "T", "it is frozen")
     pod_freeze.undo(instances)
     fault.recovers()
 
