@@ -320,7 +320,7 @@ def test_everything_killed_and_gone_on_with_much_later_bursts_nothing(place: Pla
     assert third_at.clock - second_at.clock == pytest.approx(0.5, abs=0.4), "nothing bursts"
 
 
-def test_a_stamp_from_before_the_exercise_stands_at_its_beginning(place: Place) -> None:
+def test_a_stamp_from_before_the_exercise_is_refused(place: Place) -> None:
     process, _ = begun(place, *NONE)
     assert "began" in said(place, "mark", "detected", "--ago", "2h", code=2)
     assert not place.exercise().stamps
