@@ -1,0 +1,1 @@
+"""Tests on Kubernetes: over real HTTP, against the double or a real cluster."""

@@ -1,0 +1,67 @@
+"""The `cluster` of a test: the double, or the real one that GAMEDAY_TEST_KUBECONFIG names.
+
+`@pytest.mark.double` marks a test that needs what only the double can do, and may carry its settings:
+`@pytest.mark.double(chaos_mesh=True, startup=0.3)`; `settings` does so without needing the double.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster
+from tests.support.kubernetes.process import Double
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REAL = os.environ.get("GAMEDAY_TEST_KUBECONFIG")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "double(**settings): needs the test server's double; skipped on a real cluster")
+    config.addinivalue_line("markers", "settings(**settings): settings of the double; ignored on a real cluster")
+
+
+@pytest.fixture(scope="session")
+def doubles() -> Iterator[Callable[[], Double]]:
+    """Gives the running double of this worker, and a new one when a test has killed it."""
+    running: list[Double] = []
+
+    def running_double() -> Double:
+        if not running or not running[-1].alive:
+            running.append(Double())
+        return running[-1]
+
+    yield running_double
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, tmp_path: Path, doubles: Callable[[], Double]) -> Iterator[Cluster]:
+    double_only = request.node.get_closest_marker("double")
+    if REAL:
+        if double_only:
+            pytest.skip("needs the test server's double, and this run is against a real cluster")
+        from tests.support.kubernetes.real import RealCluster
+
+        real = RealCluster(Path(REAL))
+        yield real
+        real.close()
+        return
+    settings: dict[str, object] = {}
+    for name in ("settings", "double"):
+        for mark in request.node.iter_markers(name):
+            settings |= mark.kwargs
+    one = DoubleCluster(doubles(), tmp_path, **settings)
+    yield one
+    if one.double.alive:
+        one.signal(signal.SIGCONT)
+        told = one.violations
+        assert not told, "the test server could not answer:\n" + "\n".join(told)

@@ -1,0 +1,209 @@
+"""Scheduler and kubelet: pods get a node, start, fail to start when something says "broken", and end.
+
+A container whose image holds the word "broken" is never pulled (ImagePullBackOff); one with an environment value that
+holds it starts and crashes (CrashLoopBackOff). Once a pod runs, its status is left alone: a test may change it.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import Any
+
+from tests.support.kubernetes.controllers.common import POD, changed, emit, set_status, terminating
+from tests.support.kubernetes.resources import of_kind
+from tests.support.kubernetes.store import stamp
+from tests.support.kubernetes.world import World
+
+Json = dict[str, Any]
+
+NODE = of_kind("Node")
+
+
+def tend_pods(world: World, now: float) -> float:
+    due = float("inf")
+    for pod in world.store.all(POD):
+        if terminating(pod):
+            due = min(due, _end(world, pod, now))
+            continue
+        if not pod["spec"].get("nodeName"):
+            pod = _schedule(world, pod)
+        if pod["spec"].get("nodeName") and "startTime" not in pod.get("status", {}):
+            due = min(due, _start(world, pod, now))
+    return due
+
+
+# When each pod was seen first, by uid: metadata has whole seconds only.
+_SEEN: dict[str, float] = {}
+_ENDS: dict[str, float] = {}
+
+
+def _end(world: World, pod: Json, now: float) -> float:
+    uid = pod["metadata"]["uid"]
+    grace = pod["metadata"].get("deletionGracePeriodSeconds", 0)
+    if uid not in _ENDS:
+        if pod.get("status", {}).get("phase") == "Running":
+            for container in pod["spec"]["containers"]:
+                emit(world, POD, pod, "Normal", "Killing", f"Stopping container {container['name']}", "kubelet")
+        _ENDS[uid] = now + min(grace, world.settings.termination)
+    if grace == 0:
+        _ENDS[uid] = now
+    if now < _ENDS[uid]:
+        return _ENDS[uid]
+    del _ENDS[uid]
+    _SEEN.pop(uid, None)
+    if pod["metadata"].get("finalizers"):
+        if grace:
+            released = changed(pod)
+            released["metadata"]["deletionGracePeriodSeconds"] = 0
+            world.store.put(POD, released)
+        return float("inf")
+    world.store.remove(POD, pod)
+    return float("inf")
+
+
+def _schedule(world: World, pod: Json) -> Json:
+    nodes = world.store.all(NODE)
+    wanted = pod["spec"].get("nodeSelector") or {}
+    fitting = [
+        one
+        for one in nodes
+        if not one["spec"].get("unschedulable") and wanted.items() <= (one["metadata"].get("labels") or {}).items()
+    ]
+    if not fitting:
+        message = f"0/{len(nodes)} nodes are available: {len(nodes)} node(s) were unschedulable."
+        status = {**pod.get("status", {}), "phase": "Pending"}
+        old = (status.get("conditions") or [{}])[0]
+        if old.get("reason") == "Unschedulable":
+            return pod
+        status["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "Unschedulable",
+                "message": message,
+                "lastProbeTime": None,
+                "lastTransitionTime": stamp(),
+            }
+        ]
+        emit(world, POD, pod, "Warning", "FailedScheduling", message, "default-scheduler")
+        return set_status(world, POD, pod, status)
+    load: dict[str, int] = {}
+    for one in world.store.all(POD):
+        name = one["spec"].get("nodeName", "")
+        load[name] = load.get(name, 0) + 1
+    chosen = min(fitting, key=lambda one: load.get(one["metadata"]["name"], 0))["metadata"]["name"]
+    bound = changed(pod)
+    bound["spec"]["nodeName"] = chosen
+    # The binding is not a change that counts as a generation.
+    stored = world.store.put(POD, bound)
+    stored["metadata"]["generation"] = pod["metadata"]["generation"]
+    place = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+    emit(world, POD, pod, "Normal", "Scheduled", f"Successfully assigned {place} to {chosen}", "default-scheduler")
+    return stored
+
+
+def _start(world: World, pod: Json, now: float) -> float:
+    uid = pod["metadata"]["uid"]
+    seen = _SEEN.setdefault(uid, now)
+    if now < seen + world.settings.startup:
+        return seen + world.settings.startup
+    del _SEEN[uid]
+    image = next((one for one in pod["spec"]["containers"] if "broken" in one.get("image", "")), None)
+    crash = next((one for one in pod["spec"]["containers"] if _crashes(one)), None)
+    if image is not None:
+        pull = f'Back-off pulling image "{image["image"]}"'
+        emit(world, POD, pod, "Warning", "Failed", f'Failed to pull image "{image["image"]}": not found', "kubelet")
+        emit(world, POD, pod, "Warning", "BackOff", pull, "kubelet")
+    elif crash is not None:
+        emit(world, POD, pod, "Warning", "BackOff", f"Back-off restarting failed container {crash['name']}", "kubelet")
+    else:
+        for container in pod["spec"]["containers"]:
+            emit(world, POD, pod, "Normal", "Created", f"Container created: {container['name']}", "kubelet")
+            emit(world, POD, pod, "Normal", "Started", f"Container started: {container['name']}", "kubelet")
+    set_status(world, POD, pod, _status(world, pod, running=image is None, ready=image is None and crash is None))
+    return float("inf")
+
+
+def _crashes(container: Json) -> bool:
+    return any("broken" in str(one.get("value", "")) for one in container.get("env") or [])
+
+
+def _status(world: World, pod: Json, running: bool, ready: bool) -> Json:
+    now, generation = stamp(), pod["metadata"].get("generation", 1)
+    node = world.store.find(NODE, "", pod["spec"]["nodeName"])
+    addresses = (node or {}).get("status", {}).get("addresses") or [{"type": "InternalIP", "address": "192.0.2.2"}]
+    host = next((one["address"] for one in addresses if one["type"] == "InternalIP"), "192.0.2.2")
+    own = f"10.{random.randrange(128, 256)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+
+    def condition(kind: str, state: bool, **more: str) -> Json:
+        return {
+            "type": kind,
+            "observedGeneration": generation,
+            "status": "True" if state else "False",
+            "lastProbeTime": None,
+            "lastTransitionTime": now,
+            **more,
+        }
+
+    why = {} if ready else {"reason": "ContainersNotReady", "message": "containers with unready status"}
+    return {
+        "observedGeneration": generation,
+        "phase": "Running" if running else "Pending",
+        "conditions": [
+            condition("PodReadyToStartContainers", True),
+            condition("Initialized", True),
+            condition("Ready", ready, **why),
+            condition("ContainersReady", ready, **why),
+            condition("PodScheduled", True),
+        ],
+        "hostIP": host,
+        "hostIPs": [{"ip": host}],
+        "podIP": own,
+        "podIPs": [{"ip": own}],
+        "startTime": now,
+        "containerStatuses": [_container(one, now) for one in pod["spec"]["containers"]],
+        "qosClass": "BestEffort",
+        "resources": {},
+    }
+
+
+def _container(container: Json, now: str) -> Json:
+    image = container.get("image", "")
+    head = {"name": container["name"], "image": image, "resources": {}}
+    if "broken" in image:
+        said = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{image}"'}
+        return {
+            **head,
+            "state": {"waiting": said},
+            "lastState": {},
+            "ready": False,
+            "restartCount": 0,
+            "imageID": "",
+            "started": False,
+        }
+    ids = {"imageID": f"sha256:{uuid.uuid4().hex * 2}", "containerID": f"containerd://{uuid.uuid4().hex * 2}"}
+    if _crashes(container):
+        said = {
+            "reason": "CrashLoopBackOff",
+            "message": f"back-off 10s restarting failed container={container['name']}",
+        }
+        ended = {"exitCode": 1, "reason": "Error", "startedAt": now, "finishedAt": now}
+        return {
+            **head,
+            **ids,
+            "state": {"waiting": said},
+            "lastState": {"terminated": ended},
+            "ready": False,
+            "restartCount": 1,
+            "started": False,
+        }
+    return {
+        **head,
+        **ids,
+        "state": {"running": {"startedAt": now}},
+        "lastState": {},
+        "ready": True,
+        "restartCount": 0,
+        "started": True,
+    }
