@@ -104,6 +104,9 @@ def _lines(shown: PreviewModel, width: int) -> Iterator[str]:
         yield from _table(
             [(one.when, f"{f'to {one.audience}: ' if one.audience else ''}{one.text}") for one in shown.injects], width
         )
+    if shown.asked:
+        yield from _title("Asked on the way")
+        yield from _table([(one.when, one.text) for one in shown.asked], width)
     if shown.expectations:
         yield from _title("Expected")
         for text in shown.expectations:

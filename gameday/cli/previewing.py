@@ -39,6 +39,7 @@ from gameday.scenario.models import (
     Entry,
     Expectation,
     Limits,
+    Look,
     Probing,
     Scenario,
 )
@@ -138,6 +139,11 @@ def preview_of(
             for entry in scenario.timeline
             if entry.inject is not None
         ),
+        asked=tuple(
+            InjectPreview(_when(entry), _look(entry.check, scenario.entry_id(index)), "")
+            for index, entry in enumerate(scenario.timeline)
+            if entry.check is not None
+        ),
         conditions=tuple(
             _condition(condition, answer, why)
             for condition, answer in zip(scenario.abort_when, answers[checks:], strict=True)
@@ -175,6 +181,11 @@ def _check(check: Check, index: int, answer: Answer | None, why: str) -> CheckPr
         holds=holds(tolerance, answer.to_json()),
         value=describe(answer),
     )
+
+
+def _look(check: Look, name: str) -> str:
+    wanted = check.expect and explain(check.expect.model_dump(mode="json", exclude_unset=True))
+    return f"{check.name or name}{f': {wanted}' if wanted else ''}"
 
 
 def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequence[int]) -> list[FaultPreview]:
@@ -237,7 +248,8 @@ def _when(entry: Entry) -> str:
         return f"at {format_duration(entry.at)}{lasts}"
     assert entry.after is not None
     delay = f" + {format_duration(entry.after.delay)}" if entry.after.delay else ""
-    return f"after {entry.after.milestone or entry.after.entry}{delay}{lasts}"
+    waits = entry.after.milestone or entry.after.entry or f"{entry.after.effective} takes hold"
+    return f"after {waits}{delay}{lasts}"
 
 
 def _condition(condition: AbortCondition, answer: Answer | None, why: str) -> ConditionPreview:

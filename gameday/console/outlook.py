@@ -350,11 +350,13 @@ def entry_rows(exercise: Exercise, now: float) -> tuple[EntryRow, ...]:
         name = scenario.entry_id(index)
         state, when, tone = _standing(exercise, name, entry, now)
         what = f"{entry.fault} {_parameters(entry)}".strip() if entry.fault else entry.inject or ""
+        if entry.check is not None:
+            what = entry.check.name or name
         stage = exercise.entries[name].stage if name in exercise.entries else "pending"
         rows.append(
             EntryRow(
                 name,
-                "fault" if entry.fault else "inject",
+                "fault" if entry.fault else "check" if entry.check else "inject",
                 state,
                 when,
                 clean(what),
@@ -385,7 +387,9 @@ def _standing(exercise: Exercise, name: str, entry: Entry, now: float) -> tuple[
             return "NOT UNDONE", at, "bad"
         if fault is not None and fault.stage == "refused":
             return "refused", at, "bad"
-        return ("recovered" if entry.fault else "delivered"), at, "quiet"
+        if state is not None and state.held is False:
+            return "DOES NOT HOLD", at, "bad"
+        return ("recovered" if entry.fault else "asked" if entry.check else "delivered"), at, "quiet"
     if stage == "started":
         return "live:", (fault.stage if fault is not None else "started"), "warn"
     if exercise.closing or exercise.phase in OVER:
@@ -404,7 +408,7 @@ def _waiting(exercise: Exercise, entry: Entry) -> str:
     if entry.manual:
         return "by hand"
     if entry.after is not None:
-        waits = entry.after.milestone or entry.after.entry
+        waits = entry.after.milestone or entry.after.entry or f"{entry.after.effective} took hold"
         delay = f" + {span_text(entry.after.delay)}" if entry.after.delay else ""
         return f"after {waits}{delay}"
     return f"{span_text(entry.at or 0.0)} into the script"

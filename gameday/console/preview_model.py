@@ -111,6 +111,8 @@ class PreviewModel:
     steady_state: tuple[CheckPreview, ...] = ()
     faults: tuple[FaultPreview, ...] = ()
     injects: tuple[InjectPreview, ...] = ()
+    asked: tuple[InjectPreview, ...] = ()
+    """Checks of the timeline, each as the text of when it is due and what it must answer."""
     conditions: tuple[ConditionPreview, ...] = ()
     expectations: tuple[str, ...] = ()
     limits: tuple[LimitPreview, ...] = ()

@@ -96,6 +96,17 @@ def _check(event: e.CheckAnswered, before: Exercise) -> Sentence:
     )
 
 
+def _answered(event: e.ProbeAnswered, before: Exercise) -> Sentence:
+    kind = event.answer.get("kind", "value")
+    got = value_text(event.answer.get("value"))
+    if kind != "value":
+        got = f"{_answer_words(str(kind))}{_tail(event.answer.get('detail'), ', ')}"
+    if event.held is None:
+        return Sentence("CHECK", f"{event.name}: {got}", "calm" if kind == "value" else "warn")
+    verb = "holds" if event.held else "does NOT hold"
+    return Sentence("CHECK", f"{event.name} {verb}: {got} (wanted {event.wanted})", "good" if event.held else "bad")
+
+
 def _judged(event: e.SteadyStateJudged, before: Exercise) -> Sentence:
     if event.held and before.scenario is not None and not before.scenario.steady_state:
         return Sentence("CHECK", f"no steady state is declared: nothing was checked {event.phase} the exercise")
@@ -263,6 +274,8 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
     e.EntryReleased: lambda event, _: Sentence("SCRIPT", f"{event.entry} is released by hand", "people"),
     e.EntrySkipped: lambda event, _: Sentence("SCRIPT", f"{event.entry} is skipped{_tail(event.reason)}", "quiet"),
     e.InjectDelivered: _inject,
+    e.ProbeAsked: lambda event, _: Sentence("CHECK", f"{event.entry} is being asked", "quiet"),
+    e.ProbeAnswered: _answered,
     e.HintGiven: lambda event, _: Sentence("HINT", f"{event.entry}: {event.text}", "people"),
     e.FaultPlanned: lambda event, _: Sentence("FAULT", f"{event.entry} is due: looking up targets for {event.fault}"),
     e.FaultRefused: lambda event, _: Sentence(

@@ -151,6 +151,11 @@ def _script(event: ev.Event, scenario: Scenario | None) -> tuple[Lane, str] | No
         case ev.InjectDelivered(text=text, audience=audience):
             to = f" to {', '.join(line(who, 60) for who in audience)}" if audience else ""
             return "response", f"Inject{to}: {clean(text)}"
+        case ev.ProbeAnswered(name=name, held=held, answer=answer, wanted=wanted):
+            found = answer if isinstance(answer, dict) else {}
+            said = found.get("value") if found.get("kind", "value") == "value" else found.get("detail") or "no answer"
+            judged = "" if held is None else f" {'holds' if held else 'does NOT hold'} (wanted {line(wanted, 200)})"
+            return "system", f"Check {line(name, 120)}{judged}: {line(said, 300)}"
         case ev.EntryReleased(entry=entry):
             return "response", f"The facilitator released {line(entry, 80)}"
         case ev.EntrySkipped(entry=entry, reason=reason):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gameday.engine.ports import Answer
 from gameday.exercise import events as ev
 from gameday.exercise.timings import firing_since, landmarks
-from gameday.scenario.models import PROBES, Check, Expectation
+from gameday.scenario.models import PROBES, Check, Expectation, Look
 
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
@@ -55,7 +55,21 @@ async def _hold(c: Conductor, phase: str, index: int, check: Check, until: float
         await asyncio.sleep(min(0.5, POLL))
 
 
-async def ask(c: Conductor, check: Check) -> Answer:
+async def ask_entry(c: Conductor, entry: str) -> None:
+    """Ask a check of the timeline once, and write its answer down."""
+    scenario = c.exercise.scenario
+    assert scenario is not None
+    check = next(e.check for i, e in enumerate(scenario.timeline) if scenario.entry_id(i) == entry and e.check)
+    answer = await ask(c, check)
+    held, wanted = None, ""
+    if check.expect is not None:
+        tolerance = check.expect.model_dump(mode="json", exclude_unset=True)
+        held = c.ports.prober.holds(tolerance, answer.to_json())
+        wanted = c.ports.prober.explain(tolerance)
+    c.append(ev.ProbeAnswered(entry, check.name or entry, held, _bounded(answer), wanted))
+
+
+async def ask(c: Conductor, check: Check | Look) -> Answer:
     return await c.ports.prober.ask(check.model_dump(mode="json", include=set(PROBES), exclude_unset=True))
 
 

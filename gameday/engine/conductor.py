@@ -196,6 +196,9 @@ class Conductor:
                 self._watch_target()
             case do.Deliver():
                 self.append(ev.InjectDelivered(action.entry, action.text, list(action.audience), action.due))
+            case do.Ask():
+                self.append(ev.ProbeAsked(action.entry, action.due))
+                self.start(asking.ask_entry(self, action.entry))
             case do.StartFault():
                 self._faults.begin(action.entry, action.due)
             case do.Undo():

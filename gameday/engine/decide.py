@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gameday.exercise.expectations import expectation_name
-from gameday.exercise.state import Exercise, FaultState
+from gameday.exercise.state import Exercise, FaultState, Moment
 from gameday.exercise.timings import landmarks
-from gameday.scenario.models import Entry, Scenario
+from gameday.scenario.models import After, Entry, Scenario
 
 HUMAN = frozenset({"acknowledged", "diagnosed", "mitigated", "resolved"})
 """Milestones that only a person can reach."""
@@ -50,6 +50,12 @@ class StartFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    entry: str
+    due: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Undo:
     entry: str
     reason: str
@@ -81,7 +87,7 @@ class Finish:
 
 REFUSED = Finish("refused", 5, "the steady state does not hold, so nothing was started")
 
-Action = CheckSteadyState | StartTimeline | Deliver | StartFault | Undo | Skip | PauseScript | AbortAll | Finish
+Action = CheckSteadyState | StartTimeline | Deliver | StartFault | Ask | Undo | Skip | PauseScript | AbortAll | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +159,11 @@ def _faults_past_their_time(x: Exercise, now: float, draft: _Draft) -> None:
             if fault.effective is not None:
                 draft.actions.append(Undo(fault.entry, "it passes by itself: waiting until the target is whole again"))
         elif fault.duration is not None and (end := _end_of(fault, fault.duration)) is not None:
-            if now < end:
-                draft.wakes.append(end)
+            through = _through(x, fault)
+            if through is not None and through < end and now >= through:
+                draft.actions.append(Undo(fault.entry, "what it was to last for is through"))
+            elif now < end:
+                draft.wakes.append(end if through is None else min(end, through))
             elif fault.effective is not None:
                 draft.actions.append(Undo(fault.entry, "its time is over"))
             else:
@@ -172,6 +181,29 @@ def _end_of(fault: FaultState, duration: float) -> float | None:
     if fault.effective is not None:
         ends.append(fault.effective.clock + duration)
     return min(ends, default=None)
+
+
+def _through(x: Exercise, fault: FaultState) -> float | None:
+    """Clock at which all that the fault is to last for has come; None where some has not, or nothing is said of it.
+
+    Like its duration this goes on in a pause. What was skipped is not waited for.
+    """
+    scenario = x.scenario
+    if scenario is None or fault.effective is None:
+        return None
+    names = {scenario.entry_id(index): entry for index, entry in enumerate(scenario.timeline)}
+    until = names[fault.entry].until if fault.entry in names else None
+    clocks = []
+    for after in until or ():
+        awaited = x.entries.get(after.entry or after.effective or "")
+        base = _came(x, after)
+        if base is not None:
+            clocks.append(max(base.clock, fault.effective.clock) + after.delay)
+        elif awaited is not None and awaited.stage in ("done", "skipped"):
+            clocks.append(fault.effective.clock)
+        else:
+            return None
+    return max(clocks, default=None)
 
 
 def _nobody_there(x: Exercise, scenario: Scenario, now: float, draft: _Draft) -> bool:
@@ -247,6 +279,8 @@ def _stuck(x: Exercise) -> list[Action]:
 def _start(name: str, entry: Entry, due: float | None) -> Action:
     if entry.fault is not None:
         return StartFault(name, due)
+    if entry.check is not None:
+        return Ask(name, due)
     return Deliver(name, entry.inject or "", tuple(entry.audience), due)
 
 
@@ -263,6 +297,11 @@ def _never(x: Exercise, entry: Entry) -> str | None:
         return f"{after.entry!r}, which it waits for, was skipped"
     if after.entry is not None and after.entry in x.faults and x.faults[after.entry].stage == "refused":
         return f"{after.entry!r}, which it waits for, was refused"
+    if (awaited := x.entries.get(after.effective or "")) is not None and _came(x, after) is None:
+        if awaited.stage == "skipped":
+            return f"{after.effective!r}, which it waits for, was skipped"
+        if awaited.stage == "done":
+            return f"{after.effective!r}, which it waits for, never took hold"
     return None
 
 
@@ -276,15 +315,22 @@ def due_clock(x: Exercise, entry: Entry, now: float) -> float | None:
     after = entry.after
     if after is None:
         return None
-    if after.milestone is not None:
-        mark = landmarks(x).get(after.milestone)
-        base = mark.at if mark is not None else None
-    else:
-        waited = x.entries.get(after.entry or "")
-        base = waited.done if waited is not None and waited.stage == "done" else None
+    base = _came(x, after)
     if base is None:
         return None
     return base.clock + after.delay + x.paused_seconds(max(base.clock, start.clock), now)
+
+
+def _came(x: Exercise, after: After) -> Moment | None:
+    """When that came which `after` names; None while it has not."""
+    if after.milestone is not None:
+        mark = landmarks(x).get(after.milestone)
+        return mark.at if mark is not None else None
+    if after.effective is not None:
+        fault = x.faults.get(after.effective)
+        return fault.effective if fault is not None else None
+    waited = x.entries.get(after.entry or "")
+    return waited.done if waited is not None and waited.stage == "done" else None
 
 
 # --- the end -------------------------------------------------------------------------------------------------------
@@ -316,6 +362,7 @@ def verdict(x: Exercise) -> Finish:
 def _failures(x: Exercise) -> list[str]:
     failed = [fault for fault in x.faults.values() if fault.error and fault.stage != "leaked"]
     found = [_fault_failure(fault) for fault in failed if fault.error != CLOSED_BEFORE]
+    found += [f"check {name!r} did not hold" for name, entry in x.entries.items() if entry.held is False]
     if x.steady_after is False:
         found.append("the steady state did not hold again afterwards")
     for state in x.expectations:

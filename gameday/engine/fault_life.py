@@ -28,6 +28,8 @@ def plan_arguments(
         keys = {"activity", "undo", "effective", "recovered"}
         params |= scripted.model_dump(mode="json", include=keys, exclude_unset=True)
         params["one_shot"] = bool(scripted.one_shot)
+        if len(params.get("undo") or ()) == 1:
+            (params["undo"],) = params["undo"]
     context = {
         "exercise": exercise,
         "fault": entry,

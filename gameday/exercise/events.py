@@ -163,6 +163,27 @@ class InjectDelivered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeAsked(Event):
+    """A check of the timeline is due and being asked."""
+
+    entry: str
+    due_clock: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered(Event):
+    """What a check of the timeline brought back. `held`: None where nothing says what the answer must be."""
+
+    entry: str
+    name: str
+    held: bool | None
+    answer: dict[str, Json]
+    """`Answer` as JSON."""
+    wanted: str = ""
+    """The tolerance in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class HintGiven(Event):
     entry: str
     text: str

@@ -87,6 +87,7 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
                 consoles_since=at,
                 # A check that the engine before had under way will never be judged: it is to be asked again.
                 steady_phase=None,
+                entries=_asked_again(x),
             )
         case ev.EngineLost():
             # Its guardian's clerk says so, and `recover` again: that is one loss.
@@ -134,6 +135,8 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
             ev.EntryReleased()
             | ev.EntrySkipped()
             | ev.InjectDelivered()
+            | ev.ProbeAsked()
+            | ev.ProbeAnswered()
             | ev.FaultPlanned()
             | ev.FaultRefused()
             | ev.FaultArmed()
@@ -177,6 +180,12 @@ def _started(x: Exercise, event: ev.ExerciseStarted, at: Moment) -> Exercise:
     )
 
 
+def _asked_again(x: Exercise) -> MappingProxyType[str, EntryState]:
+    """The entries, with those checks pending again that an engine before this one asked and never had answered."""
+    asked = [name for name, entry in x.entries.items() if entry.stage == "started" and name not in x.faults]
+    return MappingProxyType({**x.entries, **{name: EntryState(name) for name in asked}}) if asked else x.entries
+
+
 def _entry(x: Exercise, name: str, **changes: Any) -> Exercise:
     state = x.entries.get(name, EntryState(name))
     return replace(x, entries=_with(x.entries, name, replace(state, **changes)))
@@ -205,6 +214,10 @@ def _script_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
             return _entry(x, event.entry, stage="skipped", reason=event.reason)
         case ev.InjectDelivered():
             return _entry(x, event.entry, stage="done", done=at)
+        case ev.ProbeAsked():
+            return _entry(x, event.entry, stage="started")
+        case ev.ProbeAnswered():
+            return _entry(x, event.entry, stage="done", done=at, held=event.held)
         case _:
             return _fault_event(x, event, at)
 

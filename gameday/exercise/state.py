@@ -70,8 +70,10 @@ class EntryState:
     entry: str
     stage: EntryStage = "pending"
     done: Moment | None = None
-    """An inject was delivered; a fault has recovered, leaked or was refused."""
+    """An inject was delivered; a check was answered; a fault has recovered, leaked or was refused."""
     reason: str = ""
+    held: bool | None = None
+    """Of a check that says what the answer must be: whether it was that."""
 
 
 @dataclass(frozen=True, slots=True)

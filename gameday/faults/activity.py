@@ -7,9 +7,10 @@ This file says what is known before anything runs: the plan, the time limits, th
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,10 @@ class ActivityParameters(Parameters):
     """Not what stands under `with:`, which an activity has none of, but the entry's own keys."""
 
     activity: Annotated[dict[str, Any], Field(description="The action, as a Chaos Toolkit provider.")]
-    undo: Annotated[dict[str, Any] | None, Field(description="The action that takes it away.")] = None
+    undo: Annotated[
+        dict[str, Any] | list[dict[str, Any]] | None,
+        Field(description="The action that takes it away, or several, one after another."),
+    ] = None
     one_shot: Annotated[bool, Field(description="There is nothing to undo.")] = False
     effective: Annotated[dict[str, Any] | None, Field(description="The check that shows that it took hold.")] = None
     recovered: Annotated[dict[str, Any] | None, Field(description="The check that shows that it is over.")] = None
@@ -77,7 +81,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     asked = ActivityParameters.model_validate(params)
     if asked.undo is None and not asked.one_shot:
         raise ValueError(f"{context['fault']}: an activity needs an undo, or one_shot: true if it passes by itself")
-    undo = None if asked.undo is None or asked.one_shot else asked.undo
+    undo = None if asked.undo is None or asked.one_shot else _several(asked.undo)
     where = dict(target)
     inject = _call("run_activity", asked.activity, target, ACTION_LIMIT)
     return Plan(
@@ -85,10 +89,10 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         targets=(by_hand(asked.activity, _configuration(asked.activity, target)),),
         objects=(f"activity:{context['fault']}",),
         inject=inject,
-        undo=None if undo is None else _call("undo", undo, target, UNDO_LIMIT),
+        undo=None if undo is None else _undo_call(undo, target),
         effective=None if asked.effective is None else Call(CHECK, {"check": asked.effective, "target": where}),
         recovered=None if asked.recovered is None else Call(CHECK, {"check": asked.recovered, "target": where}),
-        commands=() if undo is None else (by_hand(undo, _configuration(undo, target)),),
+        commands=tuple(by_hand(each, _configuration(each, target)) for each in undo or ()),
     ).to_json()
 
 
@@ -103,6 +107,18 @@ def _call(function: str, provider: Mapping[str, Json], target: Mapping[str, Json
     # An HTTP request that takes too long says so itself, if it is given the time to.
     grace = _GRACE if provider["type"] == "http" else 0.0
     return Call(f"{__name__}:{function}", args, (seconds(provider.get("timeout")) or limit) + grace)
+
+
+def _several(undo: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return undo if isinstance(undo, list) else [undo]
+
+
+def _undo_call(undo: list[dict[str, Any]], target: Mapping[str, Json]) -> Call:
+    calls = [_call("undo", each, target, UNDO_LIMIT) for each in undo]
+    if len(calls) == 1:
+        return calls[0]
+    steps = [call.args for call in calls]
+    return Call(f"{__name__}:undo_all", {"steps": steps}, sum(call.timeout for call in calls))
 
 
 def check_provider(provider: Mapping[str, Json]) -> None:
@@ -127,6 +143,21 @@ def check_provider(provider: Mapping[str, Json]) -> None:
     if isinstance(provider.get("secrets"), Mapping):
         groups(provider["secrets"])
     seconds(provider.get("timeout"))
+    _check_environment(provider.get("configuration"))
+    tolerance = provider.get("tolerance")
+    if isinstance(tolerance, Mapping) and isinstance(tolerance.get("provider"), Mapping):
+        check_provider(tolerance["provider"])
+
+
+def _check_environment(configuration: Json) -> None:
+    """A variable that is missing would be noticed when the activity runs: for an undo, that is too late."""
+    for name, value in configuration.items() if isinstance(configuration, Mapping) else ():
+        if not isinstance(value, Mapping) or value.get("type") != "env" or "default" in value:
+            continue
+        if str(value.get("key")) not in os.environ:
+            raise ValueError(
+                f"the environment variable {value.get('key')}, which configuration {name!r} is in, is not set"
+            )
 
 
 def _configuration(provider: Mapping[str, Json], target: Mapping[str, Json]) -> dict[str, str]:
@@ -260,8 +291,35 @@ def undo(provider: Mapping[str, Json], configuration: Mapping[str, Json] | None 
     return act(provider, configuration or {}, {}, gone_is_fine=True)
 
 
+def prepare_undo_all(steps: Sequence[Mapping[str, Json]]) -> None:
+    """`prepare_undo` for each of several."""
+    for step in steps:
+        prepare_undo(**step)
+
+
+def undo_all(steps: Sequence[Mapping[str, Json]]) -> list[Json]:
+    """`undo` for each of several, in order. All are tried, whatever becomes of those before.
+
+    Raises:
+        RuntimeError: some failed; the message says which.
+    """
+    found: list[Json] = []
+    failed = []
+    for number, step in enumerate(steps, 1):
+        try:
+            found.append(undo(**step))
+        except Exception as error:  # noqa: BLE001 - an activity raises anything; the others are still to be undone
+            failed.append(f"{number} of {len(steps)} ({described(step['provider'])}): {error}")
+    if failed:
+        raise RuntimeError("; ".join(failed))
+    return found
+
+
 def probe(activity: Mapping[str, Json]) -> Json:
-    """Run a Chaos Toolkit probe and return its output, whatever status it carries. Raises where it failed."""
+    """Run a Chaos Toolkit probe and return its output, whatever status it carries. Raises where it failed.
+
+    With a `tolerance` of its own it returns `{"met": bool, "output": …}`, as that tool judges it.
+    """
     from gameday.faults.chaostoolkit import ask
 
     return ask(activity, {}, {})

@@ -8,6 +8,7 @@ Time limits are the worker's; whatever an activity starts stays in the worker's 
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
@@ -27,6 +28,8 @@ from gameday.faults.secrets import Scrubber
 
 LARGEST_OUTPUT = 100_000
 """Characters of JSON; of a larger output the beginning is kept, as text."""
+SHOWN = 1000
+"""Characters of an output that was judged, and is shown beside the judgement."""
 HTTP_TIMEOUT = 10.0
 """Seconds that an HTTP activity waits for each read unless it says otherwise; Chaos Toolkit would wait for ever."""
 
@@ -164,7 +167,11 @@ def _run(
         with _quiet(), _environment(found if kind == "process" else {}):
             settings = load_configuration({**configuration, **(provider.get("configuration") or {})})
             # A process finds secrets in its environment: substituted into its arguments, everybody could read them.
-            output = run_activity(activity, settings, {} if kind == "process" else found)
+            seen = {} if kind == "process" else found
+            output = run_activity(activity, settings, seen)
+            if extra and provider.get("tolerance") is not None:
+                met = _tolerated(provider["tolerance"], output, settings, found)
+                output = {"met": met, "output": _beginning(as_json(output))}
     except SystemExit as error:
         raise ActivityFailed(f"the activity tried to exit with {error.code!r}") from None
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this activity's failure
@@ -173,6 +180,24 @@ def _run(
         return bounded(scrubber.clean(as_json(output)))
     except RecursionError:
         return f"<{type(output).__name__}, nested too deeply>"
+
+
+def _tolerated(tolerance: Json, output: Any, configuration: Mapping[str, Json], secrets: Mapping[str, Json]) -> bool:
+    """Whether the output is within the tolerance, by that tool's own rules; what these stumble over is not."""
+    from chaoslib import substitute
+    from chaoslib.hypothesis import within_tolerance
+
+    if isinstance(tolerance, str):
+        tolerance = substitute(tolerance, configuration, secrets)
+    if isinstance(tolerance, Mapping):
+        # It puts the value into the arguments of a tolerance that is a probe.
+        tolerance = copy.deepcopy(dict(tolerance))
+        if isinstance(tolerance.get("provider"), dict):
+            tolerance["provider"].setdefault("arguments", {})
+    try:
+        return bool(within_tolerance(tolerance, output, configuration, secrets))
+    except Exception as error:  # noqa: BLE001 - a tolerance meets values that it was not made for, and may be code
+        raise ActivityFailed(f"its tolerance can't judge {str(as_json(output))[:200]}: {_words(error)}") from None
 
 
 def _read_secrets(provider: Mapping[str, Json], secrets: Mapping[str, Json]) -> dict[str, dict[str, str]]:
@@ -266,6 +291,11 @@ def bounded(value: Json) -> Json:
     if len(text) <= LARGEST_OUTPUT:
         return value
     return f"{text[:LARGEST_OUTPUT]}… ({len(text)} characters)"
+
+
+def _beginning(value: Json) -> Json:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return value if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def program(path: str) -> Path | None:

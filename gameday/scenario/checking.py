@@ -14,14 +14,17 @@ from gameday.scenario import conditions, wording
 from gameday.scenario.catalogue import Catalogue
 from gameday.scenario.draft import Draft
 from gameday.scenario.duration import format_duration
-from gameday.scenario.models import ROLES, Entry
+from gameday.scenario.models import ROLES, After, Entry
 from gameday.scenario.names import NAME
 from gameday.scenario.presets import level_names
 from gameday.scenario.problems import Finding, Path, listed, nearest, nearest_or_all, shown
 from gameday.scenario.unread import clashes, has, says
 
 _TRIGGERS = ("at", "after", "manual")
-_OF_FAULTS = ("with", "for", "activity", "undo", "one_shot", "effective", "recovered")
+_KINDS = ("fault", "inject", "check")
+_AN = {"fault": "a fault", "inject": "an inject", "check": "a check"}
+_AWAITED = ("milestone", "entry", "effective")
+_OF_FAULTS = ("with", "for", "until", "activity", "undo", "one_shot", "effective", "recovered")
 _OF_INJECTS = ("audience", "hint")
 _ACTIVITY = "activity"
 """The name of the fault that is a Chaos Toolkit action."""
@@ -123,35 +126,47 @@ def _entry(entry: Entry, index: int, draft: Draft, catalogue: Catalogue) -> Iter
     for extra in written[1:]:
         message = f"two triggers in one entry: {written[0]!r} and {extra!r}"
         yield Finding((*path, extra), message, "keep one of the two", at_key=True)
-    way = (*path, "after")
-    awaited = [key for key in ("milestone", "entry") if entry.after is not None and has(entry.after, key, way, unread)]
-    unsure = unread.open(way) or any(unread.misspelt((*way, key)) for key in awaited)
-    if entry.after is not None and len(awaited) != 1 and not unsure:
-        message = "'after' waits for exactly one thing"
-        yield Finding(way, message, "write milestone: or entry:, with delay: where you need it")
-    a_fault, an_inject = has(entry, "fault", path, unread), has(entry, "inject", path, unread)
-    both = a_fault and an_inject
-    if not a_fault and not an_inject and not unread.open(path):
-        hint = "write fault: activity" if entry.activity is not None else "write fault: or inject:"
+    if entry.after is not None:
+        yield from _awaits_one(entry.after, "after", (*path, "after"), draft)
+    kinds = [kind for kind in _KINDS if has(entry, kind, path, unread)]
+    both = len(kinds) > 1
+    if not kinds and not unread.open(path):
+        hint = "write fault: activity" if entry.activity is not None else "write fault: or inject: or check:"
         yield Finding(path, "nothing happens in this entry", hint)
-    if both and any(unread.misspelt((*path, key)) for key in ("fault", "inject")):
-        return  # Nobody can say which of the two it is.
+    if both and any(unread.misspelt((*path, key)) for key in kinds):
+        return  # Nobody can say which of them it is.
     if both:
-        message = "an entry is a fault or an inject, this is both"
-        yield Finding((*path, "inject"), message, "make two entries", at_key=True)
-    if a_fault:
+        message = f"an entry is {' or '.join(_AN[kind] for kind in kinds)}, this is both"
+        yield Finding((*path, kinds[1]), message, "make two entries", at_key=True)
+    if "check" in kinds:
+        if entry.check is not None:
+            yield from conditions.look(entry.check, (*path, "check"), unread)
+        if not both:
+            yield from _keys(entry, index, draft, _OF_INJECTS, "an inject", "remove it")
+            yield from _keys(entry, index, draft, _OF_FAULTS, "a fault", "remove it")
+    if "fault" in kinds:
         if not both:
             yield from _keys(entry, index, draft, _OF_INJECTS, "an inject", "write an inject beside the fault")
         yield from _fault(entry, index, draft, catalogue)
-        if not draft.has("abort_when"):
+        if not draft.has("abort_when") and not draft.has("imported"):
             message = "a fault, and no abort condition that would stop it"
             yield Finding((*path, "fault"), message, "add abort_when: with what must never happen", at_key=True)
-    if an_inject:
+    if "inject" in kinds:
         if not both:
             yield from _keys(entry, index, draft, _OF_FAULTS, "a fault", "remove it")
         if entry.inject is not None and not entry.inject.strip():
             yield Finding((*path, "inject"), "the inject is empty", "write what people are told")
         yield from _audience(entry, index, draft)
+
+
+def _awaits_one(after: After, key: str, way: Path, draft: Draft) -> Iterator[Finding]:
+    """`after`, or a part of `until`, names one thing."""
+    unread = draft.unread
+    awaited = [one for one in _AWAITED if has(after, one, way, unread)]
+    unsure = unread.open(way) or any(unread.misspelt((*way, one)) for one in awaited)
+    if len(awaited) != 1 and not unsure:
+        message = f"{key!r} waits for exactly one thing"
+        yield Finding(way, message, "write milestone:, entry: or effective:, with delay: where you need it")
 
 
 def _keys(entry: Entry, index: int, draft: Draft, keys: tuple[str, ...], owner: str, hint: str) -> Iterator[Finding]:
@@ -175,10 +190,13 @@ def _fault(entry: Entry, index: int, draft: Draft, catalogue: Catalogue) -> Iter
     for key in ("effective", "recovered"):
         if (check := getattr(entry, key)) is not None:
             yield from conditions.check(check, (*path, key), unread)
+    for number, after in enumerate(entry.until or ()):
+        yield from _awaits_one(after, "until", _item(path, "until", number, draft), draft)
     if entry.fault is None or entry.fault in (_ACTIVITY, *PROVIDERS):
-        for key in ("activity", "undo"):
-            if (activity := getattr(entry, key)) is not None:
-                yield from conditions.activity(activity, (*path, key), unread)
+        if entry.activity is not None:
+            yield from conditions.activity(entry.activity, (*path, "activity"), unread)
+        for number, undo in enumerate(entry.undo or ()):
+            yield from conditions.activity(undo, _item(path, "undo", number, draft), unread)
     if entry.fault is None:
         return  # Nobody knows which.
     if entry.fault == _ACTIVITY:
@@ -192,11 +210,15 @@ def _fault(entry: Entry, index: int, draft: Draft, catalogue: Catalogue) -> Iter
     yield from _keys(entry, index, draft, ("activity", "undo", "one_shot"), "fault: activity", "remove it")
     if spec is None:
         return
-    if spec.one_shot and clashes(entry, "for", path, unread):
-        message = f"{entry.fault} happens once, there is nothing to undo after a while"
-        yield Finding((*path, "for"), message, "remove 'for'", at_key=True)
-    if not spec.one_shot:
-        yield from _duration(entry, index, draft, f"{entry.fault} would stay for ever")
+    once = spec.one_shot and not (spec.lasting and entry.with_.get(spec.lasting) is not None)
+    for key in ("for", "until") if once else ():
+        if clashes(entry, key, path, unread):
+            message = f"{entry.fault} happens once, there is nothing to undo after a while"
+            remove = f"remove {key!r}" + (f", or add {spec.lasting} under with:" if spec.lasting else "")
+            yield Finding((*path, key), message, remove, at_key=True)
+    if not once:
+        forever = f"{entry.fault} would go on for ever" if spec.one_shot else f"{entry.fault} would stay for ever"
+        yield from _duration(entry, index, draft, forever)
     if unread.at((*path, "with")):
         return
     try:
@@ -206,6 +228,12 @@ def _fault(entry: Entry, index: int, draft: Draft, catalogue: Catalogue) -> Iter
         # Without any parameters there is no `with` to point at.
         way: Path = (*path, "with" if "with_" in entry.model_fields_set else "fault")
         yield from wording.findings(error, entry.with_, way, place)
+
+
+def _item(path: Path, key: str, index: int, draft: Draft) -> Path:
+    """The way to one of several under `key` of the entry at `path`, of which a single one need not be in a list."""
+    listed = isinstance(draft.raw["timeline"][path[1]].get(key), list)
+    return (*path, key, index) if listed else (*path, key)
 
 
 def _no_such_fault(name: str, path: Path, catalogue: Catalogue) -> Finding:
@@ -227,7 +255,7 @@ def _activity(entry: Entry, index: int, draft: Draft) -> Iterator[Finding]:
     if unread.at((*path, "one_shot")):
         return
     if entry.one_shot:
-        for key in ("undo", "for"):
+        for key in ("undo", "for", "until"):
             if clashes(entry, key, path, unread):
                 message = f"'one_shot: true' says that nothing is undone, and there is {key!r}"
                 yield Finding((*path, key), message, "keep one of the two", at_key=True)
@@ -264,19 +292,40 @@ def _references(draft: Draft) -> Iterator[Finding]:
             ids[name] = index
     waits: dict[str, str] = {}
     for index, entry in enumerate(draft.timeline):
-        if entry is None or entry.after is None or entry.after.entry is None:
+        if entry is None:
             continue
-        wanted = entry.after.entry
-        # `after: name` is short for `after: {entry: name}`.
-        short = isinstance(draft.raw["timeline"][index].get("after"), str)
-        path: Path = ("timeline", index, "after") if short else ("timeline", index, "after", "entry")
         name = draft.entry_id(index)
-        if wanted not in ids:
-            if all_known:
-                yield Finding(path, f"no entry has the id {shown(wanted)}", _which(wanted, list(ids)))
-        elif name is not None:
-            waits.setdefault(name, wanted)
+        for path, key, wanted in _named(entry, index, draft):
+            if wanted not in ids:
+                if all_known:
+                    yield Finding(path, f"no entry has the id {shown(wanted)}", _which(wanted, list(ids)))
+                continue
+            awaited = draft.timeline[ids[wanted]]
+            if key == "effective" and awaited is not None and not _is_fault(awaited, ids[wanted], draft):
+                yield Finding(path, f"{shown(wanted)} is no fault, and so never takes hold", "write entry: instead")
+            if path[2] == "after" and name is not None:
+                waits.setdefault(name, wanted)
+            elif path[2] == "until" and key == "entry" and wanted == name:
+                yield Finding(path, f"{shown(wanted)} would last until it is over", "name another entry")
     yield from _cycles(waits, ids)
+
+
+def _named(entry: Entry, index: int, draft: Draft) -> Iterator[tuple[Path, str, str]]:
+    """The ids that an entry waits for: the way to each, `entry` or `effective`, and itself."""
+    path: Path = ("timeline", index)
+    ways: list[tuple[Path, After]] = [((*path, "after"), entry.after)] if entry.after is not None else []
+    if _is_fault(entry, index, draft):
+        ways += [(_item(path, "until", number, draft), after) for number, after in enumerate(entry.until or ())]
+    for way, after in ways:
+        for key, wanted in (("entry", after.entry), ("effective", after.effective)):
+            if wanted is not None:
+                # `after: name` is short for `after: {entry: name}`.
+                _, written = wording.walk(way, draft.raw)
+                yield (way if isinstance(written, str) else (*way, key)), key, wanted
+
+
+def _is_fault(entry: Entry, index: int, draft: Draft) -> bool:
+    return has(entry, "fault", ("timeline", index), draft.unread)
 
 
 def _which(wanted: str, ids: list[str]) -> str:
@@ -324,7 +373,8 @@ def _fits(draft: Draft) -> Iterator[Finding]:
         entry, path = draft.timeline[index], ("timeline", index)
         if entry is None or unread.at((*path, "fault")) or unread.at((*path, "for")):
             return None
-        return (entry.for_ or 0.0) if entry.fault else 0.0
+        # How soon `until` comes, nobody can say beforehand.
+        return (entry.for_ or 0.0) if entry.fault and not entry.until else 0.0
 
     def start(name: str) -> float | None:
         """Earliest start in seconds; None where people decide, where it can't be read, and within a ring."""
@@ -337,12 +387,12 @@ def _fits(draft: Draft) -> Iterator[Finding]:
                 break
             if entry.at is not None:
                 starts[name] = entry.at
-            elif entry.after is not None and entry.after.entry is not None:
-                trail.append((name, entry.after.delay, entry.after.entry))
-                name = entry.after.entry
-        for waiter, delay, awaited in reversed(trail):
+            elif entry.after is not None and (awaited := entry.after.entry or entry.after.effective) is not None:
+                trail.append((name, entry.after.delay, awaited, entry.after.effective is not None))
+                name = awaited
+        for waiter, delay, awaited, at_once in reversed(trail):
             begun = starts.get(awaited)
-            lasts = ends(names[awaited]) if awaited in names else None
+            lasts = 0.0 if at_once else ends(names[awaited]) if awaited in names else None
             if begun is not None and lasts is not None:
                 starts[waiter] = begun + lasts + delay
         return starts.get(trail[0][0] if trail else name)
@@ -372,9 +422,11 @@ def _recovery(draft: Draft) -> Iterator[Finding]:
         message = f"in {format_duration(limit)} no fault is undone and seen to be gone: each would count as leaked"
         yield Finding(path, message, f"write 30s, or at least {format_duration(_SHORTEST_RECOVERY)}")
     for index, entry in enumerate(draft.timeline):
-        timeout = conditions.time_limit(entry.undo) if entry is not None and entry.undo is not None else None
-        way = ("timeline", index, "undo", "timeout")
-        if timeout is not None and timeout > limit and not draft.unread.at(way):
+        for place, undo in enumerate((entry.undo if entry is not None else None) or ()):
+            timeout = conditions.time_limit(undo)
+            way = (*_item(("timeline", index), "undo", place, draft), "timeout")
+            if timeout is None or timeout <= limit or draft.unread.at(way):
+                continue
             message = (
                 f"this undo may take {format_duration(timeout)}, and after limits.recovery ({format_duration(limit)})"
             )

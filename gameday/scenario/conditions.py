@@ -17,6 +17,7 @@ from gameday.scenario.models import (
     Check,
     Expectation,
     HttpProbe,
+    Look,
     Probing,
     ProcessProbe,
     PrometheusProbe,
@@ -37,6 +38,13 @@ def check(item: Check, path: Path, unread: Unread) -> Iterator[Finding]:
     """A steady-state check, or one that shows that a fault took hold or is gone."""
     yield from probing(item, path, unread)
     yield from tolerance(item.expect, (*path, "expect"), asked(item, path, unread), unread)
+
+
+def look(item: Look, path: Path, unread: Unread) -> Iterator[Finding]:
+    """A check in the timeline, which need not say what the answer must be."""
+    yield from probing(item, path, unread)
+    if item.expect is not None:
+        yield from tolerance(item.expect, (*path, "expect"), asked(item, path, unread), unread)
 
 
 def asked(item: Probing, path: Path, unread: Unread) -> list[str]:
@@ -104,13 +112,16 @@ def activity(item: Activity, path: Path, unread: Unread) -> Iterator[Finding]:
         if not isinstance(extra.get(key), str):
             message = f"an activity of type {item.type} needs {key!r}"
             yield Finding((*path, key) if key in extra else path, message, "see the Chaos Toolkit's reference")
-    if isinstance(item.timeout, str):
-        try:
-            parse_duration(item.timeout)
-        except ValueError as error:
-            yield Finding((*path, "timeout"), str(error))
-    elif item.timeout is not None and (isinstance(item.timeout, bool) or not isinstance(item.timeout, int | float)):
-        yield Finding((*path, "timeout"), "a time limit is a duration", "write it like 10s")
+    # Chaos Toolkit's HTTP activities may have two: to connect, and to read.
+    pair = isinstance(item.timeout, list) and len(item.timeout) == 2
+    for limit in item.timeout if pair else [item.timeout]:
+        if isinstance(limit, str):
+            try:
+                parse_duration(limit)
+            except ValueError as error:
+                yield Finding((*path, "timeout"), str(error))
+        elif limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
+            yield Finding((*path, "timeout"), "a time limit is a duration", "write it like 10s")
 
 
 def time_limit(item: Activity) -> float | None:
@@ -120,6 +131,9 @@ def time_limit(item: Activity) -> float | None:
             return parse_duration(item.timeout)
         except ValueError:
             return None
+    if isinstance(item.timeout, list):
+        parts = [time_limit(item.model_copy(update={"timeout": part})) for part in item.timeout[:2]]
+        return sum(part or 0.0 for part in parts)
     return float(item.timeout) if isinstance(item.timeout, int | float) and item.timeout is not True else None
 
 
@@ -144,7 +158,7 @@ def tolerance(item: Tolerance, path: Path, kinds: list[str], unread: Unread) -> 
         yield Finding((*path, "above"), f"nothing is above {item.above:g} and below {item.below:g}", "use `between`")
     if item.matches is not None:
         yield from _pattern(item.matches, (*path, "matches"))
-    if "status" in keys and "http" not in kinds:
+    if "status" in keys and not {"http", "activity"} & set(kinds):
         message = f"'status' is for http probes, this is {kinds[0] if kinds else 'something else'}"
         yield Finding((*path, "status"), message, "use equals, above, below, between or matches", at_key=True)
     if "tcp" in kinds:

@@ -70,7 +70,8 @@ class Draft:
             return str(found) if isinstance(found, str | int | float) else None
         if entry is None:
             return None
-        return entry.id or f"{'fault' if has(entry, 'fault', path, self.unread) else 'inject'}-{index + 1}"
+        kinds = [kind for kind in ("fault", "check") if has(entry, kind, path, self.unread)]
+        return entry.id or f"{kinds[0] if kinds else 'inject'}-{index + 1}"
 
 
 def whole(

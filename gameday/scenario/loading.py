@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gameday.scenario import checking, draft, published, wording
+from gameday.scenario import checking, configuring, draft, published, wording
 from gameday.scenario.catalogue import Catalogue
 from gameday.scenario.models import Scenario
 from gameday.scenario.names import (
@@ -63,13 +63,17 @@ class Loaded:
         place = parse(self.text, str(self.path)).place(way)
         return str(self.path), place.line, place.column
 
-    def resolve(self, names: Mapping[str, str]) -> tuple[Scenario, dict[str, Json]]:
-        """The scenario and its document with the target's `names` filled in.
+    def resolve(
+        self, names: Mapping[str, str], configuration: Mapping[str, Json] | None = None
+    ) -> tuple[Scenario, dict[str, Json]]:
+        """The scenario and its document with the target's `names` filled in, and its configuration in its activities.
+
+        `configuration` has the values of what `configuring.dynamic` names; without them they stay questions.
 
         Raises:
             ScenarioErrors: placeholders that the target does not publish, with line and nearest right word.
         """
-        document = resolve_names(self.document, names, self.locate)
+        document = configuring.spread(resolve_names(self.document, names, self.locate), configuration)
         return Scenario.model_validate(document), document
 
 

@@ -160,7 +160,10 @@ class After(Model):
     """What an entry waits for: a milestone, or another entry's actual completion."""
 
     milestone: Milestone | None = None
-    entry: str | None = Field(None, description="Id of another entry: a delivered inject, a fault that has recovered.")
+    entry: str | None = Field(
+        None, description="Id of another entry: a delivered inject, an answered check, a fault that has recovered."
+    )
+    effective: str | None = Field(None, description="Id of a fault: when it has taken hold, and not when it is over.")
     delay: Duration = 0.0
 
 
@@ -168,8 +171,23 @@ def _after_entry(value: Any) -> Any:
     return {"entry": value} if isinstance(value, str) else value
 
 
+def _until(value: Any) -> Any:
+    return [_after_entry(one) for one in (value if isinstance(value, list) else [value])]
+
+
+def _undo(value: Any) -> Any:
+    return [value] if isinstance(value, dict | Activity) else value
+
+
+class Look(Probing):
+    """A probe whose answer is written down, and judged where it says what the answer must be."""
+
+    name: str | None = None
+    expect: Tolerance | None = None
+
+
 class Entry(Model):
-    """One line of the timeline: a fault or an inject, and when it is due."""
+    """One line of the timeline: a fault, an inject or a check, and when it is due."""
 
     id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Name to refer to it by.")
     at: Duration | None = Field(None, description="Due this long after the exercise's start.")
@@ -183,14 +201,22 @@ class Entry(Model):
         alias="for",
         description="How long it stays in effect; at the latest it is undone this and 15 s after its injection began.",
     )
+    until: Annotated[list[After], Field(min_length=1), BeforeValidator(_until)] | None = Field(
+        None, description="It is undone when all of this has come, and after `for` at the latest."
+    )
     activity: Activity | None = Field(None, description="With `fault: activity`: the Chaos Toolkit action to run.")
-    undo: Activity | None = Field(None, description="With `fault: activity`: the action that takes it away.")
+    undo: Annotated[list[Activity], Field(min_length=1), BeforeValidator(_undo)] | None = Field(
+        None, description="With `fault: activity`: the action that takes it away, or several, one after another."
+    )
     one_shot: StrictBool | None = Field(
         None, description="With `fault: activity`: nothing to undo, it passes by itself."
     )
     effective: Check | None = Field(None, description="What shows that the fault has taken hold.")
     recovered: Check | None = Field(None, description="What shows that the target is whole again.")
 
+    check: Look | None = Field(
+        None, description="Asked once when it is due; the answer is evidence, and judged where it has `expect`."
+    )
     inject: str | None = Field(None, description="What people are told.")
     audience: list[str] = Field(default_factory=list, description="Roles it is for; everybody where empty.")
     notes: str | None = Field(None, description="For the facilitator only.")
@@ -301,8 +327,18 @@ class Scenario(Model):
     abort_when: list[AbortCondition] = Field(default_factory=list)
     limits: Limits = Field(default_factory=Limits)
     runbook: str | None = None
+    configuration: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Chaos Toolkit's configuration, for all activities: values, {type: env, key: NAME}, or probes "
+        "({type: probe, provider: …}), which are asked once, before the start.",
+    )
+    imported: Literal["chaostoolkit"] | None = Field(
+        None,
+        description="The tool whose file this was. Until it has an abort condition its faults are run with "
+        "--no-abort-condition only.",
+    )
 
     def entry_id(self, index: int) -> str:
-        """The id of timeline entry `index` (from 0): its own, or `fault-3` / `inject-3` counted from 1."""
+        """The id of timeline entry `index` (from 0): its own, or `fault-3`, `inject-3`, `check-3` counted from 1."""
         entry = self.timeline[index]
-        return entry.id or f"{'fault' if entry.fault else 'inject'}-{index + 1}"
+        return entry.id or f"{'fault' if entry.fault else 'check' if entry.check else 'inject'}-{index + 1}"

@@ -146,7 +146,9 @@ def _with_default_urls(raw: Json) -> Json:
         return raw
     # `with` and `activity` belong to faults and to other tools; a key `metrics` in there is none of ours.
     changed = {
-        key: value if key in ("with", "activity", "undo", "parameters", "equals") else _with_default_urls(value)
+        key: value
+        if key in ("with", "activity", "undo", "parameters", "equals", "configuration")
+        else _with_default_urls(value)
         for key, value in raw.items()
     }
     for kind, url in _DEFAULT_URLS.items():

@@ -116,7 +116,7 @@ def _probes(draft: Draft) -> Iterator[tuple[Path, Probing]]:
         if check is not None:
             yield ("steady_state", index), check
     for index, entry in enumerate(draft.timeline):
-        for key in ("effective", "recovered"):
+        for key in ("effective", "recovered", "check"):
             if entry is not None and (check := getattr(entry, key)) is not None:
                 yield ("timeline", index, key), check
     for index, expectation in enumerate(draft.expect):

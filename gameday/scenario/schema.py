@@ -89,14 +89,17 @@ def _constrain(definitions: dict[str, Json], catalogue: Catalogue) -> None:
     ]
     definitions["Expectation"]["allOf"] = [_exactly_one(("alert", "milestone", "update", "check"))]
     definitions["SecretRef"]["allOf"] = [_exactly_one(("env", "file"))]
-    definitions["After"]["allOf"] = [_exactly_one(("milestone", "entry"))]
+    definitions["After"]["allOf"] = [_exactly_one(("milestone", "entry", "effective"))]
+    definitions["Look"]["allOf"] = [probe]
     _constrain_entries(definitions["Entry"], catalogue)
     # What the models take in a short form.
     entry, parameter = definitions["Entry"]["properties"], definitions["Parameter"]
     entry["after"] = {
-        "description": "What it waits for: the id of another entry, or `milestone:` or `entry:` with `delay:`.",
+        "description": "What it waits for: the id of another entry; or milestone:, entry: or effective:, with delay:.",
         "anyOf": [{"$ref": "#/$defs/After"}, {"type": "string"}, {"type": "null"}],
     }
+    entry["until"] = {"description": entry["until"]["description"], **_one_or_several("After", {"type": "string"})}
+    entry["undo"] = {"description": entry["undo"]["description"], **_one_or_several("Activity")}
     entry["fault"]["anyOf"] = [{"enum": [*sorted(catalogue), "activity"]}, {"$ref": "#/$defs/placeholder"}]
     rule = {"enum": ["trip", "ok", "hold"]}
     condition = definitions["AbortCondition"]["properties"]
@@ -110,11 +113,20 @@ def _constrain(definitions: dict[str, Json], catalogue: Catalogue) -> None:
     }
 
 
+def _one_or_several(model: str, *short: Json) -> dict[str, Json]:
+    """What need not be in a list where there is one."""
+    one: list[Json] = [{"$ref": f"#/$defs/{model}"}, *short]
+    return {"anyOf": [*one, {"type": "array", "minItems": 1, "items": {"anyOf": one}}, {"type": "null"}]}
+
+
 def _constrain_entries(entry: dict[str, Json], catalogue: Catalogue) -> None:
-    rules: list[Json] = [_exactly_one(_TRIGGERS), _exactly_one(("fault", "inject"))]
+    rules: list[Json] = [_exactly_one(_TRIGGERS), _exactly_one(("fault", "inject", "check"))]
     for name, spec in sorted(catalogue.items()):
         needs: dict[str, Json] = {"properties": {"with": {"$ref": f"#/$defs/{_definition(name)}"}}}
-        if spec.one_shot:
+        if spec.one_shot and spec.lasting:
+            goes_on = {"required": ["with"], "properties": {"with": _given(spec.lasting)}}
+            needs |= {"if": goes_on, "then": {"required": ["for"]}, "else": {"not": _given("for")}}
+        elif spec.one_shot:
             needs["not"] = _given("for")
         else:
             needs["required"] = ["for"]

@@ -7,7 +7,7 @@ change it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, get_args
 
 from gameday.engine.ports import TargetInfo
 from gameday.scenario.models import Activity, Probing, Scenario
@@ -30,6 +30,7 @@ def refusals(
     settings: Settings,
     *,
     confirm: str | None,
+    no_abort_condition: bool = False,
     catalogue: Mapping[str, HasBackends] | None = None,
 ) -> list[str]:
     """Why this scenario may not run on this target; empty where it may. `confirm` is what `--confirm` named.
@@ -39,6 +40,7 @@ def refusals(
     return [
         *_unconfirmed(target, confirm),
         *_impossible(scenario, target, settings, catalogue or {}),
+        *_unguarded(scenario, no_abort_condition),
         *_programs(scenario, settings),
         *_modules(scenario, settings),
     ]
@@ -79,6 +81,17 @@ def _impossible(
         )
 
 
+def _unguarded(scenario: Scenario, allowed: bool) -> Iterator[str]:
+    """What came from another tool may have faults that nothing would stop; who writes scenarios says what would."""
+    faults = [scenario.entry_id(index) for index, entry in enumerate(scenario.timeline) if entry.fault is not None]
+    if scenario.imported is not None and faults and not scenario.abort_when and not allowed:
+        yield (
+            f"imported from {scenario.imported}, with faults ({_some(faults)}) and no abort condition: add abort_when: "
+            "with what must never happen (`gameday import` writes the scenario to add it to), or run it with "
+            "--no-abort-condition"
+        )
+
+
 def _programs(scenario: Scenario, settings: Settings) -> Iterator[str]:
     if settings.policy.allow_process:
         return
@@ -116,7 +129,7 @@ def _probes(scenario: Scenario) -> Iterator[tuple[str, Probing]]:
     for number, check in enumerate(scenario.steady_state, 1):
         yield check.name or f"steady state {number}", check
     for index, entry in enumerate(scenario.timeline):
-        for key, probe in (("effective", entry.effective), ("recovered", entry.recovered)):
+        for key, probe in (("effective", entry.effective), ("recovered", entry.recovered), ("check", entry.check)):
             if probe is not None:
                 yield f"{scenario.entry_id(index)}.{key}", probe
     for number, expectation in enumerate(scenario.expect, 1):
@@ -129,12 +142,29 @@ def _probes(scenario: Scenario) -> Iterator[tuple[str, Probing]]:
 def _activities(scenario: Scenario) -> Iterator[tuple[str, Activity]]:
     """Every Chaos Toolkit activity of the scenario, and where it stands."""
     for index, entry in enumerate(scenario.timeline):
-        for key, activity in (("activity", entry.activity), ("undo", entry.undo)):
-            if activity is not None:
-                yield f"{scenario.entry_id(index)}.{key}", activity
+        if entry.activity is not None:
+            yield from _with_nested(f"{scenario.entry_id(index)}.activity", entry.activity)
+        for undo in entry.undo or ():
+            yield from _with_nested(f"{scenario.entry_id(index)}.undo", undo)
     for place, probe in _probes(scenario):
         if probe.activity is not None:
-            yield place, probe.activity
+            yield from _with_nested(place, probe.activity)
+    yield from _asked_by("configuration", scenario.configuration)
+
+
+def _with_nested(place: str, activity: Activity) -> Iterator[tuple[str, Activity]]:
+    """An activity, and those within it: a tolerance, and values of its configuration, may be activities too."""
+    yield place, activity
+    extra = activity.model_extra or {}
+    yield from _asked_by(place, {key: extra.get(key) for key in ("tolerance",)})
+    yield from _asked_by(f"{place}.configuration", extra.get("configuration"))
+
+
+def _asked_by(place: str, values: Any) -> Iterator[tuple[str, Activity]]:
+    for name, value in values.items() if isinstance(values, Mapping) else ():
+        provider = value.get("provider") if isinstance(value, Mapping) and value.get("type") == "probe" else None
+        if isinstance(provider, Mapping) and provider.get("type") in get_args(Activity.model_fields["type"].annotation):
+            yield f"{place}.{name}", Activity.model_validate({**provider, "timeout": None})
 
 
 def _some(places: Sequence[str]) -> str:

@@ -56,6 +56,8 @@ ONE_OF_EACH: list[tuple[e.Event, str, str]] = [
     (e.EntryReleased("vp-asks"), "SCRIPT", "vp-asks is released"),
     (e.EntrySkipped("vp-asks", "manual"), "SCRIPT", "vp-asks is skipped: manual"),
     (e.InjectDelivered("vp-asks", "Hello", ["incident-commander"]), "INJECT", "to incident-commander: Hello"),
+    (e.ProbeAsked("look"), "CHECK", "look is being asked"),
+    (e.ProbeAnswered("look", "alive", False, VALUE, "status 200"), "CHECK", "alive does NOT hold: 0.25 (wanted status"),
     (e.HintGiven("vp-asks", "Say a range"), "HINT", "Say a range"),
     (e.FaultPlanned("payments-dark", "dependency-outage"), "FAULT", "due"),
     (e.FaultRefused("payments-dark", "no such proxy"), "FAULT", "REFUSED, nothing was touched: no such proxy"),

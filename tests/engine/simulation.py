@@ -117,6 +117,8 @@ class World:
                 self.happens(ev.TimelineStarted())
             case do.Deliver():
                 self.happens(ev.InjectDelivered(action.entry, action.text, list(action.audience), action.due))
+            case do.Ask():
+                self.happens(ev.ProbeAsked(action.entry, action.due))
             case do.StartFault():
                 self._begin(action)
             case do.Undo():
