@@ -30,6 +30,7 @@ def run_in_console(
     seed: int | None,
     folder: Path,
     confirm: str | None,
+    engines: dict[str, str],
     despite_faults: bool,
 ) -> int:
     """Pick (or `first`), preview, start, respond, debrief; the exit code of the exercise, 0 where none was started."""
@@ -56,6 +57,7 @@ def run_in_console(
             settings=settings,
             store=store,
             confirm=confirmed(path),
+            engines=engines,
             despite_faults=despite_faults,
             seed=seed,
         )
@@ -67,6 +69,7 @@ def run_in_console(
             parameters=values(path),
             settings=settings,
             confirm=confirmed(path),
+            engines=engines,
             say=lambda _: None,
         )
         payload = payload_of(staged, store=store, attended=True, seed=seed)

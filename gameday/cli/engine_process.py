@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gameday.cli.clusters import followers
 from gameday.engine.asking import Alerts
 from gameday.engine.conductor import Conductor, Ports
 from gameday.engine.guardian import Config
@@ -131,7 +132,8 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         return connect(_second_guardian(payload))
 
     alerts = functools.partial(alerts_of, prober) if "alertmanager" in target.names else None
-    ports = Ports(prober, StoreInbox(store, payload.exercise, epoch), alerts, rescue)
+    beside = followers(payload.target, payload.exercise, exercise.scenario)
+    ports = Ports(prober, StoreInbox(store, payload.exercise, epoch), alerts, beside, rescue)
     conductor = Conductor(journal, connect(sock), ports, heartbeat=payload.heartbeat)
     for number in STOP_SIGNALS:
         name = signal.Signals(number).name

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from gameday.cli.clusters import PRELOAD as CLUSTER
+from gameday.cli.clusters import is_cluster
 from gameday.cli.engine_process import PYTHON, Payload
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.engine.guardian import Config, as_line
@@ -101,7 +103,7 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
         "clerk": [*PYTHON, "-m", "gameday.cli.clerk"],
         "after": after,
         "heartbeat": payload.heartbeat,
-        "preload": PRELOAD,
+        "preload": [*PRELOAD, *(CLUSTER if is_cluster(payload.target) else ())],
     }
     slim = asdict(payload) | {"started": {}, "rescue": {}}
     engine = [*PYTHON, "-m", "gameday.cli.engine_process", "{fd}"]

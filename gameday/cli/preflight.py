@@ -10,17 +10,44 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gameday.cli.clusters import is_cluster
 from gameday.engine.fault_life import plan_arguments
 from gameday.errors import GamedayError
 from gameday.faults.chaostoolkit import places
-from gameday.faults.planning import plan
+from gameday.faults.planning import needs, plan
 from gameday.faults.secrets import read
 from gameday.scenario.models import Activity, Scenario, SecretRef
 
 
 def obstacles(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
     """Why a run would come to a halt on the way, a line for each; `target` as JSON, up and reachable."""
-    return [*missing_secrets(scenario), *_impossible(scenario, target)]
+    return [*missing_secrets(scenario), *_impossible(scenario, target), *missing_rights(scenario, target)]
+
+
+def missing_rights(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
+    """On a cluster: the rights that we don't have and that the scenario's faults, their undos or the claim need."""
+    if not is_cluster(target):
+        return []
+    from gameday.cluster.access import missing
+    from gameday.cluster.errors import Refused, Unreachable
+    from gameday.cluster.lease import permissions
+
+    rights = permissions(target["settings"]["namespaces"])
+    for entry in scenario.timeline:
+        if entry.fault is None or entry.fault == "activity":
+            continue
+        try:
+            rights += needs(entry.fault, target, entry.with_)
+        except ValueError:
+            # That it can't be planned is said where it is.
+            continue
+    try:
+        lacking = missing(target["settings"]["cluster"], rights)
+    except (Refused, Unreachable, GamedayError) as error:
+        return [f"whether we may do it can't be asked: {error}"]
+    if not lacking:
+        return []
+    return [f"the cluster does not let us: {'; '.join(lacking)} (`gameday manifests` prints the roles to ask for)"]
 
 
 def missing_secrets(scenario: Scenario) -> list[str]:
@@ -41,7 +68,7 @@ def _impossible(scenario: Scenario, target: Mapping[str, Any]) -> Iterator[str]:
         name = scenario.entry_id(index)
         try:
             plan(**plan_arguments(scenario, name, entry, dict(target), exercise="preflight", seed=0))
-        except (ValueError, GamedayError, OSError) as error:
+        except (ValueError, RuntimeError, GamedayError, OSError) as error:
             yield f"{name}: {error}"
 
 

@@ -31,6 +31,7 @@ _COLUMN = 38
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the scenario.")
 @click.option("--seed", type=int, help="Choose instances as a run with this seed does.")
 @click.option("--confirm", metavar="NAME", help="Needed for a production target: its name.")
+@click.option("--engine", "engines", multiple=True, metavar="FAULT=ENGINE", help="On a cluster: what does a fault.")
 @click.option("--despite-faults", is_flag=True, help="As with run: faults of an earlier exercise refuse nothing.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -41,6 +42,7 @@ def preview(
     pairs: tuple[str, ...],
     seed: int | None,
     confirm: str | None,
+    engines: tuple[str, ...],
     despite_faults: bool,
     config: Path | None,
     as_json: bool,
@@ -51,6 +53,7 @@ def preview(
     Ends with 5 where a run would be refused: by policy, by a fault that can't be done within the limits, by another
     exercise on the target, or by faults that stand there.
     """
+    from gameday.cli.clusters import engine_choices
     from gameday.cli.options import parse_assignments
     from gameday.cli.previewing import preview_of
     from gameday.targets.settings import load_settings
@@ -62,6 +65,7 @@ def preview(
         settings=load_settings(explicit=config),
         store=store,
         confirm=confirm,
+        engines=engine_choices(engines),
         despite_faults=despite_faults,
         seed=seed,
     )

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gameday.cli.preflight import missing_secrets
+from gameday.cli import clusters
+from gameday.cli.preflight import missing_rights, missing_secrets
 from gameday.cli.staging import in_use
 from gameday.console.preview_model import (
     CheckPreview,
@@ -21,11 +22,12 @@ from gameday.console.preview_model import (
 )
 from gameday.engine.decide import HUMAN
 from gameday.engine.fault_life import plan_arguments
-from gameday.engine.ports import Answer, Plan, TargetInfo
+from gameday.engine.ports import Answer, Backend, Plan, TargetInfo
 from gameday.engine.watching import describe
 from gameday.errors import GamedayError
 from gameday.faults.catalogue import all_faults, catalogue
-from gameday.faults.planning import plan
+from gameday.faults.declaration import FaultDeclaration
+from gameday.faults.planning import backend_for, plan
 from gameday.probes.judge import explain, holds
 from gameday.probes.prober import LiveProber
 from gameday.sandbox import control as sandbox
@@ -85,6 +87,7 @@ def preview_of(
     settings: Settings,
     store: str | None = None,
     confirm: str | None = None,
+    engines: Pairs | None = None,
     despite_faults: bool = False,
     seed: int | None = None,
 ) -> PreviewModel:
@@ -115,9 +118,17 @@ def preview_of(
             )
         else:
             info = resolve(name, settings, sandbox_info={**box.info, "state_dir": str(box.state_dir)})
+    elif info.kind == "kubernetes" and allowed:
+        try:
+            info = clusters.resolved(info, engines or {})
+        except GamedayError as error:
+            reachable = False
+            refusals.append(str(error))
     scenario = loaded.scenario
     if reachable:
         scenario, _ = loaded.resolve(info.names)
+        if allowed:
+            refusals += missing_rights(scenario, info.to_json())
         if store is not None and (reason := in_use(info, store, despite_faults=despite_faults)):
             refusals.append(reason)
     asked: list[Probing] = [*scenario.steady_state, *scenario.abort_when]
@@ -195,7 +206,7 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
             continue
         shown = FaultPreview(_when(entry), entry.fault, _in_words(entry), entry=entry.id or "")
         declaration = all_faults()[entry.fault]
-        backend = declaration.backends.get(info.kind)
+        backend = _backend(declaration, info, reachable)
         if backend is not None:
             shown = replace(
                 shown,
@@ -206,12 +217,22 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
         if reachable:
             try:
                 plans = _plans(scenario, scenario.entry_id(index), entry, info.to_json(), seeds)
-            except (ValueError, GamedayError, OSError) as error:
+            except (ValueError, RuntimeError, GamedayError, OSError) as error:
                 shown = replace(shown, error=str(error))
             else:
                 shown = _planned(shown, plans)
         found.append(shown)
     return found
+
+
+def _backend(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) -> Backend | None:
+    """How the target does it; of one that can't be asked the first way. Where there is none, planning says why."""
+    if not reachable:
+        return next(iter(declaration.engines(info.kind).values()), None)
+    try:
+        return backend_for(declaration, info.to_json())[1]
+    except ValueError:
+        return None
 
 
 def _plans(scenario: Scenario, name: str, entry: Entry, target: Mapping[str, Any], seeds: Sequence[int]) -> list[Plan]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--reports", type=click.Path(path_type=Path), metavar="DIR", help="Where the debrief goes.")
 @click.option("--seed", type=int, help="Choose the same instances again: the seed of an earlier exercise.")
 @click.option("--confirm", metavar="NAME", help="Needed for a production target: its name.")
+@click.option("--engine", "engines", multiple=True, metavar="FAULT=ENGINE", help="On a cluster: what does a fault.")
 @click.option("--despite-faults", is_flag=True, help="Start although faults of an earlier exercise stand there.")
 @config_option
 @store_option
@@ -43,6 +44,7 @@ def run(
     reports: Path | None,
     seed: int | None,
     confirm: str | None,
+    engines: tuple[str, ...],
     despite_faults: bool,
     config: Path | None,
     store: str,
@@ -53,12 +55,13 @@ def run(
     pick from. With --unattended it needs none: the exercise's id and the path of its debrief go to stdout, talk goes to
     stderr, and SIGINT, SIGTERM or SIGHUP undo everything.
     """
+    from gameday.cli.clusters import engine_choices
     from gameday.cli.staging import payload_of, say, stage
     from gameday.targets.settings import load_settings
 
     settings = load_settings(explicit=config)
     folder = can_be_written(reports or Path(settings.reports.directory))
-    parameters = parse_assignments(pairs)
+    parameters, chosen = parse_assignments(pairs), engine_choices(engines)
     if has_terminal() and not unattended and not plain:
         from gameday.cli.console_run import run_in_console
 
@@ -71,11 +74,14 @@ def run(
             seed=seed,
             folder=folder,
             confirm=confirm,
+            engines=chosen,
             despite_faults=despite_faults,
         )
     if scenario is None:
         raise UsageError("which scenario? `gameday run SCENARIO`; in a terminal `gameday run` lets you pick one")
-    staged = stage(scenario, target=target, parameters=parameters, settings=settings, confirm=confirm, say=say)
+    staged = stage(
+        scenario, target=target, parameters=parameters, settings=settings, confirm=confirm, engines=chosen, say=say
+    )
     payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
     return start_and_follow(staged, payload, folder=folder, plain=True, despite_faults=despite_faults)
 
@@ -182,12 +188,14 @@ def _say_what_is_up(staged: Staged) -> None:
 
 def launch_staged(staged: Staged, payload: Payload, *, despite_faults: bool) -> Running:
     """Start the exercise; where that fails, what was brought up for it is taken down again."""
+    from gameday.cli.clusters import claimed
     from gameday.cli.launching import launch
     from gameday.cli.staging import refuse_a_target_in_use
 
     try:
         refuse_a_target_in_use(staged, payload.store, despite_faults=despite_faults)
-        return launch(payload, after=staged.after())
+        with claimed(payload.target, payload.exercise):
+            return launch(payload, after=staged.after(payload.exercise))
     except StoreError as error:
         staged.take_down()
         raise RefusedError(f"refused before anything was touched: {error}") from None

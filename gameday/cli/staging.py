@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gameday import __version__
+from gameday.cli import clusters
 from gameday.cli.engine_process import Payload
 from gameday.cli.launching import HEARTBEAT, target_held
 from gameday.cli.preflight import obstacles
@@ -56,16 +57,23 @@ class Staged:
         if self.brought_up:
             sandbox.down(Path(self.target.settings["state_dir"]))
 
-    def after(self) -> dict[str, Any] | None:
+    def after(self, exercise: str) -> dict[str, Any] | None:
         """What the guardian does when the exercise is over, as a `Call` in JSON."""
         if not self.brought_up:
-            return None
+            return clusters.given_back(self.target.to_json(), exercise)
         args = {"state_dir": self.target.settings["state_dir"]}
         return {"name": "gameday.sandbox.control:down", "args": args, "timeout": 20.0}
 
 
 def stage(
-    path: Path, *, target: str | None, parameters: dict[str, str], settings: Settings, confirm: str | None, say: Say
+    path: Path,
+    *,
+    target: str | None,
+    parameters: dict[str, str],
+    settings: Settings,
+    confirm: str | None,
+    say: Say,
+    engines: dict[str, str] | None = None,
 ) -> Staged:
     """Check the scenario, ask policy, bring the sandbox up where it is the target, fill in names.
 
@@ -88,7 +96,7 @@ def stage(
             raise TargetError(f"the sandbox does not come up: {error}") from None
         info = {**running.info, "state_dir": str(running.state_dir)}
     try:
-        resolved = resolve(name, settings, sandbox_info=info)
+        resolved = clusters.resolved(resolve(name, settings, sandbox_info=info), engines or {})
         scenario, document = loaded.resolve(resolved.names)
         _refuse(obstacles(scenario, resolved.to_json()))
     except Exception:
@@ -181,7 +189,7 @@ def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int |
         "seed": random.SystemRandom().randrange(2**31) if seed is None else seed,
         "parameters": staged.loaded.parameters,
         "version": __version__,
-        "after": staged.after(),
+        "after": staged.after(exercise),
     }
     return Payload(
         mode="new",

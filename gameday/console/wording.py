@@ -179,6 +179,14 @@ def _abort(event: e.AbortBegan, before: Exercise) -> Sentence:
     return Sentence("ABORT", f"aborted by {cause}{_tail(event.reason)}{undone}", "bad")
 
 
+_OBSERVED: dict[str, Tone] = {"ready": "good", "whole": "good", "not_whole": "warn", "unready": "warn", "restart": "warn"}
+
+
+def _observed(event: e.TargetObserved, before: Exercise) -> Sentence:
+    since = f" at {wall_text(event.at)}" if event.at is not None and event.what == "recent" else ""
+    return Sentence("TARGET", f"{event.thing}: {event.text}{since}", _OBSERVED.get(event.what, "quiet"))
+
+
 def _alert(event: e.AlertSeen, before: Exercise) -> Sentence:
     since = f" since {wall_text(event.starts_at)}" if event.starts_at is not None else ""
     return Sentence(
@@ -288,6 +296,7 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
         "FAULT", f"{event.entry} FAILED: {event.error}; it is undone all the same", "bad"
     ),
     e.FaultEffective: lambda event, _: Sentence("FAULT", f"{event.entry} is EFFECTIVE{_tail(event.evidence)}", "warn"),
+    e.FaultRepeated: lambda event, _: Sentence("FAULT", f"{event.entry} struck again{_tail(event.evidence)}", "warn"),
     e.FaultUndoing: lambda event, _: Sentence("UNDO", f"{event.entry} is being undone{_tail(event.reason)}", "warn"),
     e.UndoSent: lambda event, _: Sentence("UNDO", f"{event.entry}: undo sent, attempt {event.attempt}"),
     e.UndoFailed: lambda event, _: Sentence(
@@ -298,6 +307,7 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
     e.ConditionSampled: _sampled,
     e.AbortBegan: _abort,
     e.AlertSeen: _alert,
+    e.TargetObserved: _observed,
     e.ExpectationJudged: _expectation,
     e.MilestoneReached: _milestone,
     e.MilestoneWithdrawn: _withdrawn,

@@ -70,6 +70,8 @@ def _system(event: ev.Event, scenario: Scenario | None) -> tuple[Lane, str] | No
         case ev.AlertSeen(alert=alert, state=state, summary=summary):
             about = f": {line(summary)}" if summary else ""
             text = f"Alert {line(alert, 200)} {'fired' if state == 'firing' else 'resolved'}{about}"
+        case ev.TargetObserved(thing=thing, text=observed):
+            text = f"{line(thing, 200)}: {line(observed)}"
         case ev.ExpectationJudged(state="not_observed"):
             text = None  # nothing happened; it stands among the expectations
         case ev.ExpectationJudged(index=index, state=state, detail=detail):
@@ -105,6 +107,8 @@ def _fault(event: ev.Event) -> str | None:
             return f"Fault {line(entry, 80)} did not take hold: {line(error)}"
         case ev.FaultEffective(entry=entry, evidence=evidence):
             return f"Fault {line(entry, 80)} confirmed effective{f': {line(evidence)}' if evidence else ''}"
+        case ev.FaultRepeated(entry=entry, evidence=evidence):
+            return f"Fault {line(entry, 80)} struck again{f': {line(evidence)}' if evidence else ''}"
         case ev.FaultUndoing(entry=entry, reason=reason):
             return f"Fault {line(entry, 80)} being undone{f': {line(reason)}' if reason else ''}"
         case ev.UndoSent(entry=entry, attempt=attempt):

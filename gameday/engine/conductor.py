@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gameday.engine import asking
 from gameday.engine import decide as do
 from gameday.engine.fault_life import FaultLife
+from gameday.engine.following import Follower, follow
 from gameday.engine.inbox import Inbox, InboxPort
 from gameday.engine.journal import Journal, WriteRefused, WriterReplaced
 from gameday.engine.link import Link
@@ -43,6 +44,8 @@ class Ports:
     inbox: InboxPort
     alerts: Callable[[], Awaitable[asking.Alerts]] | None = None
     """What Alertmanager says now; None where the target has none."""
+    followers: Sequence[Follower] = ()
+    """Calls that go on for as long as the exercise does."""
     rescue: Callable[[], Awaitable[Link]] | None = None
     """Starts another guardian when the first one died."""
 
@@ -106,6 +109,8 @@ class Conductor:
         """Until the exercise has ended; its exit code."""
         self._begin()
         self.start(self._watch_suspend())
+        for follower in self.ports.followers:
+            self.start(follow(self, follower))
         self.start(self._inbox.follow())
         await self._faults.undo_orphans()
         if self.exercise.timeline_started is not None:

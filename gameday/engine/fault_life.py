@@ -30,7 +30,7 @@ def plan_arguments(
         params["one_shot"] = bool(scripted.one_shot)
         if len(params.get("undo") or ()) == 1:
             (params["undo"],) = params["undo"]
-    context = {
+    context: dict[str, Any] = {
         "exercise": exercise,
         "fault": entry,
         "seed": seed,
@@ -182,6 +182,10 @@ class FaultLife:
         match fact["fact"]:
             case "injecting":
                 self._c.append(ev.FaultInjecting(entry, fact["pid"]), **envelope)
+            case "again":
+                self._c.append(ev.FaultRepeated(entry, _evidence(fact["output"])), **envelope)
+            case "inject_failed" if state is not None and state.stage not in ("undoing", "recovered", "leaked"):
+                self._c.append(ev.FaultFailed(entry, fact["error"]), **envelope)
             case "undoing" if state is not None and state.stage != "undoing":
                 self._c.append(ev.FaultUndoing(entry, fact["reason"]), **envelope)
             case "undo_sent":
@@ -208,3 +212,8 @@ class FaultLife:
             if scenario.entry_id(index) == name:
                 return entry
         raise LookupError(f"the scenario has no entry {name!r}")
+
+
+def _evidence(output: Any) -> str:
+    """What an injection that goes on says of one more strike."""
+    return str(output.get("evidence", "")) if isinstance(output, dict) else str(output or "")

@@ -81,7 +81,7 @@ class Guardian:
         self.last_beat = time.monotonic()
         self.selector = selectors.DefaultSelector()
         self.undoing = Undoing(self._fact, boot_clock)
-        self.jobs = Jobs(self.selector, config.exercise, self._answer)
+        self.jobs = Jobs(self.selector, config.exercise, self._answer, self._item, self._again)
         self.arming = Arming(
             self.selector, config.exercise, self.undoing, self.jobs, self._answer, target_claim=config.target_claim
         )
@@ -114,6 +114,16 @@ class Guardian:
 
     def _answer(self, ident: str, ok: bool, output: Any, error: str | None) -> None:
         self._send({"answer": ident, "ok": ok, "output": output, "error": error})
+
+    def _item(self, ident: str, output: Any) -> None:
+        self._send({"item": ident, "output": output})
+
+    def _again(self, mark: str, message: dict[str, Any]) -> None:
+        """An injection that goes on did something once more, or could not go on."""
+        entry = mark.partition("/")[2]
+        failed = message["what"] == "failed"
+        fields = {"error": message.get("error", "")} if failed else {"output": message.get("output")}
+        self._fact("inject_failed" if failed else "again", {"entry": entry, **fields})
 
     def _flush(self) -> None:
         try:
@@ -284,6 +294,8 @@ class Guardian:
             case "run":
                 call = Call.from_json(message["call"])
                 self._forking(message, lambda: self.jobs.run(message["id"], call, message.get("poll")))
+            case "stop":
+                self.jobs.stop(message["id"])
             case "settled":
                 self.arming.dismiss(message["entry"])
             case "ready":

@@ -17,6 +17,10 @@ from gameday.engine.workers import MARK, Worker, fork_gated, parse
 
 Answer = Callable[[str, bool, Any, str | None], None]
 """How answers leave: `answer(id, ok, output, error)`."""
+Item = Callable[[str, Any], None]
+"""How what comes before the answer of a call that goes on leaves: `item(id, output)`."""
+Again = Callable[[str, dict[str, Any]], None]
+"""How an injection that goes on after its answer is heard of: `again(mark, message)`."""
 
 
 @dataclass(slots=True)
@@ -30,15 +34,21 @@ class Job:
     """Boot clock at which it is killed."""
     inject: bool
     buffer: bytes = b""
+    answered: bool = False
+    """An injection that goes on has been answered with its first item, and lives until its fault is undone."""
 
 
 class Jobs:
     """Starts gated workers on the guardian's selector and hands on what they answer."""
 
-    def __init__(self, selector: selectors.BaseSelector, exercise: str, answer: Answer) -> None:
+    def __init__(
+        self, selector: selectors.BaseSelector, exercise: str, answer: Answer, item: Item, again: Again
+    ) -> None:
         self._selector = selector
         self._exercise = exercise
         self._answer = answer
+        self._item = item
+        self._again = again
         self._jobs: dict[str, Job] = {}
 
     def run(self, ident: str, call: Call, poll: float | None) -> None:
@@ -47,6 +57,11 @@ class Jobs:
         worker = fork_gated(call, mark, poll=poll)
         self.watch(ident, worker, mark, call.timeout + (poll or 0.0), inject=False)
         worker.tell(b"g")
+
+    def stop(self, ident: str) -> None:
+        """Kill a call that goes on; it is answered as killed."""
+        if (job := self._jobs.get(ident)) is not None and not job.inject:
+            job.worker.kill()
 
     def watch(self, ident: str, worker: Worker, mark: str, timeout: float, *, inject: bool) -> None:
         """Answer for `worker`, whose gate is the caller's to open."""
@@ -79,10 +94,26 @@ class Jobs:
         chunk = read(job.worker.results)
         if chunk is None:
             return
-        job.buffer += chunk
-        if not chunk or b"\n" in chunk:
-            line = job.buffer.split(b"\n", 1)[0]
-            self._done(job, parse(line) if line else {"what": "failed", "error": "it was killed, or died"})
+        *lines, job.buffer = (job.buffer + chunk).split(b"\n")
+        for line in lines:
+            message = parse(line)
+            if message["what"] != "item":
+                self._done(job, message)
+                return
+            self._went_on(job, message)
+        if not chunk:
+            self._done(job, {"what": "ended", "error": "it was killed, or died"})
+
+    def _went_on(self, job: Job, message: dict[str, Any]) -> None:
+        if not job.inject:
+            # Bounded by whoever asked for it, not by time.
+            job.until = float("inf")
+            self._item(job.id, message.get("output"))
+        elif job.answered:
+            self._again(job.mark, message)
+        else:
+            job.answered, job.until = True, float("inf")
+            self._answer(job.id, True, message.get("output"), None)
 
     def _done(self, job: Job, message: dict[str, Any]) -> None:
         if self._jobs.pop(job.id, None) is None:
@@ -92,7 +123,10 @@ class Jobs:
         job.worker.release()
         if not job.inject:
             job.worker.kill()
-        self._answer(job.id, message["what"] == "done", message.get("output"), message.get("error"))
+        if not job.answered:
+            self._answer(job.id, message["what"] == "done", message.get("output"), message.get("error"))
+        elif message["what"] == "failed":
+            self._again(job.mark, message)
 
 
 def read(descriptor: int) -> bytes | None:

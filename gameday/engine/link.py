@@ -38,6 +38,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._ids = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._following: dict[str, Callable[[Json], None]] = {}
         self._out = b""
         self._in = b""
         self.lost = False
@@ -96,6 +97,23 @@ class Link:
         """Run `call` in a killable worker; with `poll` (seconds) until its answer holds."""
         return await self._ask({"do": "run", "call": call.to_json(), "poll": poll})
 
+    async def follow(self, call: Call, on_item: Callable[[Json], None]) -> Reply:
+        """Run a call that goes on (see `workers.fork_gated`): `on_item` gets what it yields; the answer is its end.
+
+        Cancelled, the worker is killed. `call.timeout` bounds the time until the first item alone.
+        """
+        ident = str(next(self._ids))
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self._waiting[ident] = future
+        self._following[ident] = on_item
+        self._send({"do": "run", "call": call.to_json(), "poll": None, "id": ident})
+        try:
+            return await future
+        finally:
+            self._following.pop(ident, None)
+            if self._waiting.pop(ident, None) is not None:
+                self._send({"do": "stop", "id": ident})
+
     async def _ask(self, message: dict[str, Any]) -> Reply:
         ident = str(next(self._ids))
         future: asyncio.Future[Reply] = self._loop.create_future()
@@ -148,6 +166,9 @@ class Link:
             future = self._waiting.pop(message["answer"], None)
             if future is not None and not future.done():
                 future.set_result(Reply(message["ok"], message.get("output"), message.get("error") or ""))
+        elif "item" in message:
+            if (on_item := self._following.get(message["item"])) is not None:
+                on_item(message.get("output"))
         elif "beat" in message:
             self._guardian = message["pid"]
         else:

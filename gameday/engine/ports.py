@@ -58,6 +58,12 @@ class Plan:
     recovered: Call | None = None
     commands: tuple[str, ...] = ()
     """Shell lines that undo the fault by hand, ready to paste."""
+    engine: str = ""
+    """What does it, where the target has several ways, e.g. `chaos-mesh`."""
+    notes: tuple[str, ...] = ()
+    """What whoever approves this should know: the share of the workload, what is protected, budgets in the way."""
+    permissions: tuple[str, ...] = ()
+    """The rights that inject, undo and both verifications need, e.g. `delete pods in shop`."""
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -75,6 +81,9 @@ class Plan:
             effective=_call(data.get("effective")),
             recovered=_call(data.get("recovered")),
             commands=tuple(data.get("commands", ())),
+            engine=str(data.get("engine", "")),
+            notes=tuple(data.get("notes", ())),
+            permissions=tuple(data.get("permissions", ())),
         )
 
 
@@ -95,6 +104,10 @@ class Backend:
     effective_when: str
     recovered_when: str
     permissions: tuple[str, ...] = ()
+    """The rights that it may need, for the documentation."""
+    needs: str = ""
+    """With kind kubernetes: names a function `needs(target, params) -> list[str]` that says, without asking anybody,
+    which rights the fault with these parameters needs, each as e.g. `delete pods in shop`. It raises like `plan`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,10 @@ def words(error: BaseException) -> str:
 
 
 def fork_gated(call: Call, mark: str, *, poll: float | None = None) -> Worker:
-    """A worker that runs `call` once its gate opens; with `poll` (seconds) again and again until it holds."""
+    """A worker that runs `call` once its gate opens; with `poll` (seconds) again and again until it holds.
+
+    What returns an iterator (a generator) goes on: each of its items is reported as it comes.
+    """
     parent = os.getpid()
 
     def body(control: int, results: int) -> None:
@@ -187,6 +190,10 @@ def fork_gated(call: Call, mark: str, *, poll: float | None = None) -> Worker:
         try:
             run = function(call.name)
             output = run(**call.args) if poll is None else poll_until(run, call.args, poll)
+            if isinstance(output, Iterator):
+                for item in output:
+                    report(results, "item", output=item)
+                output = None
         except Exception as error:
             report(results, "failed", error=words(error))
         except SystemExit as error:

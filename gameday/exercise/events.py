@@ -252,6 +252,14 @@ class FaultEffective(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FaultRepeated(Event):
+    """A fault that goes on struck once more, or could not within its limits and let the turn pass."""
+
+    entry: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
 class FaultUndoing(Event):
     entry: str
     reason: str
@@ -324,6 +332,19 @@ class AlertSeen(Event):
     summary: str = ""
     starts_at: float | None = None
     """Wall time the alert's source gives for its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetObserved(Event):
+    """What the target itself says of what happens in it: evidence, not the response of people."""
+
+    what: Literal["event", "restart", "unready", "ready", "gone", "new", "rollout", "whole", "not_whole", "recent"]
+    """`whole` / `not_whole`: the workload as a whole; `recent`: a rollout from before the exercise."""
+    thing: str
+    """What it is about, e.g. `deployment shop/checkout`."""
+    text: str
+    at: float | None = None
+    """Wall time that the target gives for it, unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
             losses = x.engine_losses + (x.phase != "interrupted")
             lost = replace(x, engine_pid=None, engine_losses=losses)
             return lost if x.phase == "ended" else replace(lost, phase="interrupted", paused=x.paused or at)
-        case ev.GuardianLost() | ev.ClockJumped() | ev.Warned() | ev.CheckAnswered():
+        case ev.GuardianLost() | ev.ClockJumped() | ev.Warned() | ev.CheckAnswered() | ev.TargetObserved():
             return x
         case ev.ConsolesChanged():
             return replace(x, consoles=event.count, consoles_since=at)
@@ -144,6 +144,7 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
             | ev.FaultInjected()
             | ev.FaultFailed()
             | ev.FaultEffective()
+            | ev.FaultRepeated()
             | ev.FaultUndoing()
             | ev.UndoSent()
             | ev.UndoFailed()

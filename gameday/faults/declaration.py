@@ -35,7 +35,19 @@ class FaultDeclaration(FaultSpec):
     example: str = ""
     """A timeline entry, as YAML."""
     backends: Mapping[str, Backend] = field(default_factory=dict)
-    """Kind of target (`sandbox`, `toxiproxy`, …) -> how it is done there."""
+    """Kind of target (`sandbox`, `toxiproxy`, …) -> how it is done there. Where a kind has several engines, a key for
+    each, the one that is taken where nobody says otherwise first: `kubernetes/api`, `kubernetes/chaos-mesh`."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of target that it can be done on."""
+        return tuple(dict.fromkeys(key.partition("/")[0] for key in self.backends))
+
+    def engines(self, kind: str) -> dict[str, Backend]:
+        """Engine (`""` where the kind has but one way) -> how it is done by it, on targets of `kind`."""
+        return {
+            key.partition("/")[2]: backend for key, backend in self.backends.items() if key.partition("/")[0] == kind
+        }
 
 
 def published_service(target: Mapping[str, Json], service: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -25,14 +26,34 @@ def plan(
         TargetError: the target can't be asked.
     """
     declaration = _declaration(fault)
-    backend = _backend(declaration, target)
+    engine, backend = backend_for(declaration, target)
     try:
         asked = declaration.parameters.model_validate(dict(params)).model_dump()
     except ValidationError as error:
         raise ValueError(f"{fault}: {_wrong(declaration, error)}") from error
-    module, _, function = backend.plan.partition(":")
-    made: dict[str, Json] = getattr(importlib.import_module(module), function)(target, asked, context)
-    return made
+    made: dict[str, Json] = _function(backend.plan)(target, asked, context)
+    return {**made, "engine": engine}
+
+
+def needs(fault: str, target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
+    """The rights that a fault needs on a target, told without asking it; none where its kind knows no rights.
+
+    Raises:
+        ValueError: as `plan`.
+    """
+    declaration = _declaration(fault)
+    _, backend = backend_for(declaration, target)
+    if not backend.needs:
+        return []
+    found: list[str] = _function(backend.needs)(
+        target, declaration.parameters.model_validate(dict(params)).model_dump()
+    )
+    return found
+
+
+def _function(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _declaration(fault: str) -> FaultDeclaration:
@@ -42,15 +63,42 @@ def _declaration(fault: str) -> FaultDeclaration:
     return known[fault]
 
 
-def _backend(declaration: FaultDeclaration, target: Mapping[str, Json]) -> Backend:
-    kind = target["kind"]
-    if kind not in declaration.backends:
-        kinds = ", ".join(declaration.backends)
+def backend_for(declaration: FaultDeclaration, target: Mapping[str, Json]) -> tuple[str, Backend]:
+    """The engine that does a fault on a target, and how.
+
+    Raises:
+        ValueError: the kind of target can't do it, or it has no engine that can; says what would have to be there.
+    """
+    kind, name = target["kind"], target["name"]
+    engines = declaration.engines(kind)
+    if not engines:
         raise ValueError(
-            f"{declaration.name} can't be done on target {target['name']}, which is of kind {kind}: "
-            f"it can on targets of kind {kinds}"
+            f"{declaration.name} can't be done on target {name}, which is of kind {kind}: "
+            f"it can on targets of kind {', '.join(declaration.kinds)}"
         )
-    return declaration.backends[kind]
+    if "" in engines:
+        return "", engines[""]
+    there = target["settings"].get("engines") or []
+    wanted = (target["settings"].get("chosen") or {}).get(declaration.name)
+    if wanted is not None:
+        if wanted not in engines:
+            raise ValueError(f"{declaration.name} can't be done by {wanted}: it can by {' or '.join(engines)}")
+        if wanted not in there:
+            raise ValueError(f"{declaration.name} by {wanted}: target {name} has no {ENGINES[wanted]}")
+        return wanted, engines[wanted]
+    # The target's order first: whoever wrote it down wanted it.
+    for engine in [one for one in there if one in engines] or ():
+        return engine, engines[engine]
+    missing = " or ".join(f"{ENGINES[engine]}" for engine in engines)
+    raise ValueError(f"{declaration.name} can't be done on target {name}: it needs {missing}, and there is none")
+
+
+ENGINES = {
+    "api": "Kubernetes API",
+    "chaos-mesh": "Chaos Mesh (the chaos-mesh.org/v1alpha1 API, see https://chaos-mesh.org)",
+    "toxiproxy": 'Toxiproxy (proxy = "http://…:8474" in the target\'s settings)',
+}
+"""Engines of a cluster, and what each is called where it is missing."""
 
 
 def _wrong(declaration: FaultDeclaration, error: ValidationError) -> str:

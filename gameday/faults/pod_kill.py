@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StrictBool, model_validator
 
 from gameday.engine.ports import Backend, Call, Json, Plan
+from gameday.errors import GamedayError
 from gameday.faults.declaration import FaultDeclaration, published_service
 from gameday.faults.presence import Home, check_here, home
 from gameday.faults.processes import named, send, state
 from gameday.faults.supervised import PERMISSIONS, InstanceParameters, choose, ready_again
+from gameday.scenario.duration import Duration, format_duration
 
 
 class PodKillParameters(InstanceParameters):
-    pass
+    all: Annotated[StrictBool, Field(description="Every instance that may be touched.")] = False
+    every: Annotated[
+        Duration | None, Field(ge=1.0, description="Again every so often, with others, for the entry's `for`.")
+    ] = None
+    evict: Annotated[
+        StrictBool, Field(description="On Kubernetes: evict, so that PodDisruptionBudgets are honoured.")
+    ] = False
+    grace: Annotated[
+        Duration | None, Field(ge=0.0, description="On Kubernetes: how long they are given to end; theirs unless said.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _all_or_some(self) -> Self:
+        given = [name for name in ("count", "percent", "instance") if getattr(self, name) is not None]
+        if self.all and given:
+            raise ValueError(f"only one of all and {given[0]} can be given")
+        if self.instance is not None and self.every is not None:
+            raise ValueError("one very instance dies once: remove every, or instance")
+        return self
 
 
 DECLARATION = FaultDeclaration(
@@ -21,6 +45,7 @@ DECLARATION = FaultDeclaration(
     summary="Instances of a service are killed",
     parameters=PodKillParameters,
     one_shot=True,
+    lasting="every",
     description=(
         "Instances die without a word, as they do when a node fails or memory runs out. There is nothing to undo: the "
         "fault is over when the service has as many ready instances as it should."
@@ -38,7 +63,22 @@ with: {service: checkout, count: 1}
             effective_when="those very processes are gone",
             recovered_when="the supervisor counts as many ready instances as are wanted",
             permissions=PERMISSIONS,
-        )
+        ),
+        "kubernetes/api": Backend(
+            plan="gameday.faults.kubernetes.pod_kill:plan",
+            needs="gameday.faults.kubernetes.pod_kill:needs",
+            touches="pods, by uid and resourceVersion: deleted, or evicted",
+            undone_by="nothing: what runs them makes new ones",
+            effective_when="those very pods are gone, or have their deletion time",
+            recovered_when="the workload has as many ready pods as it should, without those",
+            permissions=(
+                "get, list pods",
+                "delete pods, or with evict: create pods/eviction",
+                "get deployments.apps, statefulsets.apps, replicasets.apps",
+                "list poddisruptionbudgets.policy",
+                "get namespaces",
+            ),
+        ),
     },
 )
 
@@ -47,12 +87,20 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     """See `gameday.engine.ports.Backend.plan`."""
     asked = PodKillParameters.model_validate(params)
     service = published_service(target, asked.service)
-    instances = choose("pod-kill", target, asked, context)
+    instances = choose("pod-kill", target, asked, context, everything=asked.all)
+    summary = f"kill {', '.join(str(each['name']) for each in instances)} of {service}"
+    kill: dict[str, Json] = {"instances": instances}
+    stop = None
+    if asked.every is not None:
+        summary += f", and again every {format_duration(asked.every)}"
+        kill["again"] = {"target": dict(target), "params": dict(params), "context": dict(context)}
+        stop = Call("gameday.faults.pod_kill:undo", {"service": service}, timeout=5.0)
     return Plan(
-        summary=f"kill {', '.join(str(each['name']) for each in instances)} of {service}",
+        summary=summary,
         targets=tuple(named(each) for each in instances),
         objects=tuple(f"instance:{each['name']}" for each in instances),
-        inject=Call("gameday.faults.pod_kill:inject", {"instances": instances}),
+        inject=Call("gameday.faults.pod_kill:inject", kill),
+        undo=stop,
         effective=Call("gameday.faults.pod_kill:effective", {"instances": instances}),
         recovered=Call(
             "gameday.faults.pod_kill:recovered",
@@ -62,11 +110,44 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     ).to_json()
 
 
-def inject(instances: Sequence[Mapping[str, Json]]) -> None:
-    """Raises RuntimeError where an instance was gone before it was killed: the fault was not applied as planned."""
+def inject(instances: Sequence[Mapping[str, Json]], again: Mapping[str, Any] | None = None) -> Json:
+    """Kill these; with `again`, an iterator that goes on with others.
+
+    Raises:
+        RuntimeError: an instance was gone before it was killed: the fault was not applied as planned.
+    """
+    if again is not None:
+        return _repeat(instances, again)
+    _kill(instances)
+    return None
+
+
+def _kill(instances: Sequence[Mapping[str, Json]]) -> str:
     missed = [named(each) for each in instances if not send(each["pid"], each["start"], signal.SIGKILL)]
     if missed:
         raise RuntimeError(f"gone before it was killed: {', '.join(missed)}")
+    return f"killed {', '.join(named(each) for each in instances)}"
+
+
+def _repeat(instances: Sequence[Mapping[str, Json]], again: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
+    yield {"evidence": _kill(instances)}
+    asked = PodKillParameters.model_validate(again["params"])
+    assert asked.every is not None
+    due, turn = time.monotonic(), 0
+    while True:
+        due, turn = max(due + asked.every, time.monotonic()), turn + 1
+        time.sleep(max(0.0, due - time.monotonic()))
+        try:
+            chosen = choose("pod-kill", again["target"], asked, again["context"], everything=asked.all, turn=turn)
+            said = _kill(chosen)
+        except (ValueError, RuntimeError, GamedayError) as error:
+            # Those of the last turn are not back yet, say: this turn passes.
+            said = f"not this time: {error}"
+        yield {"evidence": said}
+
+
+def undo(service: str) -> None:
+    """What repeats is stopped by killing it, which whoever undoes does; instances are started again by themselves."""
 
 
 def effective(instances: Sequence[Mapping[str, Json]]) -> dict[str, Json]:

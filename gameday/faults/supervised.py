@@ -54,9 +54,17 @@ def service_status(control: str, service: str, timeout: float) -> dict[str, Json
 
 
 def choose(
-    fault: str, target: Mapping[str, Json], asked: InstanceParameters, context: Mapping[str, Json]
+    fault: str,
+    target: Mapping[str, Json],
+    asked: InstanceParameters,
+    context: Mapping[str, Json],
+    *,
+    everything: bool = False,
+    turn: int = 0,
 ) -> list[dict[str, Json]]:
     """The instances to touch, as `{"name", "pid", "start"}`, by the context's seed and within its limits.
+
+    `everything`: all that run. `turn` counts repeats from 0.
 
     Raises:
         TargetError: the supervisor can't be asked.
@@ -79,10 +87,10 @@ def choose(
         if chosen[0] not in running:
             raise ValueError(f"{where}: {asked.instance} is {chosen[0]['state']}, not running")
     else:
-        number = _number(where, asked, len(instances))
-        if number > len(running):
-            raise ValueError(f"{where}: {number} instances asked for, {len(running)} of {len(instances)} run")
-        draw = random.Random(f"{context['seed']}/{context['fault']}")
+        number = len(running) if everything else _number(where, asked, len(instances))
+        if number < 1 or number > len(running):
+            raise ValueError(f"{where}: {max(number, 1)} instances asked for, {len(running)} of {len(instances)} run")
+        draw = random.Random(f"{context['seed']}/{context['fault']}{f'/{turn}' if turn else ''}")
         chosen = sorted(draw.sample(running, number), key=lambda each: str(each["name"]))
     check_limits(where, len(chosen), max(len(instances), int(found["desired"])), context)
     return [{key: each[key] for key in ("name", "pid", "start")} for each in chosen]

@@ -21,6 +21,8 @@ class FaultSpec:
     parameters: type[BaseModel]
     one_shot: bool
     """Nothing to undo and no duration: it recovers by verification (a killed pod)."""
+    lasting: str = ""
+    """Of a one-shot: the parameter with which it goes on, and so needs a duration (kills that are repeated)."""
     services: tuple[str, ...] = ("service",)
     """Those of its parameters that name a service of the target."""
 

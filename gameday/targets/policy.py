@@ -17,11 +17,11 @@ from gameday.targets.settings import FILE, Settings
 PRODUCTION = ("production", "prod", "prd", "live")
 
 
-class HasBackends(Protocol):
+class HasKinds(Protocol):
     """Of a fault's declaration, what policy needs: the kinds of target that it can be done on."""
 
     @property
-    def backends(self) -> Collection[str]: ...
+    def kinds(self) -> Collection[str]: ...
 
 
 def refusals(
@@ -31,7 +31,7 @@ def refusals(
     *,
     confirm: str | None,
     no_abort_condition: bool = False,
-    catalogue: Mapping[str, HasBackends] | None = None,
+    catalogue: Mapping[str, HasKinds] | None = None,
 ) -> list[str]:
     """Why this scenario may not run on this target; empty where it may. `confirm` is what `--confirm` named.
 
@@ -59,11 +59,11 @@ def _unconfirmed(target: TargetInfo, confirm: str | None) -> Iterator[str]:
 
 
 def _impossible(
-    scenario: Scenario, target: TargetInfo, settings: Settings, catalogue: Mapping[str, HasBackends]
+    scenario: Scenario, target: TargetInfo, settings: Settings, catalogue: Mapping[str, HasKinds]
 ) -> Iterator[str]:
     lost: dict[str, list[str]] = {}
     for index, entry in enumerate(scenario.timeline):
-        if entry.fault is not None and entry.fault in catalogue and target.kind not in catalogue[entry.fault].backends:
+        if entry.fault is not None and entry.fault in catalogue and target.kind not in catalogue[entry.fault].kinds:
             lost.setdefault(entry.fault, []).append(scenario.entry_id(index))
     if lost and target.kind == "none":
         entries = [name for names in lost.values() for name in names]
@@ -74,7 +74,7 @@ def _impossible(
         )
         return
     for fault, names in lost.items():
-        kinds = sorted(catalogue[fault].backends)
+        kinds = sorted(catalogue[fault].kinds)
         yield (
             f"{', '.join(names)}: {fault} can't be done on target {target.name!r}, which is of kind {target.kind}: "
             f"choose a target of kind {listed(kinds)}, or take the fault out"

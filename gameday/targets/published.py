@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gameday.scenario.published import Published, Targets
 
 if TYPE_CHECKING:
-    from gameday.targets.settings import Settings
+    from gameday.targets.settings import Settings, TargetSettings
 
 SANDBOX_SERVICES = ("storefront", "checkout", "payments", "inventory")
 SANDBOX_NAMES = (*SANDBOX_SERVICES, "metrics", "alertmanager", "control", "load")
@@ -34,5 +34,11 @@ def known_targets(settings: Settings | None, chosen: str | None = None) -> Targe
     published = {"sandbox": _SANDBOX}
     for name, said in settings.targets.items() if settings is not None else ():
         services = None if said.kind == "other" else tuple(said.services)
-        published[name] = Published(name, tuple(said.names), services, tuple(said.measures))
+        published[name] = Published(name, tuple(published_names(said)), services, tuple(said.measures))
     return Targets(published, settings is not None and settings.path is not None, chosen)
+
+
+def published_names(said: TargetSettings) -> dict[str, str]:
+    """What `${name}` stands for on a target of the settings file: its names, and the addresses of its services."""
+    addresses = {name: one.address for name, one in said.service_tables.items() if one.address is not None}
+    return {**addresses, **said.names}

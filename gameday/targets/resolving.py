@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from gameday.engine.ports import Json, TargetInfo
 from gameday.errors import TargetError, UsageError
 from gameday.scenario.problems import nearest_or_all
-from gameday.targets.published import SANDBOX_MEASURES, SANDBOX_NAMES, SANDBOX_SERVICES
-from gameday.targets.settings import BUILT_IN, Settings, as_probe
+from gameday.targets.published import SANDBOX_MEASURES, SANDBOX_NAMES, SANDBOX_SERVICES, published_names
+from gameday.targets.settings import BUILT_IN, Settings, TargetSettings, as_probe
+
+NAMESPACE_PERCENT = 80.0
+"""The largest share of a namespace's pods that faults touch unless the target says otherwise."""
 
 
 def check_target(name: str, settings: Settings) -> TargetInfo:
@@ -29,16 +32,39 @@ def check_target(name: str, settings: Settings) -> TargetInfo:
         where = f"add [targets.{name}] to {settings.path or 'a gameday.toml'}"
         raise UsageError(f"there is no target {name!r}; {hint}, or {where}")
     said = settings.targets[name]
-    own = {"proxy": said.proxy, "context": said.context, "namespace": said.namespace}
     return TargetInfo(
         name,
         said.kind,
         said.environment,
-        names=dict(said.names),
+        names=published_names(said),
         services=tuple(said.services),
         measures={measure: as_probe(probe) for measure, probe in said.measures.items()},
-        settings={key: value for key, value in own.items() if value is not None},
+        settings=_cluster(said) if said.kind == "kubernetes" else {"proxy": said.proxy} if said.proxy else {},
     )
+
+
+def _cluster(said: TargetSettings) -> dict[str, Json]:
+    """What faults need to know of a cluster; the meaning of each key is that of the settings file."""
+    services = {}
+    for name, service in said.service_tables.items():
+        table = service.model_dump(exclude_none=True, exclude_defaults=True)
+        services[name] = {**table, "namespace": service.namespace or said.namespaces[0]}
+    found: dict[str, Json] = {
+        "cluster": {
+            "kubeconfig": said.kubeconfig,
+            "context": said.context,
+            "in_cluster": bool(said.in_cluster),
+        },
+        "namespaces": list(said.namespaces),
+        "namespace_percent": said.namespace_percent or NAMESPACE_PERCENT,
+        "services": services,
+        "engines": list(said.engines),
+    }
+    if said.opt_in is not None:
+        found["opt_in"] = said.opt_in
+    if said.proxy is not None:
+        found["proxy"] = said.proxy
+    return found
 
 
 def resolve(name: str, settings: Settings, *, sandbox_info: Mapping[str, Json] | None = None) -> TargetInfo:

@@ -62,7 +62,28 @@ def test_a_target_of_the_settings(tmp_path: Path) -> None:
     assert target.measures["up"] == {"http": {"url": "${prometheus}/-/healthy", "timeout": "2s"}}
     assert TargetInfo.from_json(json.loads(json.dumps(target.to_json()))) == target
     cluster = resolve("live cluster", load_settings(explicit=write(tmp_path, WHOLE)))
-    assert cluster.settings == {"context": "live", "namespace": "shop"}
+    assert cluster.settings == {
+        "cluster": {"kubeconfig": None, "context": "live", "in_cluster": False},
+        "namespaces": ["shop", "payments"],
+        "namespace_percent": 80.0,
+        "services": {
+            "checkout": {
+                "namespace": "shop",
+                "workload": "deployment/checkout",
+                "service": "checkout",
+                "address": "https://shop.example.com",
+            },
+            "payments": {
+                "namespace": "payments",
+                "selector": "app=payments,tier in (api)",
+                "external": ["api.payments.example.com"],
+            },
+        },
+        "engines": [],
+        "opt_in": "gameday.dev/enabled=true",
+    }
+    assert cluster.services == ("checkout", "payments")
+    assert cluster.names == {"checkout": "https://shop.example.com"}, "a service's address is its name's"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,18 @@ up = { http = { url = "${prometheus}/-/healthy", timeout = "2s" } }
 kind = "kubernetes"
 environment = "production"
 context = "live"
-namespace = "shop"
+namespaces = ["shop", "payments"]
+opt_in = "gameday.dev/enabled=true"
+
+[targets."live cluster".services.checkout]
+workload = "deployment/checkout"
+service = "checkout"
+address = "https://shop.example.com"
+
+[targets."live cluster".services.payments]
+namespace = "payments"
+selector = "app=payments,tier in (api)"
+external = ["api.payments.example.com"]
 """
 
 
@@ -111,6 +122,8 @@ def test_a_current_folder_that_is_gone_is_no_crash(tmp_path: Path, monkeypatch: 
 
 TARGET = '[targets.staging]\nkind = "toxiproxy"\nenvironment = "staging"\nproxy = "http://127.0.0.1:8474"\n'
 
+CLUSTER = '[targets.k]\nkind = "kubernetes"\nenvironment = "staging"\ncontext = "k"\nnamespaces = ["shop"]\n'
+
 
 @pytest.mark.parametrize(
     ("text", "said"),
@@ -137,6 +150,28 @@ TARGET = '[targets.staging]\nkind = "toxiproxy"\nenvironment = "staging"\nproxy 
             '[targets.k]\nkind = "kubernetes"\nenvironment = "staging"\n',
             "targets.k needs a context, so that nobody breaks the cluster of the day",
         ),
+        (CLUSTER.replace('context = "k"', ""), "targets.k needs a context"),
+        (CLUSTER + "in_cluster = true\n", "has a context, and in_cluster = true"),
+        (CLUSTER.replace('["shop"]', "[]"), "targets.k needs the namespaces that may be touched"),
+        (CLUSTER.replace('["shop"]', '["Shop"]'), "gameday.toml:5: targets.k.namespaces.0 string should match pattern"),
+        (
+            CLUSTER + 'services = ["checkout"]\n',
+            "services of a cluster are tables: write [targets.….services.checkout]",
+        ),
+        (CLUSTER + "namespace_percent = 101\n", "gameday.toml:6: targets.k.namespace_percent should be less than"),
+        (CLUSTER + 'engines = ["litmus"]\n', "gameday.toml:6: targets.k.engines.0 can't be 'litmus'"),
+        (CLUSTER + "[targets.k.services.a]\n", "gameday.toml:6: targets.k.services.a says nothing of where it is"),
+        (
+            CLUSTER + '[targets.k.services.a]\nworkload = "daemonset/a"\n',
+            "gameday.toml:7: targets.k.services.a.workload 'daemonset/a' is no workload: write deployment/NAME or",
+        ),
+        (CLUSTER + 'opt_in = "a b c"\n', "gameday.toml:6: targets.k.opt_in 'a b c' is no label selector"),
+        (CLUSTER + '[targets.k.services.a]\nselektor = "a"\n', "gameday.toml:7: unknown key 'selektor' in [targets.k"),
+        (
+            CLUSTER + '[targets.k.services.a]\nworkload = "deployment/a"\nnamespace = "other"\n',
+            "service 'a' is in namespace 'other', which is not one of namespaces",
+        ),
+        (TARGET + '[targets.staging.services.a]\nservice = "a"\n', "services of kind 'toxiproxy' are names alone"),
         (
             TARGET + '[targets.staging.names]\nshop = "http://me:secret@127.0.0.1"\n',
             "gameday.toml:6: targets.staging.names.shop must not hold a password",

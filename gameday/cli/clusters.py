@@ -1,0 +1,130 @@
+"""What a cluster needs beside any other target: to be asked what it has, claimed, watched, and given back.
+
+Everything here does nothing for targets of other kinds. The `cluster` room is imported only where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gameday.engine.following import Follower
+from gameday.engine.ports import Call, Json, TargetInfo
+from gameday.errors import UsageError
+
+if TYPE_CHECKING:
+    from gameday.scenario.models import Scenario
+
+PRELOAD = ("gameday.cluster.marks", "gameday.cluster.lease", "kubernetes.client", "kubernetes.config")
+"""What workers need on a cluster, imported by the guardian once."""
+EVIDENCE = False
+
+
+def is_cluster(target: Mapping[str, Json]) -> bool:
+    """Whether a target (`TargetInfo` as JSON) is a cluster."""
+    return bool(target["kind"] == "kubernetes")
+
+
+def resolved(target: TargetInfo, chosen: Mapping[str, str]) -> TargetInfo:
+    """The target with what only the cluster can say. `chosen`: fault -> engine, by whoever runs it.
+
+    Raises:
+        TargetError: it can't be reached.
+    """
+    if target.kind != "kubernetes":
+        if chosen:
+            raise UsageError(f"--engine: target {target.name} is of kind {target.kind}, which has no engines to choose")
+        return target
+    from gameday.cluster.engines import resolved as asked
+
+    return replace(target, settings={**asked(target.settings, target.name), "chosen": dict(chosen)})
+
+
+def engine_choices(words: Sequence[str]) -> dict[str, str]:
+    """`--engine latency=chaos-mesh` as fault -> engine.
+
+    Raises:
+        UsageError: a word is not of that form, or there is no such fault or engine.
+    """
+    from gameday.faults.catalogue import catalogue
+    from gameday.faults.declaration import nearest
+    from gameday.faults.planning import ENGINES
+
+    chosen: dict[str, str] = {}
+    for word in words:
+        fault, equals, engine = word.partition("=")
+        if not equals:
+            raise UsageError(f"--engine {word}: write FAULT=ENGINE, e.g. latency=chaos-mesh")
+        if fault not in catalogue():
+            raise UsageError(f"--engine {word}: there is no fault {fault!r}: {nearest(fault, catalogue())}")
+        if engine not in ENGINES:
+            raise UsageError(f"--engine {word}: there is no engine {engine!r}: {nearest(engine, ENGINES)}")
+        chosen[fault] = engine
+    return chosen
+
+
+@contextmanager
+def claimed(target: Mapping[str, Json], exercise: str) -> Iterator[None]:
+    """The claim to a cluster's namespaces, for an exercise that is about to start; given back where that fails.
+
+    Raises:
+        RefusedError, TargetError: another exercise has it, or it can't be had; nothing was touched.
+    """
+    if not is_cluster(target):
+        yield
+        return
+    from gameday.cluster import lease
+    from gameday.cluster.errors import Refused, Unreachable
+
+    where, namespaces = target["settings"]["cluster"], target["settings"]["namespaces"]
+    lease.acquire(where, namespaces, exercise)
+    try:
+        yield
+    except BaseException:
+        try:
+            lease.release(where, namespaces, exercise)
+        except (Refused, Unreachable):
+            # It runs out by itself, and what went wrong before is what has to be told.
+            pass
+        raise
+
+
+def given_back(target: Mapping[str, Json], exercise: str) -> dict[str, Any] | None:
+    """What a guardian does when the exercise is over, as a `Call` in JSON; None where there is nothing."""
+    if not is_cluster(target):
+        return None
+    return Call("gameday.cluster.lease:release", _whose(target, exercise), timeout=10.0).to_json()
+
+
+def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | None) -> list[Follower]:
+    """The calls that go on beside an exercise on this target."""
+    if not is_cluster(target):
+        return []
+    found = [Follower("claim", Call("gameday.cluster.lease:keep", _whose(target, exercise), timeout=30.0))]
+    touched = _services(scenario, target)
+    if touched and EVIDENCE:
+        settings = target["settings"]
+        args = {"where": settings["cluster"], "services": {name: settings["services"][name] for name in touched}}
+        found.append(Follower("evidence", Call("gameday.cluster.evidence:watch", args, timeout=30.0)))
+    return found
+
+
+def _whose(target: Mapping[str, Json], exercise: str) -> dict[str, Json]:
+    settings = target["settings"]
+    return {"where": settings["cluster"], "namespaces": settings["namespaces"], "identity": exercise}
+
+
+def _services(scenario: Scenario | None, target: Mapping[str, Json]) -> list[str]:
+    """The services that the scenario's faults name."""
+    from gameday.faults.catalogue import catalogue
+
+    known = catalogue()
+    found: dict[str, None] = {}
+    for entry in scenario.timeline if scenario is not None else ():
+        for key in known[entry.fault].services if entry.fault in known else ():
+            name = entry.with_.get(key)
+            if isinstance(name, str) and name in target["settings"]["services"]:
+                found[name] = None
+    return list(found)

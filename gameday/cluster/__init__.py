@@ -1,0 +1,1 @@
+"""Speaks to Kubernetes API servers: requests, objects, marks, claims, evidence. Knows no fault and no scenario."""

@@ -1,0 +1,324 @@
+"""Requests to one API server, in plain JSON, through the official client: it brings kubeconfig, TLS and log-ins.
+
+Its typed models are left aside: they take seconds for thousands of pods, and drop what they don't know. The client is
+imported when the first request is prepared. Nothing here sets its process-wide default configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.resources import Resource
+from gameday.errors import TargetError
+
+Json = Any
+Where = Mapping[str, Json]
+"""How a cluster is reached: `{"kubeconfig": path | None, "context": name | None, "in_cluster": bool}`, and, once it was
+resolved, `"server"`: the address that this led to then."""
+
+PATIENCE = 10.0
+"""Seconds that one request may take, unless said otherwise."""
+CONNECTING = 3.0
+"""Seconds of these for the connection."""
+PAGE = 500
+"""Objects of one page of a list."""
+MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+_BUSY = (429, 500, 502, 503, 504)
+_LONGEST_PAUSE = 2.0
+
+
+class Api:
+    """One API server, and who we are there. Requests are made one after the other; threads need one each."""
+
+    def __init__(self, where: Where) -> None:
+        """Raises TargetError where the kubeconfig can't be read, or leads to another server than it did."""
+        self.where = dict(where)
+        self._client = _client(self.where)
+        self.server = str(self._client.configuration.host)
+        expected = self.where.get("server")
+        if expected is not None and expected != self.server:
+            raise TargetError(
+                f"{words(self.where)} leads to {self.server} now; it was {expected} when this exercise began"
+            )
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    def get(self, resource: Resource, namespace: str | None, name: str, *, timeout: float = PATIENCE) -> Json:
+        """An object as it is, or None where there is none."""
+        try:
+            return self.ask("GET", resource.path(namespace, name), timeout=timeout)
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
+    def items(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        selector: str = "",
+        fields: str = "",
+        timeout: float = PATIENCE,
+    ) -> list[dict[str, Json]]:
+        """All objects that match; each has `kind` and `apiVersion` left out by the server, as lists have."""
+        return self.page(resource, namespace, selector=selector, fields=fields, timeout=timeout)[0]
+
+    def page(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        selector: str = "",
+        fields: str = "",
+        timeout: float = PATIENCE,
+    ) -> tuple[list[dict[str, Json]], str]:
+        """As `items`, with the resourceVersion that a watch can begin from."""
+        query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE)}
+        query = {key: value for key, value in query.items() if value}
+        found: list[dict[str, Json]] = []
+        while True:
+            answer = self.ask("GET", resource.path(namespace), query=query, timeout=timeout)
+            found += answer.get("items") or []
+            more = (answer.get("metadata") or {}).get("continue")
+            if not more:
+                return found, str((answer.get("metadata") or {}).get("resourceVersion") or "")
+            query["continue"] = more
+
+    def patch(
+        self, resource: Resource, namespace: str | None, name: str, changes: Json, *, timeout: float = PATIENCE
+    ) -> Json:
+        """Change an object: a list is a JSON Patch (with its `test`s), a mapping a merge patch."""
+        kind = JSON_PATCH if isinstance(changes, list) else MERGE
+        return self.ask("PATCH", resource.path(namespace, name), body=changes, kind=kind, timeout=timeout)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json = None,
+        kind: str = "application/json",
+        timeout: float = PATIENCE,
+    ) -> Json:
+        """One request, repeated only where that can't do anything twice, or nothing was done; the answer as JSON.
+
+        A read is repeated when the server is busy or the connection breaks. A write is when it was turned away
+        (429, 401 with a log-in that has expired), never when nobody knows what became of it. Writes carry
+        `fieldValidation=Strict`, without which what the server doesn't know is dropped in silence, and `timeout`, so
+        that a server which is slow gives up when we do.
+
+        Raises:
+            Refused: it answered 400 or more.
+            Unreachable: it did not answer within `timeout` seconds, or the connection broke.
+        """
+        until = time.monotonic() + timeout
+        query = dict(query or {})
+        reading = method == "GET"
+        if not reading:
+            query.setdefault("timeout", f"{max(1, round(timeout))}s")
+        if method in ("POST", "PUT", "PATCH"):
+            query.setdefault("fieldValidation", "Strict")
+        logged_in, tries = False, 0
+        while True:
+            tries += 1
+            left = until - time.monotonic()
+            try:
+                return self._once(method, path, query, body, kind, max(left, 0.1))
+            except Refused as refused:
+                if refused.status == 401 and not logged_in:
+                    logged_in = True
+                    self._client = _client(self.where)
+                    continue
+                again = refused.status == 429 and not refused.caused_by("DisruptionBudget")
+                if not (again or (reading and refused.status in _BUSY)):
+                    raise
+                pause = refused.retry_after or min(0.1 * 2**tries, _LONGEST_PAUSE)
+                if time.monotonic() + pause >= until:
+                    raise
+            except Unreachable as unreachable:
+                # A connection that was kept may have been closed by the server long ago.
+                if not (reading or unreachable.never_sent) or tries > 3:
+                    raise
+                pause = 0.05 * 2**tries
+                if time.monotonic() + pause >= until:
+                    raise
+            time.sleep(pause)
+
+    def watch(
+        self, resource: Resource, namespace: str | None, *, since: str, selector: str = "", seconds: float
+    ) -> Iterator[Json]:
+        """Changes as the server tells them, `{"type", "object"}`, for at most `seconds`; ends when the server ends it.
+
+        Raises:
+            Refused, Unreachable: see `ask`. A change of type ERROR is yielded like any other.
+        """
+        query = {
+            "watch": "1",
+            "resourceVersion": since,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(max(1, round(seconds))),
+        }
+        if selector:
+            query["labelSelector"] = selector
+        path = resource.path(namespace)
+        response = self._send("GET", path, query, None, "application/json", (CONNECTING, seconds + 5.0))
+        try:
+            rest = b""
+            for chunk in self._chunks(response, path):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.strip():
+                        yield _decoded(line, "GET", path)
+        finally:
+            response.release_conn()
+            response.close()
+
+    def warm_up(self) -> None:
+        """Connect, so that what comes later finds a connection. That nobody answers now is no reason to fail then."""
+        try:
+            self._once("GET", "/version", {}, None, "application/json", CONNECTING)
+        except (Refused, Unreachable):
+            return
+
+    # --- the client --------------------------------------------------------------------------------------------------
+
+    def _once(self, method: str, path: str, query: Mapping[str, str], body: Json, kind: str, timeout: float) -> Json:
+        limits = (min(CONNECTING, timeout), timeout)
+        response = self._send(method, path, query, body, kind, limits)
+        try:
+            data = response.data
+        except Exception as error:
+            raise self._unreachable(method, path, error, timeout) from error
+        return _decoded(data, method, path)
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str], body: Json, kind: str, limits: tuple[float, float]
+    ) -> Any:
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        headers = {"Accept": "application/json", "User-Agent": "gameday"}
+        if body is not None:
+            headers["Content-Type"] = kind
+        try:
+            return self._client.call_api(
+                path,
+                method,
+                query_params=list(query.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+                _return_http_data_only=True,
+                _preload_content=False,
+                _request_timeout=limits,
+            )
+        except ApiException as error:
+            if not error.status:
+                raise self._unreachable(method, path, error, limits[1]) from error
+            raise _refused(method, path, error) from None
+        except (HTTPError, OSError) as error:
+            raise self._unreachable(method, path, error, limits[1]) from error
+
+    def _chunks(self, response: Any, path: str) -> Iterator[bytes]:
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield from response.stream(amt=None, decode_content=False)
+        except (HTTPError, OSError) as error:
+            raise self._unreachable("WATCH", path, error, 0.0) from error
+
+    def _unreachable(self, method: str, path: str, error: Exception, timeout: float) -> Unreachable:
+        from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ReadTimeoutError
+
+        cause: BaseException = error
+        if isinstance(error, MaxRetryError) and error.reason is not None:
+            cause = error.reason
+        never_sent = isinstance(cause, NewConnectionError | ConnectTimeoutError)
+        if isinstance(cause, ConnectTimeoutError):
+            why = f"no connection within {CONNECTING:g} s"
+        elif isinstance(cause, ReadTimeoutError | TimeoutError):
+            why = f"no answer within {timeout:.3g} s"
+        elif "refused" in str(cause):
+            why = "connection refused"
+        else:
+            why = str(cause).rpartition(": ")[2].strip("()'\" ") or type(cause).__name__
+        return Unreachable(
+            f"the API server {self.server} can't be reached ({method} {path}): {why}", never_sent=never_sent
+        )
+
+
+def words(where: Where) -> str:
+    """A cluster as people know it: `context staging`, `the service account of this pod`."""
+    return "the service account of this pod" if where.get("in_cluster") else f"context {where.get('context')}"
+
+
+def _client(where: Where) -> Any:
+    """The official client for `where`, with a configuration of its own."""
+    from kubernetes import client, config
+    from kubernetes.config.config_exception import ConfigException
+    from urllib3 import Retry
+
+    configuration = client.Configuration()
+    # What may be done twice is known to `ask`, not to the connection pool.
+    configuration.retries = Retry(total=0, redirect=0)
+    configuration.connection_pool_maxsize = 1
+    path = where.get("kubeconfig")
+    try:
+        if where.get("in_cluster"):
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            config.load_kube_config(
+                config_file=str(Path(path).expanduser()) if path else None,
+                context=where.get("context"),
+                client_configuration=configuration,
+                persist_config=False,
+            )
+    except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+        raise TargetError(f"{words(where)} can't be used: {_why(error, path)}") from None
+    return client.ApiClient(configuration)
+
+
+def _why(error: Exception, path: str | None) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    looked = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    return f"{text} (looked in {looked})" if "in-cluster" not in text and "Service host" not in text else text
+
+
+def _refused(method: str, path: str, error: Any) -> Refused:
+    try:
+        body = json.loads(error.body or b"{}")
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    if not body.get("message") and error.body:
+        text = error.body if isinstance(error.body, str) else bytes(error.body).decode("utf-8", "replace")
+        body = {**body, "message": text[:300]}
+    after = (error.headers or {}).get("Retry-After")
+    return Refused(f"{method} {path}", int(error.status), body, retry_after=_seconds(after))
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def _decoded(data: bytes, method: str, path: str) -> Json:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        raise Unreachable(f"{method} {path}: the answer is not JSON: {data[:100]!r}; is this an API server?") from None
+    if not isinstance(found, dict):
+        raise Unreachable(f"{method} {path}: the answer is no object: {data[:100]!r}; is this an API server?")
+    return found

@@ -1,0 +1,41 @@
+"""What goes wrong between us and an API server, in words for people. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Unreachable(RuntimeError):
+    """No answer, or none that can be read: nobody knows whether the request was carried out."""
+
+    def __init__(self, message: str, *, never_sent: bool = False) -> None:
+        super().__init__(message)
+        self.never_sent = never_sent
+        """The connection itself was refused, so nothing can have been carried out."""
+
+
+class Refused(RuntimeError):
+    """The API server answered with a status of 400 or more: nothing was carried out."""
+
+    def __init__(self, asked: str, status: int, body: dict[str, Any], *, retry_after: float | None = None) -> None:
+        self.status = status
+        self.reason = str(body.get("reason") or "")
+        self.message = str(body.get("message") or "")
+        self.causes = [cause for cause in (body.get("details") or {}).get("causes") or () if isinstance(cause, dict)]
+        self.retry_after = retry_after
+        """Seconds that the server asks to wait; None where it says nothing."""
+        super().__init__(f"{asked}: {self._words()}")
+
+    def _words(self) -> str:
+        said = " ".join(self.message.split())[:500]
+        if self.status == 401:
+            hint = "the API server does not know who asks: log in again (an expired token?)"
+            return f"401, {hint}" if not said or said == "Unauthorized" else f"401, {said}; {hint}"
+        text = f"{self.status}{f' {self.reason}' if self.reason else ''}{f', {said}' if said else ''}"
+        details = [str(cause.get("message")) for cause in self.causes if cause.get("message")]
+        more = [" ".join(one.split())[:300] for one in details if one not in said]
+        return f"{text}; {'; '.join(more)}" if more else text
+
+    def caused_by(self, reason: str) -> bool:
+        """Whether one of its causes has this reason, e.g. `DisruptionBudget`."""
+        return any(cause.get("reason") == reason for cause in self.causes)

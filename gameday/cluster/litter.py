@@ -1,0 +1,122 @@
+"""What gameday left in a cluster, found by its labels and taken away without any journal.
+
+For `gameday recover --target`: the store may be lost, or of somebody else. What was made is deleted; what was changed
+is changed back by what its mark says. Whether an exercise is running there has to be asked before (see `lease`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gameday.cluster import creations, marks
+from gameday.cluster.api import Api, Json
+from gameday.cluster.errors import Refused
+from gameday.cluster.marks import EXERCISE, FAULT, MARK
+from gameday.cluster.resources import (
+    DEPLOYMENTS,
+    DNS_CHAOS,
+    IO_CHAOS,
+    NETWORK_CHAOS,
+    NETWORK_POLICIES,
+    NODES,
+    POD_CHAOS,
+    SERVICES,
+    STATEFULSETS,
+    STRESS_CHAOS,
+    Resource,
+    annotations_of,
+    labels_of,
+    meta,
+    named,
+)
+from gameday.cluster.services import MANAGED, OURS
+
+MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
+CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)
+
+
+@dataclass(frozen=True, slots=True)
+class Litter:
+    """One object that carries a fault, or is one."""
+
+    resource: Resource
+    namespace: str | None
+    name: str
+    exercise: str
+    entry: str
+    mark: str
+    """Empty where the object itself was made by the fault."""
+    own: dict[str, str]
+
+    @property
+    def shown(self) -> str:
+        return named(self.resource, self.namespace, self.name)
+
+
+def find(api: Api, namespaces: Sequence[str]) -> tuple[list[Litter], list[str]]:
+    """All that is there in these namespaces and on nodes, and what could not be looked at (kind and reason)."""
+    found: list[Litter] = []
+    blind: list[str] = []
+    for resource in (*MADE, *CHANGED):
+        for namespace in namespaces if resource.namespaced else (None,):
+            try:
+                things = api.items(resource, namespace, selector=EXERCISE)
+            except Refused as refused:
+                # A cluster without Chaos Mesh has no such kind, and so none of ours.
+                if refused.status != 404:
+                    blind.append(f"{resource.plural}{f' in {namespace}' if namespace else ''}: {refused}")
+                continue
+            found += _litter(resource, things)
+    return found, blind
+
+
+def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[Litter]:
+    for thing in things:
+        data, tags = meta(thing), labels_of(thing)
+        mark = annotations_of(thing).get(MARK, "")
+        own = {key: tags[key] for key in (MANAGED, EXERCISE, FAULT) if key in tags}
+        if not mark and tags.get(MANAGED) != OURS:
+            continue
+        yield Litter(
+            resource,
+            data.get("namespace"),
+            str(data["name"]),
+            tags.get(EXERCISE, ""),
+            tags.get(FAULT, ""),
+            mark,
+            own,
+        )
+
+
+def clear(api: Api, litter: Litter) -> dict[str, Json]:
+    """Take one away and look whether it is, as `{"holds", "evidence"}`.
+
+    Raises:
+        Interfered: somebody else has changed it since; it was left alone.
+        Refused, Unreachable, RuntimeError: it could not be done.
+    """
+    if litter.mark:
+        if not _readable(litter.mark):
+            raise RuntimeError(f"{litter.shown}: its mark can't be read: {litter.mark[:200]}")
+        marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)
+        return marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
+    creations.remove(api, litter.resource, litter.namespace, litter.name, litter.own)
+    return creations.gone(api, litter.resource, litter.namespace, litter.name)
+
+
+def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
+    """Shell lines that take it away."""
+    if litter.mark and _readable(litter.mark):
+        changes = json.loads(litter.mark)["changes"]
+        return marks.by_hand(api.where, litter.resource, litter.namespace, litter.name, changes)
+    return (creations.delete_by_hand(api.where, litter.resource, litter.namespace, litter.name),)
+
+
+def _readable(mark: str) -> bool:
+    try:
+        said = json.loads(mark)
+        return isinstance(said["uid"], str) and all({"path", "before", "after"} <= set(one) for one in said["changes"])
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,313 @@
+"""Changing an object that is somebody else's, so that it can always be told what was changed, and by whom.
+
+Two steps, so that a request which is carried out late does nothing:
+
+1. **mark**: an annotation with the exercise, the fault and the values before and after, and a label to find it by. It
+   changes nothing that runs.
+2. **strike**: the change itself, as a JSON Patch that *tests* the mark and every value it replaces.
+
+The undo takes the mark away with the change, in one patch. A strike that a slow server carries out after that fails its
+test: there is no moment at which an undone fault can come back. A value that somebody else has changed since is left
+alone, and so is the mark: it stays loud.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gameday.cluster.api import Api, Json, Where
+from gameday.cluster.errors import Refused
+from gameday.cluster.resources import ALL, Resource, annotations_of, labels_of, meta, named
+
+MARK = "gameday.dev/fault"
+"""Annotation: the mark as JSON, see `mark_of`."""
+EXERCISE = "gameday.dev/exercise"
+"""Label of everything that gameday made or changed: the exercise."""
+FAULT = "gameday.dev/entry"
+"""Label: the fault's entry in the scenario."""
+ABSENT = {"absent": True}
+"""What stands for a value that is not there."""
+_TRIES = 5
+
+Change = Mapping[str, Json]
+"""`{"path": JSON pointer, "before": value, "after": value}`; `ABSENT` where there is none."""
+
+
+class Interfered(RuntimeError):
+    """Somebody else has changed since what a fault had changed: it is left as it is."""
+
+
+def mark_of(context: Mapping[str, Json], uid: str, changes: Sequence[Change]) -> str:
+    """The mark that a fault leaves on an object; with it alone the fault can be undone."""
+    mark = {
+        "exercise": context["exercise"],
+        "entry": context["fault"],
+        "uid": uid,
+        "changes": [dict(change) for change in changes],
+    }
+    return json.dumps(mark, sort_keys=True, separators=(",", ":"))
+
+
+def label_value(text: str) -> str:
+    """`text` as a label's value may be: at most 63 letters, digits, dashes, dots, underscores."""
+    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-" for letter in text)
+    return kept[:63].strip("-_.") or "x"
+
+
+def value_at(thing: Any, pointer: str) -> Json:
+    """The value at a JSON pointer, or `ABSENT`."""
+    here = thing
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, list) and key.isdigit() and int(key) < len(here):
+            here = here[int(key)]
+        elif isinstance(here, dict) and key in here:
+            here = here[key]
+        else:
+            return dict(ABSENT)
+    return here
+
+
+def pointer(*parts: str | int) -> str:
+    """A JSON pointer."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
+
+
+_MARK_AT = pointer("metadata", "annotations", MARK)
+_VERSION_AT = pointer("metadata", "resourceVersion")
+_LABELS_AT = [pointer("metadata", "labels", key) for key in (EXERCISE, FAULT)]
+
+
+def check_unmarked(resource: Resource, thing: Mapping[str, Any]) -> None:
+    """Raise ValueError where a fault of gameday stands on the object already."""
+    if MARK in annotations_of(thing):
+        data = meta(thing)
+        whose = labels_of(thing).get(EXERCISE, "an exercise that can't be told")
+        raise ValueError(
+            f"{named(resource, data.get('namespace'), str(data['name']))} carries a fault of {whose} already "
+            f"(annotation {MARK}): undo it with `gameday recover --target …`"
+        )
+
+
+# --- the fault -------------------------------------------------------------------------------------------------------
+
+
+def strike(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> None:
+    """Mark the object, then change it, if all is as the mark says it was before.
+
+    Raises:
+        RuntimeError: it is another object by now, or its values are other ones; nothing was changed.
+        Refused, Unreachable: see `Api.ask`.
+    """
+    marked = _put_mark(api, resource, namespace, name, mark)
+    changes = json.loads(mark)["changes"]
+    what = named(resource, namespace, name)
+    for left in reversed(range(_TRIES)):
+        patch: list[dict[str, Json]] = [{"op": "test", "path": _MARK_AT, "value": mark}]
+        if any(change["before"] == ABSENT for change in changes):
+            # That a value is not there can't be tested, so it is tested that nothing has changed since it was not.
+            patch.append({"op": "test", "path": _VERSION_AT, "value": meta(marked)["resourceVersion"]})
+        for change in changes:
+            patch += _replaced(change["path"], change["before"], change["after"])
+        try:
+            api.patch(resource, namespace, name, patch)
+            return
+        except Refused as refused:
+            if refused.status != 422:
+                raise
+            marked = api.get(resource, namespace, name) or {}
+            same = annotations_of(marked).get(MARK) == mark and all(
+                value_at(marked, change["path"]) == change["before"] for change in changes
+            )
+            if not same or not left:
+                said = refused.message[:200]
+                raise RuntimeError(
+                    f"{what} was changed by somebody else meanwhile; it was left alone ({said})"
+                ) from None
+
+
+def _put_mark(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
+    """The object as it is with the mark on it."""
+    said = json.loads(mark)
+    what = named(resource, namespace, name)
+    for left in reversed(range(_TRIES)):
+        thing = api.get(resource, namespace, name)
+        if thing is None:
+            raise RuntimeError(f"{what} does not exist any more")
+        if meta(thing)["uid"] != said["uid"]:
+            raise RuntimeError(f"{what} was deleted and made anew since it was looked at; it was left alone")
+        check_unmarked(resource, thing)
+        for change in said["changes"]:
+            if value_at(thing, change["path"]) != change["before"]:
+                raise RuntimeError(f"{what}: {change['path']} was changed since it was looked at; it was left alone")
+        marked = {
+            "metadata": {
+                "resourceVersion": meta(thing)["resourceVersion"],
+                "annotations": {MARK: mark},
+                "labels": {EXERCISE: label_value(said["exercise"]), FAULT: label_value(said["entry"])},
+            }
+        }
+        try:
+            found: dict[str, Json] = api.patch(resource, namespace, name, marked)
+            return found
+        except Refused as refused:
+            # Its controller writes its status all the time.
+            if refused.status != 409 or not left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _replaced(path: str, old: Json, new: Json) -> list[dict[str, Json]]:
+    """JSON Patch operations from `old`, which is tested, to `new`."""
+    if old == new:
+        return []
+    if old == ABSENT:
+        return [{"op": "add", "path": path, "value": new}]
+    tested = {"op": "test", "path": path, "value": old}
+    return [tested, {"op": "remove", "path": path} if new == ABSENT else {"op": "replace", "path": path, "value": new}]
+
+
+# --- the undo --------------------------------------------------------------------------------------------------------
+
+
+def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> None:
+    """Change the object back and take the mark off; legal from every state, also where nothing was ever done.
+
+    Raises:
+        Interfered: somebody else has changed it since; it was left alone.
+        Refused, Unreachable: see `Api.ask`.
+    """
+    for left in reversed(range(_TRIES)):
+        thing = api.get(resource, namespace, name)
+        state = _state(thing, mark)
+        if thing is None or state == "clean":
+            return
+        if state != "marked":
+            raise Interfered(f"{named(resource, namespace, name)}: {state}")
+        patch = [{"op": "test", "path": _MARK_AT, "value": mark}]
+        for change in json.loads(mark)["changes"]:
+            now = value_at(thing, change["path"])
+            if now != change["before"]:
+                patch += _replaced(change["path"], change["after"], change["before"])
+        patch.append({"op": "remove", "path": _MARK_AT})
+        patch += [{"op": "remove", "path": path} for path in _LABELS_AT if value_at(thing, path) != ABSENT]
+        try:
+            api.patch(resource, namespace, name, patch)
+            return
+        except Refused as refused:
+            # Between looking and patching somebody else was there: look again.
+            if refused.status not in (409, 422) or not left:
+                raise
+
+
+def undone(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
+    """Whether nothing of the fault is left on the object, as `{"holds", "evidence"}`."""
+    what = named(resource, namespace, name)
+    thing = api.get(resource, namespace, name)
+    state = _state(thing, mark)
+    if thing is None:
+        return {"holds": True, "evidence": f"{what} does not exist any more"}
+    if state == "clean":
+        return {"holds": True, "evidence": f"{what} is as it was"}
+    return {"holds": False, "evidence": f"{what}: {'it still carries the fault' if state == 'marked' else state}"}
+
+
+def _state(thing: Mapping[str, Any] | None, mark: str) -> str:
+    """`clean`, `marked` (and can be undone), or why it is left alone."""
+    if thing is None:
+        return "clean"
+    said = json.loads(mark)
+    ours = annotations_of(thing).get(MARK) == mark
+    if not ours and meta(thing).get("uid") != said["uid"]:
+        # Deleted and made anew: what we had changed is gone with the old one.
+        return "clean"
+    for change in said["changes"]:
+        now, before = value_at(thing, change["path"]), change["before"]
+        if not ours and now == change["after"]:
+            return (
+                f"{change['path']} is {_short(now)}, as the fault had it, but the fault's mark is gone: "
+                f"it was {_short(before)} before"
+            )
+        if ours and now not in (before, change["after"]):
+            return (
+                f"somebody else has changed {change['path']} to {_short(now)} since (before the fault it was "
+                f"{_short(before)}), so it was left alone"
+            )
+    return "marked" if ours else "clean"
+
+
+def _short(value: Json) -> str:
+    if value == ABSENT:
+        return "absent"
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+# --- as calls --------------------------------------------------------------------------------------------------------
+
+
+def arguments(where: Where, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
+    """The arguments of the functions below, and of the calls that plans make of them."""
+    return {"where": dict(where), "kind": resource.kind, "namespace": namespace, "name": name, "mark": mark}
+
+
+def by_hand(
+    where: Where, resource: Resource, namespace: str | None, name: str, changes: Sequence[Change]
+) -> tuple[str, ...]:
+    """Shell lines that put the values back and take the mark off."""
+    patch: list[Json] = []
+    for change in changes:
+        patch += [one for one in _replaced(change["path"], change["after"], change["before"]) if one["op"] != "test"]
+    command = [
+        *kubectl(where, namespace),
+        "patch",
+        f"{resource.full_name}/{name}",
+        "--type=json",
+        "-p",
+        json.dumps(patch),
+    ]
+    unmark = [*kubectl(where, namespace), "annotate", f"{resource.full_name}/{name}", f"{MARK}-"]
+    unlabel = [*kubectl(where, namespace), "label", f"{resource.full_name}/{name}", f"{EXERCISE}-", f"{FAULT}-"]
+    return tuple(shlex.join(words) for words in (command, unmark, unlabel))
+
+
+def kubectl(where: Where, namespace: str | None) -> list[str]:
+    """The beginning of a command for the cluster at `where`."""
+    command = ["kubectl"]
+    if where.get("kubeconfig"):
+        command += ["--kubeconfig", str(where["kubeconfig"])]
+    if where.get("context"):
+        command += ["--context", str(where["context"])]
+    return [*command, *(["-n", namespace] if namespace else [])]
+
+
+_prepared: dict[str, Api] = {}
+
+
+def inject_mark(where: Where, kind: str, namespace: str | None, name: str, mark: str) -> None:
+    strike(Api(where), ALL[kind], namespace, name, mark)
+
+
+def prepare_undo_mark(where: Where, kind: str, namespace: str | None, name: str, mark: str) -> None:
+    """Import, log in and connect beforehand: none of it is to be done when it burns."""
+    _prepared[json.dumps(where, sort_keys=True)] = api = Api(where)
+    api.warm_up()
+
+
+def undo_mark(where: Where, kind: str, namespace: str | None, name: str, mark: str) -> None:
+    undo(prepared(where), ALL[kind], namespace, name, mark)
+
+
+def undone_mark(where: Where, kind: str, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
+    return undone(prepared(where), ALL[kind], namespace, name, mark)
+
+
+def prepared(where: Where) -> Api:
+    """The connection of this process to a cluster; made where there is none yet."""
+    key = json.dumps(where, sort_keys=True)
+    if key not in _prepared:
+        _prepared[key] = Api(where)
+    return _prepared[key]

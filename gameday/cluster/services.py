@@ -1,0 +1,411 @@
+"""From a service's name to what it is in the cluster: its pods, what runs them, and which of them may be touched.
+
+Only reads. What is protected is left out here, for every fault alike; how many a fault takes is the fault's business.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gameday.cluster.api import Api, Json
+from gameday.cluster.errors import Refused
+from gameday.cluster.resources import (
+    DISRUPTION_BUDGETS,
+    NAMESPACES,
+    PODS,
+    REPLICASETS,
+    WORKLOADS,
+    Resource,
+    labels_of,
+    meta,
+    named,
+)
+from gameday.targets.selectors import as_text, matches, parse
+
+SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
+"""Namespaces that are never touched, whatever a target says."""
+PROTECTED = "gameday.dev/protected"
+MANAGED = "app.kubernetes.io/managed-by"
+OURS = "gameday"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a name that scenarios use stands for, from the target's settings; "" or () where it says nothing."""
+
+    name: str
+    namespace: str
+    workload: str = ""
+    """`deployment/NAME` or `statefulset/NAME`."""
+    selector: str = ""
+    service: str = ""
+    address: str = ""
+    external: tuple[str, ...] = ()
+    proxy: str = ""
+
+    @property
+    def workload_resource(self) -> Resource:
+        return WORKLOADS[self.workload.partition("/")[0]]
+
+    @property
+    def workload_name(self) -> str:
+        return self.workload.partition("/")[2]
+
+
+def service(target: Mapping[str, Json], name: str) -> Service:
+    """The service `name` of a target (`TargetInfo` as JSON).
+
+    Raises:
+        ValueError: the target has no such service, or may not touch the namespace that it is in.
+    """
+    tables = target["settings"]["services"]
+    if name not in tables:
+        raise ValueError(
+            f"target {target['name']} publishes no service {name!r}: there is {', '.join(tables) or 'none'}"
+        )
+    found = dict(tables[name])
+    found["external"] = tuple(found.get("external", ()))
+    made = Service(name=name, **found)
+    if made.namespace not in target["settings"]["namespaces"]:
+        raise ValueError(f"{name} is in namespace {made.namespace}, which target {target['name']} may not touch")
+    if made.namespace in SYSTEM:
+        raise ValueError(f"{name} is in namespace {made.namespace}, which is never touched")
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod, as far as faults want to know it."""
+
+    name: str
+    namespace: str
+    uid: str
+    version: str
+    """Its resourceVersion."""
+    node: str
+    owner: str
+    """E.g. `ReplicaSet checkout-7d9c`; "" for a pod of its own."""
+    ready: bool
+    running: bool
+    leaving: bool
+    labels: Mapping[str, str]
+    restarts: int = 0
+
+    @property
+    def shown(self) -> str:
+        """E.g. `pod shop/checkout-7d9c-x2x (ReplicaSet checkout-7d9c, on worker-1)`."""
+        about = ", ".join(part for part in (self.owner or "no owner", self.node and f"on {self.node}") if part)
+        return f"pod {self.namespace}/{self.name} ({about})"
+
+
+def as_pod(thing: Mapping[str, Any]) -> Pod:
+    """A pod from the server's JSON."""
+    data, status = meta(thing), thing.get("status") or {}
+    owners = [one for one in data.get("ownerReferences") or () if one.get("controller")] or data.get("ownerReferences")
+    conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
+    containers = status.get("containerStatuses") or ()
+    return Pod(
+        name=str(data.get("name")),
+        namespace=str(data.get("namespace")),
+        uid=str(data.get("uid")),
+        version=str(data.get("resourceVersion")),
+        node=str((thing.get("spec") or {}).get("nodeName") or ""),
+        owner=f"{owners[0]['kind']} {owners[0]['name']}" if owners else "",
+        ready=conditions.get("Ready") == "True",
+        running=status.get("phase") == "Running",
+        leaving="deletionTimestamp" in data,
+        labels=data.get("labels") or {},
+        restarts=sum(int(one.get("restartCount") or 0) for one in containers),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment or StatefulSet and how whole it is."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+    replicas: int
+    ready: int
+    updated: int
+    settled: bool
+    """Its controller has seen the newest specification."""
+    selector: str
+    labels: Mapping[str, str]
+
+    @property
+    def shown(self) -> str:
+        return named(self.resource, self.namespace, self.name)
+
+    @property
+    def whole(self) -> bool:
+        return self.settled and self.ready >= self.replicas and self.updated >= self.replicas
+
+    def words(self) -> str:
+        """E.g. `2 of 3 pods of deployment shop/checkout are ready`."""
+        late = "" if self.settled and self.updated >= self.replicas else ", its rollout is not through"
+        return f"{self.ready} of {self.replicas} pods of {self.shown} are ready{late}"
+
+
+def as_workload(resource: Resource, thing: Mapping[str, Any]) -> Workload:
+    """A workload from the server's JSON."""
+    data, spec, status = meta(thing), thing.get("spec") or {}, thing.get("status") or {}
+    replicas = 1 if spec.get("replicas") is None else int(spec["replicas"])
+    return Workload(
+        resource=resource,
+        namespace=str(data.get("namespace")),
+        name=str(data.get("name")),
+        uid=str(data.get("uid")),
+        replicas=replicas,
+        ready=int(status.get("readyReplicas") or 0),
+        updated=int(status.get("updatedReplicas") or 0),
+        settled=int(status.get("observedGeneration") or 0) >= int(data.get("generation") or 0),
+        selector=as_text(spec.get("selector") or {}),
+        labels=data.get("labels") or {},
+    )
+
+
+def workload(api: Api, resource: Resource, namespace: str, name: str) -> Workload | None:
+    """The workload of this name, or None where there is none."""
+    thing = api.get(resource, namespace, name)
+    return None if thing is None else as_workload(resource, thing)
+
+
+def workload_of(api: Api, asked: Service) -> Workload:
+    """What runs a service.
+
+    Raises:
+        ValueError: the settings name none, or it doesn't exist.
+    """
+    if not asked.workload:
+        raise ValueError(
+            f"what runs {asked.name} is not known: say so under [targets.….services.{asked.name}], "
+            f'workload = "deployment/…"'
+        )
+    found = workload(api, asked.workload_resource, asked.namespace, asked.workload_name)
+    if found is None:
+        raise ValueError(f"{asked.name}: there is no {asked.workload} in namespace {asked.namespace}")
+    return found
+
+
+def owner_of(api: Api, pods: Sequence[Pod]) -> Workload | None:
+    """The one Deployment or StatefulSet that all these pods are of; None where there is none, or are several."""
+    found: Workload | None = None
+    for kind, name in {tuple(pod.owner.split(" ", 1)) for pod in pods if " " in pod.owner}:
+        if kind == "ReplicaSet":
+            thing = api.get(REPLICASETS, pods[0].namespace, name)
+            owners = [one for one in meta(thing or {}).get("ownerReferences") or () if one.get("kind") == "Deployment"]
+            kind, name = ("Deployment", owners[0]["name"]) if owners else ("", "")
+        resource = WORKLOADS.get(kind.lower())
+        each = workload(api, resource, pods[0].namespace, name) if resource is not None else None
+        if each is None or (found is not None and each.uid != found.uid):
+            return None
+        found = each
+    return found
+
+
+def pods_of(api: Api, asked: Service) -> tuple[list[Pod], Workload | None]:
+    """The pods of a service by name, and what runs them where that is known.
+
+    Raises:
+        ValueError: nothing says which pods are its, or there are none.
+    """
+    runs = workload_of(api, asked) if asked.workload else None
+    selector = asked.selector or (runs.selector if runs is not None else "")
+    if not selector:
+        raise ValueError(
+            f"which pods are those of {asked.name} is not known: say so under [targets.….services.{asked.name}], "
+            f'workload = "deployment/…" or selector = "app=…"'
+        )
+    pods = list_pods(api, asked.namespace, selector)
+    if not pods:
+        raise ValueError(f"{asked.name}: no pod in namespace {asked.namespace} matches {selector}")
+    return pods, runs if runs is not None else owner_of(api, pods)
+
+
+def list_pods(api: Api, namespace: str, selector: str = "") -> list[Pod]:
+    """Pods that have not finished (Succeeded, Failed), by name."""
+    things = api.items(PODS, namespace, selector=selector)
+    going = [thing for thing in things if (thing.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    return sorted((as_pod(thing) for thing in going), key=lambda pod: pod.name)
+
+
+# --- what may be touched -------------------------------------------------------------------------------------------
+
+
+def protection(thing: Mapping[str, str], opt_in: str | None, own: str = "") -> str:
+    """Why an object with these labels may not be touched, or "". `own`: its name, where it is a pod."""
+    if thing.get(PROTECTED, "").lower() == "true":
+        return f"labelled {PROTECTED}=true"
+    if thing.get(MANAGED) == OURS or thing.get("app.kubernetes.io/name") == OURS:
+        return "it is gameday's own"
+    if own and own == os.environ.get("HOSTNAME") and "KUBERNETES_SERVICE_HOST" in os.environ:
+        return "gameday runs in it"
+    if opt_in is not None and not matches(parse(opt_in), thing):
+        return f"it has not opted in ({opt_in})"
+    return ""
+
+
+def check_namespace(api: Api, namespace: str) -> None:
+    """Raise ValueError where a namespace as a whole is protected, or is not there.
+
+    Whoever may not read namespaces is not kept from anything by that: the target's list allows it.
+    """
+    if namespace in SYSTEM:
+        raise ValueError(f"namespace {namespace} is never touched")
+    try:
+        thing = api.get(NAMESPACES, None, namespace)
+    except Refused as refused:
+        if refused.status == 403:
+            return
+        raise
+    if thing is None:
+        raise ValueError(f"there is no namespace {namespace}")
+    if labels_of(thing).get(PROTECTED, "").lower() == "true":
+        raise ValueError(f"namespace {namespace} is labelled {PROTECTED}=true: nothing in it is touched")
+
+
+def check_unprotected(what: str, thing: Mapping[str, str], opt_in: str | None) -> None:
+    """Raise ValueError where an object with these labels may not be touched."""
+    if why := protection(thing, opt_in):
+        raise ValueError(f"{what} may not be touched: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Pods that a fault would touch, among how many, and what is worth knowing of the rest."""
+
+    pods: tuple[Pod, ...]
+    total: int
+    in_namespace: int
+    left_out: tuple[str, ...] = ()
+    """Protected pods, each with the reason."""
+
+    def words(self) -> str:
+        """E.g. `1 of 3 pods (33 %), 1 of 12 in the namespace`."""
+        share = 100 * len(self.pods) / self.total if self.total else 0.0
+        return f"{len(self.pods)} of {self.total} pods ({share:.0f} %), of {self.in_namespace} in the namespace"
+
+
+def choose(
+    where: str,
+    pods: Sequence[Pod],
+    *,
+    count: int | None,
+    percent: float | None,
+    everything: bool,
+    context: Mapping[str, Json],
+    target: Mapping[str, Json],
+    in_namespace: int,
+    wanted: int,
+    turn: int = 0,
+) -> Choice:
+    """Pods by the context's seed, within its limits and those of the target.
+
+    `wanted` is how many the workload should have, of which the share is reckoned; `turn` counts repeats from 0.
+
+    Raises:
+        ValueError: there aren't as many that may be touched, or the limits don't allow as many; with the numbers.
+    """
+    opt_in = target["settings"].get("opt_in")
+    left_out, free = [], []
+    for pod in pods:
+        why = "it is being deleted" if pod.leaving else protection(pod.labels, opt_in, pod.name)
+        if why:
+            left_out.append(f"{pod.name}: {why}")
+        elif pod.running:
+            free.append(pod)
+        else:
+            left_out.append(f"{pod.name}: it does not run")
+    total = max(len(pods), wanted)
+    number = len(free) if everything else _number(where, count, percent, len(pods))
+    if not free or number > len(free):
+        reasons = f" ({'; '.join(left_out[:5])})" if left_out else ""
+        raise ValueError(
+            f"{where}: {max(number, 1)} pods asked for, {len(free)} of {len(pods)} may be touched{reasons}"
+        )
+    check_limits(where, number, total, in_namespace, context, target)
+    draw = random.Random(f"{context['seed']}/{context['fault']}{f'/{turn}' if turn else ''}")
+    chosen = sorted(draw.sample(free, number), key=lambda pod: pod.name)
+    return Choice(tuple(chosen), total, in_namespace, tuple(left_out))
+
+
+def _number(where: str, count: int | None, percent: float | None, existing: int) -> int:
+    if percent is None:
+        return count or 1
+    number = int(existing * percent / 100)
+    if number < 1:
+        raise ValueError(f"{where}: {percent:g} % of {existing} pods is less than one")
+    return number
+
+
+def check_limits(
+    where: str, number: int, total: int, in_namespace: int, context: Mapping[str, Json], target: Mapping[str, Json]
+) -> None:
+    """Raise ValueError where so many pods are more than the scenario's limits, or the target's, allow."""
+    pods, percent, most = context.get("pods"), context.get("percent"), target["settings"]["namespace_percent"]
+    if pods is not None and number > pods:
+        raise ValueError(f"{where}: it would touch {number} pods, and limits.pods allows {pods}")
+    share = 100 * number / total if total else 100.0
+    if percent is not None and share > percent:
+        raise ValueError(
+            f"{where}: it would touch {number} of {total} pods, {share:.0f} %, and limits.percent allows {percent:g} %"
+        )
+    everywhere = max(in_namespace, total)
+    if 100 * number / everywhere > most:
+        raise ValueError(
+            f"{where}: it would touch {number} of {everywhere} pods of the namespace, "
+            f"{100 * number / everywhere:.0f} %, and the target allows {most:g} % (namespace_percent)"
+        )
+
+
+# --- PodDisruptionBudgets --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A PodDisruptionBudget that covers some of the pods."""
+
+    name: str
+    allowed: int
+    """Pods that may be disrupted now."""
+    covers: tuple[str, ...]
+
+
+def budgets(api: Api, namespace: str, pods: Iterable[Pod]) -> list[Budget]:
+    """The budgets that cover any of these pods."""
+    found = []
+    these = list(pods)
+    for thing in api.items(DISRUPTION_BUDGETS, namespace):
+        selector = (thing.get("spec") or {}).get("selector")
+        # An empty selector covers all pods of the namespace, an absent one none.
+        covered = [pod.name for pod in these if selector is not None and matches(selector, pod.labels)]
+        if covered:
+            allowed = int((thing.get("status") or {}).get("disruptionsAllowed") or 0)
+            found.append(Budget(str(meta(thing)["name"]), allowed, tuple(covered)))
+    return found
+
+
+def whole_again(
+    api: Api, runs: Workload | None, asked: Service, wanted: int, gone: Iterable[str] = ()
+) -> dict[str, Json]:
+    """Whether a service has as many ready pods as it should, those with a uid in `gone` not counted."""
+    if runs is not None:
+        now = workload(api, runs.resource, runs.namespace, runs.name)
+        if now is None:
+            return {"holds": False, "evidence": f"{runs.shown} does not exist any more"}
+        if not now.whole:
+            return {"holds": False, "evidence": now.words()}
+        selector, wanted = now.selector, now.replicas
+    else:
+        selector = asked.selector
+    dead = set(gone)
+    ready = [pod for pod in list_pods(api, asked.namespace, selector) if pod.ready and not pod.leaving]
+    left = [pod for pod in ready if pod.uid not in dead]
+    return {"holds": len(left) >= wanted, "evidence": f"{len(left)} of {wanted} pods of {asked.name} are ready"}

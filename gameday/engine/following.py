@@ -1,0 +1,55 @@
+"""Calls that go on beside an exercise: what keeps a claim to the target alive, what watches the target for evidence.
+
+Each runs in a worker of its own (see `Link.follow`) and is started again when it ends: by a crash, or since the
+guardian was replaced. What it yields is a dict with one of these keys; anything else is a sign of life.
+
+- `observed`: the fields of a `TargetObserved`;
+- `warn`: a text for the journal;
+- `abort`: a reason to undo everything, now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gameday.engine.ports import Call
+from gameday.exercise import events as ev
+
+if TYPE_CHECKING:
+    from gameday.engine.conductor import Conductor
+
+AGAIN = 1.0
+"""Seconds until a call that ended is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """One such call, and what people call it."""
+
+    name: str
+    call: Call
+
+
+async def follow(c: Conductor, follower: Follower) -> None:
+    """Until it is cancelled. Each new reason for which it ended is said once."""
+    said = ""
+    while True:
+        reply = await c.link.follow(follower.call, lambda item: _take(c, follower, item))
+        why = reply.error or "it ended"
+        if not c.link.lost and why != said:
+            said = why
+            c.append(ev.Warned(f"{follower.name}: {why}; trying again"))
+        await asyncio.sleep(AGAIN)
+
+
+def _take(c: Conductor, follower: Follower, item: Any) -> None:
+    if not isinstance(item, dict):
+        return
+    if "abort" in item:
+        c.abort(str(item["abort"]), by=follower.name)
+    if "warn" in item:
+        c.append(ev.Warned(f"{follower.name}: {item['warn']}"))
+    if "observed" in item:
+        c.append(ev.TargetObserved(**item["observed"]), source="target")

@@ -1,0 +1,281 @@
+"""Pods are deleted, or evicted where PodDisruptionBudgets are to be asked; once, or again and again for a time.
+
+A pod is deleted with its uid and resourceVersion as preconditions: never another than the one that was looked at, and
+not when anything about it, a label that protects it say, has changed since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gameday.cluster.api import Api, Where
+from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.marks import kubectl, prepared
+from gameday.cluster.resources import DISRUPTION_BUDGETS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, labels_of, right
+from gameday.cluster.services import (
+    Choice,
+    Pod,
+    Service,
+    Workload,
+    as_pod,
+    budgets,
+    check_namespace,
+    choose,
+    list_pods,
+    pods_of,
+    protection,
+    service,
+    whole_again,
+)
+from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.pod_kill import PodKillParameters
+from gameday.scenario.duration import format_duration
+
+_ROOM = "gameday.faults.kubernetes.pod_kill"
+_TRIES = 3
+
+
+def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
+    """See `gameday.engine.ports.Backend.needs`."""
+    asked = PodKillParameters.model_validate(params)
+    its = service(target, asked.service)
+    reads = [right(verb, PODS, its.namespace) for verb in ("get", "list")]
+    reads += [right("get", NAMESPACES, its.namespace), right("list", DISRUPTION_BUDGETS, its.namespace)]
+    if its.workload:
+        reads.append(right("get", its.workload_resource, its.namespace))
+    else:
+        reads += [right("get", each, its.namespace) for each in (REPLICASETS, *WORKLOADS.values())]
+    kill = right("create", PODS, its.namespace, "eviction") if asked.evict else right("delete", PODS, its.namespace)
+    return [*reads, kill]
+
+
+def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
+    """See `gameday.engine.ports.Backend.plan`."""
+    asked = PodKillParameters.model_validate(params)
+    api = prepared(target["settings"]["cluster"])
+    its = service(target, asked.service)
+    check_namespace(api, its.namespace)
+    choice, runs = _choose(api, its, asked, target, context, turn=0)
+    notes = [choice.words(), *(f"left out: {text}" for text in choice.left_out), *_budgets(api, its, asked, choice)]
+    wanted = runs.replicas if runs is not None else choice.total
+    if runs is None:
+        notes.append(f"what runs {its.name} is not known; it is whole again with {wanted} ready pods")
+    kill: dict[str, Json] = {
+        "where": target["settings"]["cluster"],
+        "pods": [_small(pod) for pod in choice.pods],
+        "evict": asked.evict,
+        "grace": asked.grace,
+        "opt_in": target["settings"].get("opt_in"),
+    }
+    whole: dict[str, Json] = {
+        "where": target["settings"]["cluster"],
+        "service": {"target": _slim(target), "name": its.name},
+        "wanted": wanted,
+    }
+    how = "evict" if asked.evict else "kill"
+    summary = f"{how} {', '.join(pod.name for pod in choice.pods)} of {its.name}"
+    repeated = asked.every is not None
+    if repeated:
+        assert asked.every is not None
+        summary += f", and again every {format_duration(asked.every)}"
+        kill["again"] = {
+            "every": asked.every,
+            "target": _slim(target),
+            "params": dict(params),
+            "context": dict(context),
+        }
+    stop = Call(f"{_ROOM}:undo", {"where": target["settings"]["cluster"]}, timeout=5.0) if repeated else None
+    return Plan(
+        summary=summary,
+        targets=tuple(pod.shown for pod in choice.pods),
+        objects=tuple(f"pods:{its.namespace}/{its.name}" for _ in (0,)),
+        inject=Call(f"{_ROOM}:inject", kill, timeout=30.0 + (asked.grace or 0)),
+        undo=stop,
+        effective=Call(f"{_ROOM}:effective", {"where": kill["where"], "pods": kill["pods"]}),
+        recovered=Call(f"{_ROOM}:recovered", {**whole, "gone": [pod.uid for pod in choice.pods]}, timeout=30.0),
+        commands=(" ".join([*kubectl(kill["where"], its.namespace), "get", "pods"]),) if repeated else (),
+        notes=tuple(notes),
+        permissions=tuple(needs(target, params)),
+    ).to_json()
+
+
+def _choose(
+    api: Api,
+    its: Service,
+    asked: PodKillParameters,
+    target: Mapping[str, Json],
+    context: Mapping[str, Json],
+    *,
+    turn: int,
+) -> tuple[Choice, Workload | None]:
+    pods, runs = pods_of(api, its)
+    where = f"pod-kill on {its.name}"
+    if asked.instance is not None:
+        named = [pod for pod in pods if pod.name == asked.instance]
+        if not named:
+            raise ValueError(
+                f"{where}: no pod of it is called {asked.instance!r}; there is {', '.join(p.name for p in pods)}"
+            )
+    choice = choose(
+        where,
+        pods if asked.instance is None else named,
+        count=asked.count,
+        percent=asked.percent,
+        everything=asked.all,
+        context=context,
+        target=target,
+        in_namespace=len(list_pods(api, its.namespace)),
+        wanted=max(len(pods), runs.replicas if runs is not None else 0),
+        turn=turn,
+    )
+    return choice, runs
+
+
+def _budgets(api: Api, its: Service, asked: PodKillParameters, choice: Choice) -> Iterator[str]:
+    for budget in budgets(api, its.namespace, choice.pods):
+        says = f"PodDisruptionBudget {budget.name} allows {budget.allowed} of its pods to be disrupted now"
+        if not asked.evict:
+            yield f"{says}; deleting does not ask it (evict: true does)"
+        elif len(budget.covers) > budget.allowed:
+            raise ValueError(f"pod-kill on {its.name}: {says}, and {len(budget.covers)} would be evicted")
+        else:
+            yield says
+
+
+def _small(pod: Pod) -> dict[str, Json]:
+    return {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid, "version": pod.version}
+
+
+def _slim(target: Mapping[str, Json]) -> dict[str, Json]:
+    """As much of the target as choosing again needs."""
+    return {"name": target["name"], "kind": target["kind"], "settings": target["settings"]}
+
+
+# --- inject ----------------------------------------------------------------------------------------------------------
+
+
+def inject(
+    where: Where,
+    pods: Sequence[Mapping[str, Json]],
+    evict: bool,
+    grace: float | None,
+    opt_in: str | None,
+    again: Mapping[str, Any] | None = None,
+) -> Json:
+    """Delete or evict these very pods; with `again`, an iterator that goes on with others.
+
+    Raises:
+        RuntimeError: one of them is gone, protected or another by now; those before it are killed.
+    """
+    api = prepared(where)
+    if again is None:
+        return {"evidence": _kill(api, pods, evict, grace, opt_in)}
+    return _repeat(api, pods, evict, grace, opt_in, again)
+
+
+def _kill(api: Api, pods: Sequence[Mapping[str, Json]], evict: bool, grace: float | None, opt_in: str | None) -> str:
+    for pod in pods:
+        _kill_one(api, pod, evict, grace, opt_in)
+    return f"{'evicted' if evict else 'deleted'} {', '.join(str(pod['name']) for pod in pods)}"
+
+
+def _kill_one(api: Api, pod: Mapping[str, Json], evict: bool, grace: float | None, opt_in: str | None) -> None:
+    namespace, name = str(pod["namespace"]), str(pod["name"])
+    version = pod["version"]
+    for left in reversed(range(_TRIES)):
+        options: dict[str, Json] = {"preconditions": {"uid": pod["uid"], "resourceVersion": version}}
+        if grace is not None:
+            options["gracePeriodSeconds"] = round(grace)
+        try:
+            if evict:
+                body = {
+                    "apiVersion": "policy/v1",
+                    "kind": "Eviction",
+                    "metadata": {"name": name, "namespace": namespace},
+                    "deleteOptions": options,
+                }
+                api.ask("POST", PODS.path(namespace, name, "eviction"), body=body)
+            else:
+                api.ask("DELETE", PODS.path(namespace, name), body=options)
+            return
+        except Refused as refused:
+            if refused.status == 404:
+                raise RuntimeError(f"pod {namespace}/{name} was gone before it was killed") from None
+            if refused.caused_by("DisruptionBudget"):
+                raise RuntimeError(f"pod {namespace}/{name}: {refused.message}") from None
+            if refused.status != 409 or not left:
+                raise
+        # Something about it has changed: most likely its status. Look whether it may be touched still.
+        there = api.get(PODS, namespace, name)
+        if there is None or as_pod(there).uid != pod["uid"] or as_pod(there).leaving:
+            raise RuntimeError(f"pod {namespace}/{name} was gone before it was killed")
+        if why := protection(labels_of(there), opt_in, name):
+            raise RuntimeError(f"pod {namespace}/{name} may not be touched any more: {why}")
+        version = as_pod(there).version
+
+
+def _repeat(
+    api: Api,
+    pods: Sequence[Mapping[str, Json]],
+    evict: bool,
+    grace: float | None,
+    opt_in: str | None,
+    again: Mapping[str, Any],
+) -> Iterator[dict[str, Json]]:
+    yield {"evidence": _kill(api, pods, evict, grace, opt_in)}
+    asked = PodKillParameters.model_validate(again["params"])
+    its = service(again["target"], asked.service)
+    due, turn = time.monotonic(), 0
+    while True:
+        due, turn = max(due + float(again["every"]), time.monotonic()), turn + 1
+        time.sleep(max(0.0, due - time.monotonic()))
+        try:
+            check_namespace(api, its.namespace)
+            choice, _ = _choose(api, its, asked, again["target"], again["context"], turn=turn)
+            list(_budgets(api, its, asked, choice))
+            said = _kill(api, [_small(pod) for pod in choice.pods], evict, grace, opt_in)
+        except (ValueError, RuntimeError) as error:
+            # Fewer pods than the limits want, say, since the last ones are not back yet: this turn passes.
+            said = f"not this time: {error}"
+        yield {"evidence": said}
+
+
+def prepare_undo(where: Where) -> None:
+    prepared(where)
+
+
+def undo(where: Where) -> None:
+    """What repeats is stopped by killing it, which whoever undoes does; pods come back by themselves."""
+
+
+# --- verification ----------------------------------------------------------------------------------------------------
+
+
+def effective(where: Where, pods: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """Whether those very pods are gone, or on their way."""
+    api = prepared(where)
+    still = []
+    for pod in pods:
+        there = api.get(PODS, str(pod["namespace"]), str(pod["name"]))
+        if there is not None and as_pod(there).uid == pod["uid"] and not as_pod(there).leaving:
+            still.append(str(pod["name"]))
+    if still:
+        return {"holds": False, "evidence": f"still there: {', '.join(still)}"}
+    return {"holds": True, "evidence": f"gone: {', '.join(str(pod['name']) for pod in pods)}"}
+
+
+def recovered(where: Where, service: Mapping[str, Any], wanted: int, gone: Sequence[str]) -> dict[str, Json]:
+    """Whether the service has as many ready pods again as it should."""
+    from gameday.cluster.services import service as find
+
+    api = prepared(where)
+    its = find(service["target"], service["name"])
+    try:
+        _, runs = pods_of(api, its)
+    except ValueError as error:
+        return {"holds": False, "evidence": str(error)}
+    except Unreachable as error:
+        return {"holds": False, "evidence": str(error)}
+    return whole_again(api, runs, its, wanted, gone)
