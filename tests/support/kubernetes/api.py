@@ -28,6 +28,8 @@ _PARAMETERS = {
     "allowWatchBookmarks",
     "pretty",
     "fieldValidation",
+    # A real server gives up on a request after this long; that it does not is the worse case, and the one to test.
+    "timeout",
     "fieldManager",
     "dryRun",
     "force",
