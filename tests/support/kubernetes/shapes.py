@@ -138,7 +138,8 @@ def complete(resource: Resource, obj: Json) -> None:
 
 
 def _fill_pod_spec(spec: Json) -> None:
-    for container in spec.get("containers") or []:
+    kinds = ("initContainers", "containers", "ephemeralContainers")
+    for container in [one for kind in kinds for one in spec.get(kind) or []]:
         container.setdefault("resources", {})
         container.setdefault("terminationMessagePath", "/dev/termination-log")
         container.setdefault("terminationMessagePolicy", "File")

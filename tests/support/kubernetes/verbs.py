@@ -211,7 +211,8 @@ def _write(world: World, resource: Resource, call: Call, old: Json, new: Json) -
             409,
             "Conflict",
             f'Operation cannot be fulfilled on {resource.qualified} "{call.name}": StorageError: invalid object,'
-            f" Code: 4, Key: /registry/{resource.plural}/{call.namespace}/{call.name}, ResourceVersion: 0, AdditionalErrorMsg:"
+            f" Code: 4, Key: /registry/{resource.plural}/{call.namespace}/{call.name}, ResourceVersion: 0,"
+            " AdditionalErrorMsg:"
             f" Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata']['uid']}",
             answers.about(resource, call.name),
         )

@@ -18,6 +18,7 @@ from tests.support.kubernetes.world import World
 Json = dict[str, Any]
 
 NODE = of_kind("Node")
+CORDONED = "node.kubernetes.io/unschedulable"
 
 
 def tend_pods(world: World, now: float) -> float:
@@ -31,6 +32,23 @@ def tend_pods(world: World, now: float) -> float:
         if pod["spec"].get("nodeName") and "startTime" not in pod.get("status", {}):
             due = min(due, _start(world, pod, now))
     return due
+
+
+def tend_nodes(world: World, now: float) -> float:
+    """A cordoned node carries a taint, a moment later than its flag."""
+    for node in world.store.all(NODE):
+        taints = [one for one in node["spec"].get("taints") or [] if one["key"] != CORDONED]
+        held = len(taints) != len(node["spec"].get("taints") or [])
+        if bool(node["spec"].get("unschedulable")) == held:
+            continue
+        fresh = changed(node)
+        if not held:
+            taints.append({"key": CORDONED, "effect": "NoSchedule", "timeAdded": stamp()})
+        fresh["spec"]["taints"] = taints
+        if not taints:
+            del fresh["spec"]["taints"]
+        world.store.put(NODE, fresh)
+    return float("inf")
 
 
 # When each pod was seen first, by uid: metadata has whole seconds only.

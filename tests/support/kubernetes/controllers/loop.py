@@ -13,6 +13,7 @@ from tests.support.kubernetes.world import World
 # In the order in which a change travels; what comes late is seen in the next pass.
 _PASS = [
     garbage.sweep,
+    kubelet.tend_nodes,
     kubelet.tend_pods,
     rollouts.tend_deployments,
     sets.tend_replica_sets,
@@ -44,15 +45,16 @@ def run(world: World) -> None:
                 world.store.changed.wait(min(max(due - time.time(), 0.001), 1.0))
                 if world.store.version == seen and time.time() < due:
                     continue
-            # Changes of this pass count as seen only when they called for nothing more.
             if not world.settings.controllers:
                 world.store.changed.wait(0.05)
                 continue
         world.stopping.wait(world.settings.pace)
         try:
             with world.lock:
-                seen = world.store.version
-                due = once(world)
+                # Switched off meanwhile, perhaps.
+                if world.settings.controllers:
+                    seen = world.store.version
+                    due = once(world)
         except Exception as why:  # noqa: BLE001 - the test that runs now is told, and the others go on
             traceback.print_exc(file=sys.stderr)
             with world.lock:
