@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Check scenario files; say what is wrong, where, and the right word.",
     ),
     "preview": ("gameday.cli.preview:preview", "Say what exactly a scenario would touch; touch nothing."),
+    "manifests": ("gameday.cli.manifests:manifests", "Print the roles that scenarios need on a cluster."),
     "run": ("gameday.cli.run:run", "Run a scenario as an exercise."),
     "watch": ("gameday.cli.watch:watch", "Open the console of a running exercise again."),
     "mark": ("gameday.cli.respond:mark", "Stamp a milestone."),
@@ -48,7 +49,7 @@ UNDOING = ("demo", "run", "continue", "close", "abort", "recover")
 store that can't be read is invalid input."""
 UNREAD = 141
 """What a shell shows for a command that nobody reads any more (128 + SIGPIPE)."""
-WITHOUT_STORE = ("new", "validate", "preview", "schema", "sandbox")
+WITHOUT_STORE = ("new", "validate", "preview", "manifests", "schema", "sandbox")
 """Commands that open no store, and still warn of faults that stand; the others do when they know which store."""
 
 

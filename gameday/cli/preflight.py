@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from gameday.cli.clusters import is_cluster
+from gameday.cli.rights import wanted
 from gameday.engine.fault_life import plan_arguments
 from gameday.errors import GamedayError
 from gameday.faults.chaostoolkit import places
-from gameday.faults.planning import needs, plan
+from gameday.faults.planning import plan
 from gameday.faults.secrets import read
 from gameday.scenario.models import Activity, Scenario, SecretRef
 
@@ -30,19 +31,9 @@ def missing_rights(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
         return []
     from gameday.cluster.access import missing
     from gameday.cluster.errors import Refused, Unreachable
-    from gameday.cluster.lease import permissions
 
-    rights = permissions(target["settings"]["namespaces"])
-    for entry in scenario.timeline:
-        if entry.fault is None or entry.fault == "activity":
-            continue
-        try:
-            rights += needs(entry.fault, target, entry.with_)
-        except ValueError:
-            # That it can't be planned is said where it is.
-            continue
     try:
-        lacking = missing(target["settings"]["cluster"], rights)
+        lacking = missing(target["settings"]["cluster"], wanted(scenario, target))
     except (Refused, Unreachable, GamedayError) as error:
         return [f"whether we may do it can't be asked: {error}"]
     if not lacking:

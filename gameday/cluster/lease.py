@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
@@ -46,6 +47,28 @@ def holder(where: Where, namespaces: Sequence[str]) -> str | None:
         if there is not None and (left := _left(there)) > 0:
             return _words(there, namespace, left)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody's claim to one namespace."""
+
+    namespace: str
+    identity: str
+    left: float
+    """Seconds for which it still holds; 0 or less where it has run out by its own times."""
+    shown: str
+
+
+def claims(where: Where, namespaces: Sequence[str]) -> list[Claim]:
+    """All claims that are there, those that have run out too. Only reads; raises as `Api.ask` does."""
+    api = Api(where)
+    there = [(each, api.get(LEASES, each, NAME, timeout=_PATIENCE)) for each in namespaces]
+    return [
+        Claim(each, _identity(thing), _left(thing), _words(thing, each, _left(thing)))
+        for each, thing in there
+        if thing is not None and _identity(thing)
+    ]
 
 
 def acquire(where: Where, namespaces: Sequence[str], identity: str) -> None:

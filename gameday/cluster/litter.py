@@ -64,12 +64,21 @@ def find(api: Api, namespaces: Sequence[str]) -> tuple[list[Litter], list[str]]:
             try:
                 things = api.items(resource, namespace, selector=EXERCISE)
             except Refused as refused:
-                # A cluster without Chaos Mesh has no such kind, and so none of ours.
-                if refused.status != 404:
+                # A cluster without Chaos Mesh has no such kind, and so none of ours; but whoever may not look is told
+                # so before that.
+                if refused.status != 404 and not (refused.status == 403 and _no_such_group(api, resource)):
                     blind.append(f"{resource.plural}{f' in {namespace}' if namespace else ''}: {refused}")
                 continue
             found += _litter(resource, things)
     return found, blind
+
+
+def _no_such_group(api: Api, resource: Resource) -> bool:
+    try:
+        api.ask("GET", f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}")
+    except Refused as refused:
+        return refused.status == 404
+    return False
 
 
 def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[Litter]:

@@ -96,7 +96,7 @@ def _programs(scenario: Scenario, settings: Settings) -> Iterator[str]:
     if settings.policy.allow_process:
         return
     places = [f"{place} (process probe)" for place, probe in _probes(scenario) if probe.process is not None]
-    places += [f"{place} (process)" for place, activity in _activities(scenario) if activity.type == "process"]
+    places += [f"{place} (process)" for place, activity in activities(scenario) if activity.type == "process"]
     if places:
         yield (
             f"the scenario runs programs on this machine: {_some(places)}. To allow that, put into "
@@ -107,7 +107,7 @@ def _programs(scenario: Scenario, settings: Settings) -> Iterator[str]:
 def _modules(scenario: Scenario, settings: Settings) -> Iterator[str]:
     allowed = settings.policy.allow_modules
     wanted: dict[str, list[str]] = {}
-    for place, activity in _activities(scenario):
+    for place, activity in activities(scenario):
         if activity.type != "python":
             continue
         module = (activity.model_extra or {}).get("module")
@@ -139,7 +139,7 @@ def _probes(scenario: Scenario) -> Iterator[tuple[str, Probing]]:
         yield f"abort condition {condition.name!r}", condition
 
 
-def _activities(scenario: Scenario) -> Iterator[tuple[str, Activity]]:
+def activities(scenario: Scenario) -> Iterator[tuple[str, Activity]]:
     """Every Chaos Toolkit activity of the scenario, and where it stands."""
     for index, entry in enumerate(scenario.timeline):
         if entry.activity is not None:

@@ -1,0 +1,86 @@
+"""Which rights in a cluster a scenario needs, and what each is needed for. Told from the declarations; asks nobody.
+
+One place for `gameday manifests`, which prints them as roles, and for the preflight, which asks whether we have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gameday.faults.catalogue import catalogue
+from gameday.faults.planning import needs
+from gameday.scenario.models import Entry, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CLAIM = "the claim"
+EVIDENCE = "the evidence"
+
+
+def wanted(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Each right (`str(Access)`) and the names of the faults, or `CLAIM` and `EVIDENCE`, that need it.
+
+    `target` as JSON, with the engines that are to be reckoned with. Faults that can't be done there are passed over:
+    see `impossible`.
+    """
+    from gameday.cluster.lease import permissions
+
+    found: dict[str, list[str]] = {}
+    for fault, rights in _of_faults(scenario, target):
+        for right in rights if not isinstance(rights, ValueError) else ():
+            _add(found, right, fault)
+    for right in permissions(target["settings"]["namespaces"]):
+        _add(found, right, CLAIM)
+    for right in _of_evidence(scenario, target):
+        _add(found, right, EVIDENCE)
+    return found
+
+
+def impossible(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
+    """Why faults can't be done on the target at all, as far as that can be told without asking it."""
+    return [str(error) for _, error in _of_faults(scenario, target) if isinstance(error, ValueError)]
+
+
+def touched(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
+    """The services that the scenario's faults name, of those that the target publishes."""
+    known = catalogue()
+    found: dict[str, None] = {}
+    for entry in _portable(scenario):
+        for key in known[str(entry.fault)].services:
+            name = entry.with_.get(key)
+            if isinstance(name, str) and name in target["settings"]["services"]:
+                found[name] = None
+    return list(found)
+
+
+def _portable(scenario: Scenario) -> Iterator[Entry]:
+    known = catalogue()
+    yield from (entry for entry in scenario.timeline if entry.fault in known)
+
+
+def _of_faults(scenario: Scenario, target: Mapping[str, Any]) -> Iterator[tuple[str, list[str] | ValueError]]:
+    for entry in _portable(scenario):
+        fault = str(entry.fault)
+        try:
+            yield fault, needs(fault, target, entry.with_)
+        except ValueError as error:
+            yield fault, error
+
+
+def _of_evidence(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
+    from gameday.cluster import evidence
+
+    permissions = getattr(evidence, "permissions", None)
+    services = target["settings"]["services"]
+    if permissions is None:
+        return []
+    found: list[str] = permissions({name: services[name] for name in touched(scenario, target)})
+    return found
+
+
+def _add(found: dict[str, list[str]], right: str, why: str) -> None:
+    reasons = found.setdefault(right, [])
+    if why not in reasons:
+        reasons.append(why)
