@@ -154,7 +154,14 @@ class Api:
             time.sleep(pause)
 
     def watch(
-        self, resource: Resource, namespace: str | None, *, since: str, selector: str = "", seconds: float
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        since: str,
+        selector: str = "",
+        fields: str = "",
+        seconds: float,
     ) -> Iterator[Json]:
         """Changes as the server tells them, `{"type", "object"}`, for at most `seconds`; ends when the server ends it.
 
@@ -169,6 +176,8 @@ class Api:
         }
         if selector:
             query["labelSelector"] = selector
+        if fields:
+            query["fieldSelector"] = fields
         path = resource.path(namespace)
         response = self._send("GET", path, query, None, "application/json", (CONNECTING, seconds + 5.0))
         try:
@@ -206,7 +215,7 @@ class Api:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json", "User-Agent": "gameday"}
+        headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = kind
         try:
@@ -243,12 +252,12 @@ class Api:
         if isinstance(error, MaxRetryError) and error.reason is not None:
             cause = error.reason
         never_sent = isinstance(cause, NewConnectionError | ConnectTimeoutError)
-        if isinstance(cause, ConnectTimeoutError):
+        if "refused" in str(cause):
+            why = "connection refused"
+        elif isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
             why = f"no connection within {CONNECTING:g} s"
         elif isinstance(cause, ReadTimeoutError | TimeoutError):
             why = f"no answer within {timeout:.3g} s"
-        elif "refused" in str(cause):
-            why = "connection refused"
         else:
             why = str(cause).rpartition(": ")[2].strip("()'\" ") or type(cause).__name__
         return Unreachable(
@@ -266,6 +275,7 @@ def _client(where: Where) -> Any:
     from kubernetes import client, config
     from kubernetes.config.config_exception import ConfigException
     from urllib3 import Retry
+    from yaml import YAMLError
 
     configuration = client.Configuration()
     # What may be done twice is known to `ask`, not to the connection pool.
@@ -282,9 +292,11 @@ def _client(where: Where) -> Any:
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+    except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"{words(where)} can't be used: {_why(error, path)}") from None
-    return client.ApiClient(configuration)
+    made = client.ApiClient(configuration)
+    made.user_agent = "gameday"
+    return made
 
 
 def _why(error: Exception, path: str | None) -> str:

@@ -1,0 +1,177 @@
+"""One exercise at a time on a target: who has the claim keeps it, who is late is told whose it is."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gameday.cluster import lease
+from gameday.errors import TargetError
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster
+
+from .targets import where
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "RENEWED", 0.05)
+    monkeypatch.setattr(lease, "WATCHED", 0.3)
+
+
+def claim(cluster: Cluster) -> dict[str, Any] | None:
+    return cluster.get("Lease", lease.NAME)
+
+
+def acquire(cluster: Cluster, identity: str) -> None:
+    lease.acquire(where(cluster), [cluster.namespace], identity)
+
+
+def run_out(cluster: Cluster, seconds: float = 3600.0) -> None:
+    """Make the claim one that was renewed that long ago."""
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)
+    cluster.patch("Lease", lease.NAME, {"spec": {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}})
+
+
+def test_taken_and_given_back(cluster: Cluster) -> None:
+    assert lease.holder(where(cluster), [cluster.namespace]) is None
+    acquire(cluster, "x-1")
+    held = claim(cluster)
+    assert held is not None and held["spec"]["holderIdentity"] == "x-1"
+    assert held["spec"]["leaseDurationSeconds"] == lease.LASTS
+    assert "exercise x-1 holds namespace" in str(lease.holder(where(cluster), [cluster.namespace]))
+    lease.release(where(cluster), [cluster.namespace], "x-1")
+    assert claim(cluster) is None
+
+
+def test_the_second_is_told_who_has_it(cluster: Cluster) -> None:
+    acquire(cluster, "x-1")
+    with pytest.raises(lease.Held, match=r"exercise x-1 holds namespace .* one exercise at a time"):
+        acquire(cluster, "x-2")
+    lease.release(where(cluster), [cluster.namespace], "x-2")
+    held = claim(cluster)
+    assert held is not None and held["spec"]["holderIdentity"] == "x-1", "what is another's is not given back"
+
+
+def test_all_namespaces_or_none(cluster: Cluster) -> None:
+    other = f"{cluster.namespace}-b"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+    try:
+        lease.acquire(where(cluster), [other], "x-1")
+        with pytest.raises(lease.Held):
+            lease.acquire(where(cluster), [cluster.namespace, other], "x-2")
+        assert claim(cluster) is None, "what was taken on the way is given back"
+    finally:
+        cluster.delete("Namespace", other)
+
+
+def test_many_at_once_and_one_has_it(cluster: Cluster) -> None:
+    winners: list[str] = []
+    losers: list[str] = []
+
+    def race(identity: str) -> None:
+        try:
+            acquire(cluster, identity)
+        except lease.Held as held:
+            losers.append(str(held))
+        else:
+            winners.append(identity)
+
+    racers = [threading.Thread(target=race, args=(f"x-{number}",)) for number in range(5)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert len(winners) == 1 and len(losers) == 4
+    held = claim(cluster)
+    assert held is not None and held["spec"]["holderIdentity"] == winners[0]
+
+
+def test_one_that_has_run_out_is_taken_over(cluster: Cluster) -> None:
+    acquire(cluster, "x-1")
+    run_out(cluster)
+    assert lease.holder(where(cluster), [cluster.namespace]) is None
+    acquire(cluster, "x-2")
+    held = claim(cluster)
+    assert held is not None and held["spec"]["holderIdentity"] == "x-2" and held["spec"]["leaseTransitions"] == 1
+
+
+def test_one_that_is_renewed_while_it_is_watched_is_not(cluster: Cluster) -> None:
+    """Its holder's clock is an hour behind, so that it looks as if it had run out; but it lives."""
+    acquire(cluster, "x-1")
+    run_out(cluster)
+    stop = threading.Event()
+
+    def renew() -> None:
+        seconds = 3600.0
+        while not stop.wait(0.05):
+            seconds -= 1
+            run_out(cluster, seconds)
+
+    living = threading.Thread(target=renew)
+    living.start()
+    try:
+        with pytest.raises(lease.Held):
+            acquire(cluster, "x-2")
+    finally:
+        stop.set()
+        living.join()
+
+
+def keeping(cluster: Cluster) -> Iterator[dict[str, Any]]:
+    return lease.keep(where(cluster), [cluster.namespace], "x-1")
+
+
+def test_it_is_renewed_for_as_long_as_it_is_kept(cluster: Cluster) -> None:
+    acquire(cluster, "x-1")
+    first = claim(cluster)
+    kept = keeping(cluster)
+    assert [next(kept), next(kept)] == [{}, {}]
+    renewed = claim(cluster)
+    assert first is not None and renewed is not None
+    assert renewed["spec"]["renewTime"] > first["spec"]["renewTime"]
+    assert renewed["spec"]["acquireTime"] == first["spec"]["acquireTime"]
+
+
+def test_who_loses_it_aborts(cluster: Cluster) -> None:
+    acquire(cluster, "x-1")
+    kept = keeping(cluster)
+    next(kept)
+    cluster.patch("Lease", lease.NAME, {"spec": {"holderIdentity": "x-2"}})
+    assert "the claim to the target is lost: exercise x-2 holds" in next(kept)["abort"]
+    assert list(kept) == []
+
+
+def test_one_that_somebody_deleted_is_made_again(cluster: Cluster) -> None:
+    acquire(cluster, "x-1")
+    kept = keeping(cluster)
+    next(kept)
+    cluster.delete("Lease", lease.NAME)
+    assert next(kept) == {}
+    held = claim(cluster)
+    assert held is not None and held["spec"]["holderIdentity"] == "x-1"
+
+
+@pytest.mark.double
+def test_a_server_that_is_gone_is_said_once_and_when_it_is_back(
+    cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "_PATIENCE", 0.3)
+    acquire(cluster, "x-1")
+    kept = keeping(cluster)
+    assert next(kept) == {}
+    cluster.gone()
+    assert "the claim can't be renewed: the API server" in next(kept)["warn"]
+    assert next(kept) == {}
+    cluster.back()
+    assert next(kept) == {"warn": "the claim is renewed again"}
+
+
+@pytest.mark.double
+def test_without_the_right_to_it_nothing_starts(cluster: DoubleCluster) -> None:
+    cluster.rules("gameday", [{"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}])
+    with pytest.raises(TargetError, match=r"the target can't be claimed: .*403 Forbidden"):
+        acquire(cluster, "x-1")
