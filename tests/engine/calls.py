@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,27 @@ def inject(world: str, name: str) -> str:
     note(world, f"inject {name}")
     Path(world, name).touch()
     return "on"
+
+
+def inject_again(world: str, name: str, every: float = 0.02, fails: int = 0) -> Iterator[dict[str, str]]:
+    """Strikes now, and again and again; with `fails` the strike of that number fails."""
+    number = 0
+    while True:
+        number += 1
+        if number == fails:
+            raise RuntimeError("it can't go on")
+        inject(world, name)
+        yield {"evidence": f"strike {number}"}
+        time.sleep(every)
+
+
+def watch(world: str, says: list[dict[str, Any]], ends: bool = False) -> Iterator[dict[str, Any]]:
+    """Says this, and then that it lives."""
+    note(world, f"watching {os.getpid()}")
+    yield from says
+    while not ends:
+        time.sleep(0.02)
+        yield {}
 
 
 def inject_late(world: str, name: str, delay: float = 0.3) -> None:

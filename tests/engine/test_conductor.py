@@ -17,6 +17,7 @@ import pytest
 
 from gameday.engine import decide, fault_life
 from gameday.engine.conductor import Conductor, Ports
+from gameday.engine.following import Follower
 from gameday.engine.inbox import Asked
 from gameday.engine.journal import Journal
 from gameday.engine.link import Link
@@ -78,6 +79,7 @@ class Stage:
         self.requests = Requests()
         self.more: list[subprocess.Popen[bytes]] = []
         self.can_rescue = True
+        self.followers: list[Follower] = []
         self.rescue_line = ["-m", "gameday.engine.guardian"]
         self.url = f"sqlite:///{folder / 'store.db'}"
         self.before: list[ev.Event] = []
@@ -105,7 +107,8 @@ class Stage:
             boot=started.boot,
             on_trouble=lambda trouble: self.conductor.journal_trouble(trouble),
         )
-        ports = Ports(self.probes, self.requests, rescue=self._rescue if self.can_rescue else None)
+        rescue = self._rescue if self.can_rescue else None
+        ports = Ports(self.probes, self.requests, followers=self.followers, rescue=rescue)
         self.conductor = Conductor(journal, self._link(self.rig.link), ports, heartbeat=BEAT)
         for event in self.before:
             self.conductor.append(event)

@@ -1,0 +1,143 @@
+"""Calls that go on: injections that strike again until they are undone, and what runs beside an exercise."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from gameday.engine.following import Follower
+from gameday.engine.ports import Call
+from gameday.engine.processes import alive
+from gameday.exercise import events as ev
+
+from .rig import Rig, call, wait_until
+from .test_conductor import Stage, stage  # noqa: F401
+
+# --- injections ----------------------------------------------------------------------------------------------------
+
+
+def strikes(rig: Rig, entry: str) -> int:
+    return sum(line == f"inject {entry}" for line in rig.ledger())
+
+
+def test_an_injection_that_goes_on_is_answered_at_its_first_strike_and_stopped_by_the_undo(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    ident = rig.inject("a", "inject_again")
+    assert rig.answer(ident)["output"] == {"evidence": "strike 1"}
+    assert rig.fact("again", "a")["output"] == {"evidence": "strike 2"}
+    wait_until(lambda: strikes(rig, "a") >= 4, "more strikes")
+    rig.send(do="undo", entries=["a"], reason="its time is over")
+    assert rig.fact("recovered", "a")
+    rig.assert_nothing_after_the_last_undo("a")
+    assert rig.disturbed() == set()
+    assert sum(m.get("answer") == ident for m in rig.heard) == 1
+    assert "inject_failed" not in rig.facts("a"), "that it was stopped is no failure"
+    rig.send(do="settled", entry="a")
+    assert rig.end(0) == 0
+
+
+def test_its_timeout_bounds_the_first_strike_alone(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    assert rig.answer(rig.inject("a", "inject_again", timeout=0.5, every=0.2))["ok"]
+    wait_until(lambda: strikes(rig, "a") >= 5, "strikes after its timeout")
+    rig.send(do="undo_all", reason="abort")
+    assert rig.fact("recovered", "a")
+    assert rig.end(3) == 3
+
+
+def test_a_strike_that_fails_later_is_told(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    assert rig.answer(rig.inject("a", "inject_again", fails=3))["ok"]
+    assert rig.fact("inject_failed", "a")["error"] == "it can't go on"
+    rig.send(do="undo", entries=["a"], reason="it failed")
+    assert rig.fact("recovered", "a")
+    assert rig.end(3) == 3
+
+
+def test_a_first_strike_that_fails_is_a_failed_injection(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    answer = rig.answer(rig.inject("a", "inject_again", fails=1))
+    assert not answer["ok"] and answer["error"] == "it can't go on"
+    rig.send(do="undo", entries=["a"], reason="it failed")
+    assert rig.fact("recovered", "a")
+    assert "inject_failed" not in rig.facts("a")
+    assert rig.end(3) == 3
+
+
+def test_when_the_guardian_is_killed_the_strikes_end_before_the_undo(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    assert rig.answer(rig.inject("a", "inject_again", every=0.005))["ok"]
+    wait_until(lambda: strikes(rig, "a") >= 3, "some strikes")
+    rig.process.send_signal(signal.SIGKILL)
+    wait_until(lambda: rig.disturbed() == set() and rig.ledger()[-1] == "undone a", "the undo worker's own undo")
+    rig.assert_nothing_after_the_last_undo("a")
+
+
+# --- beside an exercise --------------------------------------------------------------------------------------------
+
+
+def watching(world: Path) -> list[int]:
+    lines = (world / "ledger").read_text().splitlines()
+    return [int(line.split()[-1]) for line in lines if " watching " in line]
+
+
+def test_a_call_that_goes_on_is_heard_until_it_is_stopped(rig: Rig) -> None:
+    ident = rig.begin(do="run", call=call("watch", 5.0, world=str(rig.world), says=[{"warn": "x"}]), poll=None)
+    assert rig.hear(lambda m: m.get("item") == ident, "an item")["output"] == {"warn": "x"}
+    (pid,) = watching(rig.world)
+    rig.send(do="stop", id=ident)
+    assert not rig.answer(ident)["ok"]
+    wait_until(lambda: not alive(pid, None), "the watcher to be gone")
+    assert rig.end(0) == 0
+
+
+def follower(rig: Rig, *says: dict[str, Any], ends: bool = False) -> Follower:
+    return Follower("watcher", Call("calls:watch", {"world": str(rig.world), "says": list(says), "ends": ends}, 5.0))
+
+
+OBSERVED = {"what": "restart", "thing": "pod shop/web-1", "text": "restarted", "at": 5.0}
+
+
+def test_of_what_runs_beside_it_everything_is_journaled(stage: Stage) -> None:  # noqa: F811
+    stage.followers = [follower(stage.rig, {"observed": OBSERVED}, {"warn": "almost blind"}, {})]
+    assert asyncio.run(stage.run(stage.script({}))) == 0
+    events = stage.events()
+    assert ev.TargetObserved(**OBSERVED) in events  # type: ignore[arg-type]
+    assert ev.Warned("watcher: almost blind") in events
+    (pid,) = watching(stage.rig.world)
+    wait_until(lambda: not alive(pid, None), "the watcher to be stopped with the exercise")
+
+
+def test_it_may_abort(stage: Stage) -> None:  # noqa: F811
+    stage.followers = [follower(stage.rig, {"abort": "the claim is lost"})]
+    assert asyncio.run(stage.run(stage.script({"for": "30s"}))) == 3
+    abort = next(event for event in stage.events() if isinstance(event, ev.AbortBegan))
+    assert (abort.reason, abort.by) == ("the claim is lost", "watcher")
+
+
+def test_one_that_ends_is_started_again_and_that_is_said_once(stage: Stage) -> None:  # noqa: F811
+    stage.followers = [follower(stage.rig, ends=True)]
+
+    async def meanwhile() -> None:
+        while len(watching(stage.rig.world)) < 3:
+            await asyncio.sleep(0.02)
+
+    assert asyncio.run(stage.run(stage.script({"for": "4s"}), meanwhile)) == 0
+    said = [event for event in stage.events() if isinstance(event, ev.Warned)]
+    assert said == [ev.Warned("watcher: it ended; trying again")]
+
+
+def test_one_that_is_killed_is_started_again(stage: Stage) -> None:  # noqa: F811
+    stage.followers = [follower(stage.rig, {})]
+
+    async def meanwhile() -> None:
+        while not (pids := watching(stage.rig.world)):
+            await asyncio.sleep(0.02)
+        os.kill(pids[0], signal.SIGKILL)
+        while len(watching(stage.rig.world)) < 2:
+            await asyncio.sleep(0.02)
+
+    assert asyncio.run(stage.run(stage.script({"for": "3s"}), meanwhile)) == 0
