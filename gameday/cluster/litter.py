@@ -7,10 +7,11 @@ is changed back by what its mark says. Whether an exercise is running there has 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gameday.cluster import creations, marks
+from gameday.cluster import creations, experiments, marks
 from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused
 from gameday.cluster.marks import EXERCISE, FAULT, MARK
@@ -35,6 +36,8 @@ from gameday.cluster.services import MANAGED, OURS
 
 MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)
+PATIENCE = 20.0
+"""Seconds in which an experiment of Chaos Mesh is waited for until it has recovered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,9 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
             raise RuntimeError(f"{litter.shown}: its mark can't be read: {litter.mark[:200]}")
         marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)
         return marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
+    if litter.resource in experiments.KINDS:
+        # Its controller takes back what it has injected, and takes its time for it.
+        return experiments.clear(api, litter.resource, litter.namespace, litter.name, litter.own, patience=PATIENCE)
     creations.remove(api, litter.resource, litter.namespace, litter.name, litter.own)
     return creations.gone(api, litter.resource, litter.namespace, litter.name)
 
@@ -120,6 +126,12 @@ def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
     if litter.mark and _readable(litter.mark):
         changes = json.loads(litter.mark)["changes"]
         return marks.by_hand(api.where, litter.resource, litter.namespace, litter.name, changes)
+    if litter.resource in experiments.KINDS:
+        return experiments.by_hand(api.where, litter.resource, litter.namespace, litter.name)
+    if litter.mark:
+        # What it was before can't be told; it is somebody's, and not to be deleted.
+        command = [*marks.kubectl(api.where, litter.namespace), "get", f"{litter.resource.full_name}/{litter.name}"]
+        return (shlex.join([*command, "-o", "yaml"]),)
     return (creations.delete_by_hand(api.where, litter.resource, litter.namespace, litter.name),)
 
 

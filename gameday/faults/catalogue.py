@@ -5,7 +5,16 @@ Importing this loads declarations only; what a fault needs in order to run is lo
 
 from __future__ import annotations
 
-from gameday.faults import dependency_outage, error_rate, latency, pod_freeze, pod_kill
+from gameday.faults import (
+    cpu_stress,
+    dependency_outage,
+    dns_failure,
+    error_rate,
+    latency,
+    memory_stress,
+    pod_freeze,
+    pod_kill,
+)
 from gameday.faults.declaration import FaultDeclaration
 
 _DECLARATIONS = (
@@ -14,6 +23,9 @@ _DECLARATIONS = (
     latency.DECLARATION,
     dependency_outage.DECLARATION,
     error_rate.DECLARATION,
+    dns_failure.DECLARATION,
+    cpu_stress.DECLARATION,
+    memory_stress.DECLARATION,
 )
 
 

@@ -66,7 +66,28 @@ fault: latency
 with: {service: checkout, delay: 800ms, jitter: 100ms}
 for: 3m
 """,
-    backends={"sandbox": _BACKEND, "toxiproxy": _BACKEND},
+    backends={
+        "sandbox": _BACKEND,
+        "toxiproxy": _BACKEND,
+        "kubernetes/chaos-mesh": Backend(
+            plan="gameday.faults.chaos_mesh.latency:plan",
+            needs="gameday.faults.chaos_mesh.latency:needs",
+            touches="pods, by name: one NetworkChaos of the fault's own, which delays what they send",
+            undone_by="pausing the NetworkChaos, waiting until it has recovered, deleting it",
+            effective_when=(
+                "Chaos Mesh says AllInjected, and every one of these pods is Injected; where the service has an "
+                "address, a request to it takes as much longer"
+            ),
+            recovered_when="the NetworkChaos is gone, which Chaos Mesh lets it be only when all pods have recovered",
+            permissions=(
+                "get, list pods",
+                "get deployments.apps, statefulsets.apps, replicasets.apps",
+                "get namespaces",
+                "list events",
+                "create, get, patch, delete networkchaos.chaos-mesh.org",
+            ),
+        ),
+    },
 )
 
 

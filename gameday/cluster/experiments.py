@@ -1,0 +1,238 @@
+"""Experiments of Chaos Mesh: what their status says, how they are paused, ended, and found to be over.
+
+Its controllers tell it on the object itself, in `status`, which is no subresource: whoever writes an object whole
+overwrites it, so objects are only ever patched. What an experiment does to whom is the fault's business.
+
+- **injected**: condition `AllInjected`, and every pod's record in phase `Injected`.
+- **over**: condition `AllRecovered`, the desired phase is `Stop`, and every record is in phase `Not Injected`. The
+  first alone is true before anything is injected, too.
+- **gone**: Chaos Mesh's finalizer keeps a deleted experiment until all its records are `Not Injected`, so one that is
+  gone has recovered, unless somebody took the finalizer away by force. We never do, and say that nobody should.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gameday.cluster import creations
+from gameday.cluster.api import Api, Json, Where
+from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.marks import kubectl, pointer
+from gameday.cluster.resources import (
+    DNS_CHAOS,
+    EVENTS,
+    IO_CHAOS,
+    NETWORK_CHAOS,
+    POD_CHAOS,
+    STRESS_CHAOS,
+    Resource,
+    annotations_of,
+    labels_of,
+    meta,
+    named,
+)
+
+KINDS = (POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
+PAUSE = "experiment.chaos-mesh.org/pause"
+"""Annotation: an experiment with it, `"true"`, injects nothing, and takes back what it has injected."""
+FINALIZER = "chaos-mesh/records"
+INJECTED, NOT_INJECTED = "Injected", "Not Injected"
+_ONE_SHOT = ("pod-kill", "container-kill")
+ADVICE = (
+    "don't remove its finalizer, nor annotate it with cleanFinalizer=forced: that drops the record of what is still to "
+    "be taken back; look whether Chaos Mesh's controller and the daemon on that node run"
+)
+_LOOK_AGAIN = 0.1
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What Chaos Mesh notes of one pod, or one container of it."""
+
+    pod: str
+    """`namespace/name`."""
+    targeted: bool
+    """It is the other end of a NetworkChaos, not one of the pods that it is done to."""
+    phase: str
+    said: str
+    """The last thing that went wrong with it, or ""."""
+
+    def words(self) -> str:
+        return f"{self.pod} is {self.phase}{f' ({self.said})' if self.said else ''}"
+
+
+def records(thing: Mapping[str, Any]) -> list[Record]:
+    """The records of an experiment; none where no pod was selected so far."""
+    found = []
+    for one in _experiment(thing).get("containerRecords") or ():
+        failures = [event for event in one.get("events") or () if event.get("type") == "Failed"]
+        said = " ".join(str(failures[-1].get("message") or "").split())[:200] if failures else ""
+        pod = "/".join(str(one.get("id") or "").split("/")[:2])
+        phase = str(one.get("phase") or "")
+        found.append(Record(pod, one.get("selectorKey") == ".Target", phase, said if phase != INJECTED else ""))
+    return found
+
+
+def _experiment(thing: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (thing.get("status") or {}).get("experiment") or {}
+    return found
+
+
+def _condition(thing: Mapping[str, Any], name: str) -> bool:
+    conditions = (thing.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == name and one.get("status") == "True" for one in conditions)
+
+
+def injected(thing: Mapping[str, Any], pods: Iterable[str]) -> dict[str, Json]:
+    """Whether all of these pods (`namespace/name`) have it, as `{"holds", "evidence"}`."""
+    wanted = list(pods)
+    found = records(thing)
+    if not found:
+        return {"holds": False, "evidence": "Chaos Mesh has selected no pod"}
+    if late := [one for one in found if one.phase != INJECTED]:
+        done = len(found) - len(late)
+        said = "; ".join(one.words() for one in late[:5])
+        return {"holds": False, "evidence": f"{done} of {len(found)} pods are injected: {said}"}
+    own = {one.pod for one in found if not one.targeted}
+    if missing := [pod for pod in wanted if pod not in own]:
+        return {"holds": False, "evidence": f"Chaos Mesh has not selected {', '.join(missing[:5])}"}
+    if strangers := sorted(own - set(wanted)):
+        return {"holds": False, "evidence": f"Chaos Mesh has selected others, too: {', '.join(strangers[:5])}"}
+    if not _condition(thing, "AllInjected"):
+        return {"holds": False, "evidence": "every pod's record is Injected, and AllInjected is not True yet"}
+    return {"holds": True, "evidence": f"AllInjected; every record is Injected: {', '.join(sorted(own))}"}
+
+
+def over(thing: Mapping[str, Any]) -> dict[str, Json]:
+    """Whether nothing of it is injected any more, nor will be, as `{"holds", "evidence"}`. For one that is paused."""
+    found, desired = records(thing), _experiment(thing).get("desiredPhase") or ""
+    if not found and desired != "Run":
+        return {"holds": True, "evidence": "Chaos Mesh never selected a pod"}
+    if left := [one for one in found if one.phase != NOT_INJECTED]:
+        said = "; ".join(one.words() for one in left[:5])
+        return {"holds": False, "evidence": f"{len(left)} of {len(found)} pods have not recovered: {said}"}
+    if desired != "Stop":
+        return {"holds": False, "evidence": f"its desired phase is {desired or 'not known'}, not Stop"}
+    if not _condition(thing, "AllRecovered"):
+        return {"holds": False, "evidence": "every pod's record is Not Injected, and AllRecovered is not True yet"}
+    return {"holds": True, "evidence": "AllRecovered, and every record is Not Injected"}
+
+
+def complaints(api: Api, resource: Resource, namespace: str, name: str) -> list[str]:
+    """What Chaos Mesh's events say went wrong, oldest first; that there was no target stands nowhere else."""
+    fields = f"involvedObject.name={name},involvedObject.kind={resource.kind}"
+    try:
+        events = api.items(EVENTS, namespace, fields=fields)
+    except (Refused, Unreachable) as error:
+        return [f"(its events could not be read: {error})"]
+    wrong = [one for one in events if one.get("type") == "Warning"]
+    wrong.sort(key=lambda one: str(one.get("lastTimestamp") or meta(one).get("creationTimestamp") or ""))
+    return list(dict.fromkeys(" ".join(str(one.get("message") or "").split())[:200] for one in wrong))
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def end(
+    api: Api, resource: Resource, namespace: str | None, name: str, own: Mapping[str, str], *, patience: float
+) -> None:
+    """Pause it, wait up to `patience` seconds until it is over, delete it. Legal from every state; not there is fine.
+
+    What has not recovered by then is deleted all the same where Chaos Mesh's finalizer holds it: it stays, visible,
+    until it has. Where nothing holds it, the record of what is injected would be lost, so it stays as it is.
+
+    Raises:
+        RuntimeError: it is not ours, or it may not be deleted, see above.
+        Refused, Unreachable: see `Api.ask`.
+    """
+    there = _paused(api, resource, namespace, name, own)
+    until = time.monotonic() + patience
+    while there is not None and "deletionTimestamp" not in meta(there):
+        found = over(there)
+        if found["holds"] or _one_shot(there):
+            break
+        if time.monotonic() >= until:
+            if FINALIZER not in (meta(there).get("finalizers") or ()):
+                raise RuntimeError(
+                    f"{named(resource, namespace, name)} is paused, and {found['evidence']}; Chaos Mesh's finalizer "
+                    f"{FINALIZER} is gone from it, so it was not deleted: it holds the only record of them"
+                )
+            break
+        time.sleep(_LOOK_AGAIN)
+        there = api.get(resource, namespace, name)
+    if there is not None:
+        creations.remove(api, resource, namespace, name, own)
+
+
+def _paused(
+    api: Api, resource: Resource, namespace: str | None, name: str, own: Mapping[str, str]
+) -> dict[str, Json] | None:
+    """The experiment with its pause, and past being struck; None where there is none."""
+    for left in reversed(range(_TRIES)):
+        there: dict[str, Json] | None = api.get(resource, namespace, name)
+        if there is None or "deletionTimestamp" in meta(there):
+            return there
+        if any(labels_of(there).get(key) != value for key, value in own.items()):
+            raise RuntimeError(f"{named(resource, namespace, name)} is not this fault's any more: it was left alone")
+        patch: list[dict[str, Json]] = [{"op": "test", "path": "/metadata/uid", "value": meta(there)["uid"]}]
+        if not annotations_of(there):
+            patch.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+        for key, value in ((creations.STATE, "over"), (PAUSE, "true")):
+            patch.append({"op": "add", "path": pointer("metadata", "annotations", key), "value": value})
+        try:
+            paused: dict[str, Json] = api.patch(resource, namespace, name, patch)
+            return paused
+        except Refused as refused:
+            # Gone or made anew meanwhile, or its controller wrote to it at the same time: look again.
+            if refused.status not in (404, 409, 422) or not left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _one_shot(thing: Mapping[str, Any]) -> bool:
+    """It is done once and knows no pause."""
+    return thing.get("kind") == POD_CHAOS.kind and (thing.get("spec") or {}).get("action") in _ONE_SHOT
+
+
+def ended(api: Api, resource: Resource, namespace: str | None, name: str) -> dict[str, Json]:
+    """Whether it is gone, and so has recovered, as `{"holds", "evidence"}`."""
+    what = named(resource, namespace, name)
+    there = api.get(resource, namespace, name)
+    if there is None:
+        return {"holds": True, "evidence": f"{what} is gone: Chaos Mesh lets one go when all of it has recovered"}
+    state = over(there)["evidence"]
+    if "deletionTimestamp" not in meta(there):
+        return {"holds": False, "evidence": f"{what} is still there: {state}"}
+    held = ", ".join(meta(there).get("finalizers") or ()) or "nothing"
+    return {"holds": False, "evidence": f"{what} is being deleted, held by {held}: {state}; {ADVICE}"}
+
+
+def clear(
+    api: Api, resource: Resource, namespace: str | None, name: str, own: Mapping[str, str], *, patience: float
+) -> dict[str, Json]:
+    """`end`, and whether it is gone within `patience` seconds in all. For whoever has no journal to go by.
+
+    Raises:
+        RuntimeError, Refused, Unreachable: see `end`.
+    """
+    until = time.monotonic() + patience
+    end(api, resource, namespace, name, own, patience=patience * 0.8)
+    while not (found := ended(api, resource, namespace, name))["holds"] and time.monotonic() < until:
+        time.sleep(_LOOK_AGAIN)
+    return found
+
+
+def by_hand(where: Where, resource: Resource, namespace: str | None, name: str) -> tuple[str, ...]:
+    """Shell lines that pause it, show how far it has recovered, and delete it."""
+    thing, command = f"{resource.full_name}/{name}", kubectl(where, namespace)
+    status = "jsonpath={.status.experiment}"
+    return (
+        shlex.join([*command, "annotate", "--overwrite", thing, f"{PAUSE}=true"]),
+        shlex.join([*command, "get", thing, "-o", status]),
+        shlex.join([*command, "delete", "--wait=false", thing]),
+    )

@@ -1,0 +1,52 @@
+"""Whether a fault can be felt at a service's address: by requests, and not by anybody's word."""
+
+from __future__ import annotations
+
+import math
+from typing import TypedDict
+
+from gameday.engine.ports import Json
+from gameday.faults.declaration import verdict
+
+_LONGEST_WAIT = 0.8
+_HANGS_AFTER = 0.4
+_MOST_TRIES = 20
+
+
+class Feeling(TypedDict):
+    """What to look for. `slow`: seconds that an answer takes at least; None: that none comes."""
+
+    door: str
+    slow: float | None
+    tries: int
+
+
+def late(door: str | None, slow: float, share: float) -> Feeling | None:
+    """That one of enough requests (by 99 %, at most 20) takes `slow` seconds, where a `share` of pods is late."""
+    if door is None:
+        return None
+    tries = 1 if share >= 1 else min(_MOST_TRIES, math.ceil(math.log(0.01) / math.log(1 - share)))
+    return {"door": door, "slow": slow, "tries": tries}
+
+
+def silent(door: str | None) -> Feeling | None:
+    """That nothing answers."""
+    return None if door is None else {"door": door, "slow": None, "tries": 1}
+
+
+def felt(feeling: Feeling) -> dict[str, Json]:
+    """Whether it is so, as `{"holds", "evidence"}`."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from gameday.faults.wire import knock
+
+    door, slow, tries = feeling["door"], feeling["slow"], feeling["tries"]
+    if slow is None:
+        met = knock(door, _HANGS_AFTER)
+        return verdict(met.outcome != "answered", f"a request to {door} was {met.words()}")
+    patience = max(0.01, min(slow, _LONGEST_WAIT))
+    with ThreadPoolExecutor(tries) as pool:
+        all_met = list(pool.map(knock, [door] * tries, [patience] * tries))
+    slowest = max(all_met, key=lambda each: each.took)
+    holds = slowest.outcome in ("answered", "silent") and slowest.took >= patience * 0.95
+    return verdict(holds, f"of {tries} request(s) to {door} the slowest was {slowest.words()}")

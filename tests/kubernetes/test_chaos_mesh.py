@@ -1,0 +1,445 @@
+"""Faults that Chaos Mesh does: what is made, when it counts as injected, and how it ends, on good days and bad ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gameday.cluster import experiments, litter
+from gameday.cluster.api import Api
+from gameday.cluster.errors import Refused
+from gameday.cluster.resources import ALL, NETWORK_CHAOS
+from gameday.engine.ports import Call, Plan
+from gameday.engine.workers import function
+from gameday.faults.planning import needs, plan
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster
+
+from .targets import CONTEXT, target_of, where
+
+MESH = pytest.mark.double(chaos_mesh=True)
+LATENCY = {"service": "web", "delay": 0.2}
+
+
+def planned(cluster: Cluster, fault: str, params: dict[str, Any], /, **context: Any) -> Plan:
+    return Plan.from_json(plan(fault, target(cluster), params, {**CONTEXT, **context}))
+
+
+def target(cluster: Cluster, table: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+    services = {"web": table or {"workload": "deployment/web"}}
+    return target_of(cluster, services, engines=["chaos-mesh"], **settings)
+
+
+def run(call: Call | None) -> Any:
+    assert call is not None
+    return function(call.name)(**call.args)
+
+
+def holds(call: Call | None) -> Callable[[], str]:
+    """A question for `cluster.until`: the evidence once it holds."""
+
+    def ask() -> str:
+        said = run(call)
+        return str(said["evidence"]) if said["holds"] else ""
+
+    return ask
+
+
+def object_of(cluster: Cluster, made: Plan) -> dict[str, Any] | None:
+    inert = made.inject.args["made"]
+    return cluster.get(inert["kind"], inert["metadata"]["name"])
+
+
+def phases(cluster: Cluster, made: Plan) -> list[str]:
+    there = object_of(cluster, made) or {}
+    found = there.get("status", {}).get("experiment", {}).get("containerRecords") or []
+    return [one["phase"] for one in found]
+
+
+# --- a whole life -----------------------------------------------------------------------------------------------------
+
+EVERY = {
+    "latency": LATENCY,
+    "dns-failure": {"service": "web", "names": ["payments.example.com", "mail.*"]},
+    "cpu-stress": {"service": "web", "count": 2, "workers": 2, "load": 80},
+    "memory-stress": {"service": "web", "all": True, "size": "64MB"},
+}
+
+
+@MESH
+@pytest.mark.parametrize("fault", EVERY)
+def test_a_fault_is_injected_and_taken_back(cluster: DoubleCluster, fault: str) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, fault, EVERY[fault])
+    assert object_of(cluster, made) is None, "planning only reads"
+    run(made.inject)
+    evidence = cluster.until(holds(made.effective))
+    for pod in cluster.pods("app=web"):
+        assert pod["metadata"]["name"] in evidence
+    assert phases(cluster, made) == ["Injected"] * 2
+    there = object_of(cluster, made)
+    assert there is not None
+    assert there["spec"]["duration"] == "90s"
+    assert there["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "gameday"
+    run(made.undo)
+    assert "is gone" in cluster.until(holds(made.recovered))
+    assert object_of(cluster, made) is None
+    run(made.undo)
+    assert run(made.recovered)["holds"], "an undo is legal where nothing is left"
+
+
+@MESH
+def test_it_is_seen_recovered_before_it_is_deleted_and_never_replaced(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "latency", LATENCY)
+    cluster.settings(chaos_delay=0.3)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    cluster.forget_requests()
+    run(made.undo)
+    asked = [one for one in cluster.requests if one.resource == "networkchaos"]
+    verbs = [one.verb for one in asked]
+    assert "update" not in verbs and all(not one.subresource for one in asked)
+    assert verbs.index("patch") < verbs.index("delete")
+    assert verbs.count("get") > 3, "it waits between its pause and its deletion"
+    assert all(one.query.get("fieldValidation") == "Strict" for one in asked if one.verb in ("patch", "create"))
+
+
+@MESH
+def test_it_is_made_inert_and_a_late_strike_does_nothing(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "latency", LATENCY)
+    cluster.misbehave(verb="patch", resource="networkchaos", delay=0.6, times=1)
+    refused: list[str] = []
+
+    def strike() -> None:
+        try:
+            run(made.inject)
+        except Refused as error:
+            refused.append(str(error))
+
+    late = threading.Thread(target=strike)
+    late.start()
+    there = cluster.until(lambda: object_of(cluster, made), what="made")
+    assert there["metadata"]["annotations"][experiments.PAUSE] == "true"
+    cluster.until(lambda: phases(cluster, made) == ["Not Injected"] * 2, what="selected, and nothing injected")
+    run(made.undo)
+    late.join()
+    assert len(refused) == 1, "it came after the undo, and found nothing to work on"
+    cluster.until(holds(made.recovered))
+    run(made.undo)
+    assert object_of(cluster, made) is None
+
+
+@MESH
+def test_a_strike_after_the_pause_of_the_undo_is_void(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    cluster.settings(chaos_mode="never-recovers")
+    place = (NETWORK_CHAOS, cluster.namespace, made.inject.args["made"]["metadata"]["name"])
+    experiments.end(Api(where(cluster)), *place, made.undo.args["own"] if made.undo else {}, patience=0.0)
+    strike = [
+        {"op": "test", "path": "/metadata/annotations/gameday.dev~1state", "value": "inert"},
+        {"op": "replace", "path": "/metadata/annotations/experiment.chaos-mesh.org~1pause", "value": "false"},
+    ]
+    with pytest.raises(Refused):
+        Api(where(cluster)).patch(*place, strike)
+    cluster.settings(chaos_mode="")
+    cluster.until(holds(made.recovered))
+
+
+# --- bad days ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.double(chaos_mesh=True, chaos_mode="stuck")
+def test_what_is_never_injected_is_not_effective_and_is_taken_back(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(lambda: "connection error" in run(made.effective)["evidence"], what="the reason is told")
+    assert not run(made.effective)["holds"]
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+@pytest.mark.double(chaos_mesh=True, chaos_mode="half")
+def test_half_applied_is_not_effective_and_names_the_pod(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(lambda: sorted(phases(cluster, made)) == ["Injected", "Not Injected"])
+    said = run(made.effective)
+    there = object_of(cluster, made) or {}
+    records = there["status"]["experiment"]["containerRecords"]
+    (left,) = [one["id"] for one in records if one["phase"] == "Not Injected"]
+    assert not said["holds"]
+    assert said["evidence"].startswith(f"1 of 2 pods are injected: {left} is Not Injected (rpc error")
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+@pytest.mark.double(chaos_mesh=True, chaos_mode="never-recovers")
+def test_what_never_recovers_is_not_recovered_and_says_what_not_to_do(
+    cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gameday.faults.chaos_mesh.experiment._PATIENCE", 0.3)
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    run(made.undo)
+    said = run(made.recovered)
+    assert not said["holds"]
+    assert "held by chaos-mesh/records: 1 of 1 pods have not recovered" in said["evidence"]
+    assert "don't remove its finalizer" in said["evidence"]
+    there = object_of(cluster, made) or {}
+    assert there["metadata"]["finalizers"] == ["chaos-mesh/records"]
+    assert "cleanFinalizer" not in str(there["metadata"]["annotations"])
+    assert made.commands[0].endswith(f"{experiments.PAUSE}=true") and "delete" in made.commands[-1]
+    cluster.settings(chaos_mode="")
+    cluster.until(holds(made.recovered))
+
+
+@pytest.mark.double(chaos_mesh=True, chaos_mode="never-recovers")
+def test_what_has_not_recovered_is_kept_where_nothing_holds_it(
+    cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gameday.faults.chaos_mesh.experiment._PATIENCE", 0.1)
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    cluster.settings(controllers=False)
+    there = object_of(cluster, made) or {}
+    cluster.patch("NetworkChaos", there["metadata"]["name"], {"metadata": {"finalizers": None}})
+    with pytest.raises(RuntimeError, match="the only record"):
+        run(made.undo)
+    assert object_of(cluster, made) is not None
+    assert not run(made.recovered)["holds"]
+
+
+@MESH
+def test_pods_that_vanish_before_it_looks_leave_only_an_event(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    cluster.settings(chaos_mode="absent")
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    assert run(made.effective)["evidence"] == "Chaos Mesh has selected no pod"
+    cluster.delete("Deployment", "web")
+    cluster.until(lambda: not cluster.list("Pod"))
+    cluster.settings(chaos_mode="")
+    cluster.until(lambda: "no target has been selected" in run(made.effective)["evidence"])
+    assert not run(made.effective)["holds"]
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+@pytest.mark.double(chaos_mesh=True, chaos_mode="absent")
+def test_without_its_controller_nothing_is_injected_and_nothing_stays(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    assert not run(made.effective)["holds"]
+    run(made.undo)
+    assert run(made.recovered)["holds"]
+
+
+@MESH
+def test_somebody_else_deleted_it(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    cluster.delete("NetworkChaos", (object_of(cluster, made) or {})["metadata"]["name"])
+    cluster.until(holds(made.recovered))
+    run(made.undo)
+    assert "is not there any more" in run(made.effective)["evidence"]
+
+
+@MESH
+def test_one_of_the_same_name_that_is_not_ours_is_left_alone(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    inert = made.inject.args["made"]
+    theirs = {**inert, "metadata": {"name": inert["metadata"]["name"]}}
+    cluster.apply(theirs)
+    with pytest.raises(RuntimeError, match="not this fault's"):
+        run(made.inject)
+    with pytest.raises(RuntimeError, match="left alone"):
+        run(made.undo)
+    assert (object_of(cluster, made) or {})["metadata"].get("deletionTimestamp") is None
+
+
+@MESH
+def test_with_the_store_lost_it_is_found_and_recovered(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "cpu-stress", {"service": "web", "all": True})
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    api = Api(where(cluster))
+    found, blind = litter.find(api, [cluster.namespace])
+    assert blind == []
+    (one,) = found
+    assert (one.shown, one.exercise, one.entry) == (
+        f"StressChaos {cluster.namespace}/gameday-x-1-fault-1",
+        "x-1",
+        "fault-1",
+    )
+    assert litter.by_hand(api, one) == made.commands
+    cluster.forget_requests()
+    assert litter.clear(api, one)["holds"]
+    verbs = [call.verb for call in cluster.requests if call.resource == "stresschaos"]
+    assert verbs.index("patch") < verbs.index("delete")
+    assert object_of(cluster, made) is None
+
+
+@pytest.mark.double(chaos_mesh=True, chaos_mode="never-recovers")
+def test_litter_that_never_recovers_is_said_to_be_there(
+    cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(litter, "PATIENCE", 0.3)
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    (one,), _ = litter.find(Api(where(cluster)), [cluster.namespace])
+    said = litter.clear(Api(where(cluster)), one)
+    assert not said["holds"] and "don't remove its finalizer" in said["evidence"]
+
+
+# --- what is planned --------------------------------------------------------------------------------------------------
+
+
+@MESH
+def test_what_is_protected_is_left_out_and_said(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=3)
+    spared = cluster.pods("app=web")[0]["metadata"]["name"]
+    cluster.patch("Pod", spared, {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    made = planned(cluster, "latency", LATENCY)
+    assert spared not in made.inject.args["made"]["spec"]["selector"]["pods"][cluster.namespace]
+    assert f"left out: {spared}: labelled gameday.dev/protected=true" in made.notes
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    ids = [one["id"] for one in (object_of(cluster, made) or {})["status"]["experiment"]["containerRecords"]]
+    assert f"{cluster.namespace}/{spared}" not in ids and len(ids) == 2
+
+
+@MESH
+def test_a_pod_that_became_protected_after_planning_stops_it(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "latency", LATENCY)
+    name = cluster.pods("app=web")[0]["metadata"]["name"]
+    cluster.patch("Pod", name, {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    with pytest.raises(RuntimeError, match="may not be touched any more"):
+        run(made.inject)
+    assert object_of(cluster, made) is None
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_limits_and_shares(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=4)
+    half = planned(cluster, "latency", {**LATENCY, "share": 0.5})
+    assert len(half.targets) == 2 and half.summary.endswith("on web, 2 of 4 pods")
+    assert any("a share of connections can't be had" in note for note in half.notes)
+    again = planned(cluster, "latency", {**LATENCY, "share": 0.5})
+    assert again.targets == half.targets, "the same seed chooses the same"
+    with pytest.raises(ValueError, match=r"limits\.pods allows 3"):
+        planned(cluster, "latency", LATENCY, pods=3)
+    with pytest.raises(ValueError, match="add for:"):
+        planned(cluster, "latency", LATENCY, duration=None)
+    with pytest.raises(ValueError, match="direction: response"):
+        planned(cluster, "latency", {**LATENCY, "direction": "request"})
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_a_target_without_chaos_mesh_is_told_what_it_needs(cluster: Cluster) -> None:
+    bare = target_of(cluster, {"web": {"workload": "deployment/web"}})
+    with pytest.raises(ValueError, match=r"it needs Chaos Mesh .*chaos-mesh\.org"):
+        plan("dns-failure", bare, {"service": "web"}, CONTEXT)
+
+
+@MESH
+@pytest.mark.parametrize("fault", EVERY)
+def test_the_rights_it_names_are_enough(cluster: DoubleCluster, fault: str) -> None:
+    cluster.deployment("web", replicas=2)
+    rights = needs(fault, target(cluster), EVERY[fault])
+    cluster.rules("gameday", [rule(text) for text in rights])
+    made = planned(cluster, fault, EVERY[fault])
+    assert set(made.permissions) == set(rights)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+def rule(text: str) -> dict[str, Any]:
+    from gameday.cluster.resources import Access
+
+    one = Access.parse(text)
+    resource = f"{one.plural}/{one.sub}" if one.sub else one.plural
+    found: dict[str, Any] = {"apiGroups": [one.group], "resources": [resource], "verbs": [one.verb]}
+    return {**found, **({"namespace": one.namespace} if one.namespace else {})}
+
+
+# --- what the schemas of Chaos Mesh take ------------------------------------------------------------------------------
+
+FORMS: list[tuple[str, dict[str, Any]]] = [
+    *EVERY.items(),
+    ("latency", {"service": "web", "delay": 1.5, "jitter": 0.25, "share": 0.5}),
+    ("latency", {"service": "web", "delay": 0.001}),
+    ("dns-failure", {"service": "web", "answer": "random"}),
+    ("dns-failure", {"service": "web", "percent": 50.0, "names": ["*"]}),
+    ("cpu-stress", {"service": "web"}),
+    ("cpu-stress", {"service": "web", "percent": 50.0, "workers": 256, "load": 1, "container": "app"}),
+    ("memory-stress", {"service": "web", "size": "1GiB", "workers": 3}),
+    ("memory-stress", {"service": "web", "size": "100%", "container": "app"}),
+]
+
+
+@pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
+def test_every_form_of_every_experiment_is_taken_as_it_is(cluster: Cluster) -> None:
+    if cluster.is_real and not has_chaos_mesh(cluster):
+        pytest.skip("the cluster has no Chaos Mesh")
+    cluster.deployment("web", replicas=2)
+    for number, (fault, params) in enumerate(FORMS):
+        made = planned(cluster, fault, params, fault=f"form-{number}")
+        run(made.inject)
+        there = object_of(cluster, made)
+        assert there is not None
+        assert_within(made.inject.args["made"]["spec"], there["spec"])
+        assert there["metadata"]["annotations"][experiments.PAUSE] == "false"
+        run(made.undo)
+        cluster.until(holds(made.recovered))
+
+
+def has_chaos_mesh(cluster: Cluster) -> bool:
+    groups = cluster.ask("GET", "/apis")["groups"]
+    return any(one["name"] == "chaos-mesh.org" for one in groups)
+
+
+def assert_within(part: Any, whole: Any) -> None:
+    """All of `part` is in `whole`, which may have defaults beside it."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            assert key in whole
+            assert_within(value, whole[key])
+    else:
+        assert part == whole
+
+
+@pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
+def test_what_the_schema_does_not_know_is_refused_and_not_dropped(cluster: Cluster) -> None:
+    if cluster.is_real and not has_chaos_mesh(cluster):
+        pytest.skip("the cluster has no Chaos Mesh")
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    inert = made.inject.args["made"]
+    inert["spec"]["latncy"] = "1s"
+    with pytest.raises(Refused, match="latncy"):
+        run(made.inject)
+    assert cluster.get(inert["kind"], inert["metadata"]["name"]) is None
+    assert set(ALL) >= {inert["kind"]}
