@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gameday.cli.options import store_option
+from gameday.cli.options import config_option, store_option
 from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -20,13 +20,26 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("exercise", metavar="[ID]", required=False)
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="Search a cluster or a Toxiproxy for whatever gameday left there, without journals.",
+)
+@config_option
 @store_option
-def recover(exercise: str | None, store: str | None) -> int:
+def recover(exercise: str | None, target: str | None, config: Path | None, store: str) -> int:
     """Undo every fault that a journal knows of and that nobody looks after: the engine died, the machine was off.
 
-    Without ID: of all exercises. Ends with 4 where something is still not recovered, with the commands to paste, and
-    with 5 where an engine on another machine was heard of so lately that it may be alive.
+    Without ID: of all exercises. With --target also what no journal here knows of, found on the target itself. Ends
+    with 4 where something is still not recovered, or can't be looked at, with the commands to paste, and with 5 where
+    an engine on another machine was heard of so lately that it may be alive, or an exercise holds the target.
     """
+    if target is not None:
+        from gameday.cli.recover_target import recover_target
+
+        if exercise is not None:
+            raise UsageError("an ID or --target, not both: --target also recovers all that journals know of there")
+        return recover_target(target, config, store)
     from gameday.store import open_store
     from gameday.store.errors import NoSuchExercise, StoreMissing
 
@@ -52,7 +65,7 @@ def recover(exercise: str | None, store: str | None) -> int:
             raise
         click.echo(f"gameday: {error}", err=True)
     for ident in wanted:
-        codes.add(_recover_or_say(ident, store))
+        codes.add(recover_or_say(ident, store))
     if not wanted and not standing and codes == {Exit.OK}:
         click.echo("nothing to recover")
     return Exit.NOT_RECOVERED if Exit.NOT_RECOVERED in codes else max(codes)
@@ -223,7 +236,7 @@ def _left_to_their_engines(store: Store) -> Exit:
     return code
 
 
-def _recover_or_say(ident: str, store: str | None) -> Exit:
+def recover_or_say(ident: str, store: str | None) -> Exit:
     """As `_recover`; what keeps one exercise from being recovered must not keep the next one."""
     from gameday.errors import GamedayError
     from gameday.store.errors import LeaseHeld

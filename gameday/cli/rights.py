@@ -5,7 +5,7 @@ One place for `gameday manifests`, which prints them as roles, and for the prefl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gameday.faults.catalogue import catalogue
@@ -64,9 +64,23 @@ def _of_faults(scenario: Scenario, target: Mapping[str, Any]) -> Iterator[tuple[
     for entry in _portable(scenario):
         fault = str(entry.fault)
         try:
-            yield fault, needs(fault, target, entry.with_)
+            yield fault, _narrow(needs(fault, target, entry.with_), target)
         except ValueError as error:
             yield fault, error
+
+
+def _narrow(rights: Sequence[str], target: Mapping[str, Any]) -> list[str]:
+    """The rights, with that to read any namespace made one to read those in which the others are.
+
+    That can be allowed by a Role in the namespace itself, so nobody has to be asked for a ClusterRole.
+    """
+    from gameday.cluster.resources import NAMESPACES, Access, right
+
+    anywhere = right("get", NAMESPACES)
+    if anywhere not in rights:
+        return list(rights)
+    spaces = {Access.parse(one).namespace for one in rights} - {""} or set(target["settings"]["namespaces"])
+    return [one for one in rights if one != anywhere] + [right("get", NAMESPACES, space) for space in sorted(spaces)]
 
 
 def _of_evidence(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,278 @@
+"""`gameday recover --target`: what gameday left on a target, found on the target itself, with the journals lost or not.
+
+Clusters are searched by gameday's labels, a Toxiproxy by the names of its toxics. Journals in the store that know of
+faults there come first, by the ordinary way, so that they hear of it. Nothing is taken away under a living exercise.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gameday.errors import Exit, RefusedError, TargetError, UsageError
+
+if TYPE_CHECKING:
+    from gameday.cluster.api import Api
+    from gameday.cluster.litter import Litter
+    from gameday.engine.ports import Json, TargetInfo
+    from gameday.targets.settings import Settings
+
+LONGEST_WAIT = 40.0
+"""Seconds that all waiting for what is being deleted may take together; less than our claim lasts."""
+FRESH = 300.0
+"""Seconds for which a claim that has run out may be that of a living exercise whose clock is behind."""
+
+
+def recover_target(name: str, config: Path | None, store: str) -> int:
+    """Take away what gameday left on the target `name`; returns the exit code.
+
+    Raises:
+        UsageError: there is no such target, or nothing of gameday's could be told from anything else there.
+        RefusedError, TargetError: an exercise is alive there, or the target can't be asked; nothing was touched.
+    """
+    from gameday.targets.resolving import check_target
+    from gameday.targets.settings import load_settings
+
+    settings = load_settings(explicit=config)
+    target = _searchable(check_target(name, settings), settings)
+    dead = _journals(name, store)
+    if target.kind == "kubernetes":
+        _refuse_a_claim(target, dead)
+    else:
+        _refuse_an_engine(target, store)
+    codes = [_by_journal(ident, store) for ident, standing in dead.items() if standing]
+    try:
+        if target.kind == "kubernetes":
+            codes.append(_cluster(target, list(dead)))
+        if target.settings.get("proxy"):
+            codes.append(_toxics(str(target.settings["proxy"]).rstrip("/")))
+    except (RefusedError, TargetError) as error:
+        if Exit.NOT_RECOVERED not in codes:
+            raise
+        click.echo(f"gameday: {error}", err=True)
+    return Exit.NOT_RECOVERED if Exit.NOT_RECOVERED in codes else max(codes)
+
+
+def _searchable(target: TargetInfo, settings: Settings) -> TargetInfo:
+    if target.kind in ("kubernetes", "toxiproxy"):
+        return target
+    if target.kind == "sandbox":
+        raise UsageError(
+            "the sandbox is not searched: `gameday sandbox down` takes it away with everything in it, and `gameday "
+            "recover` undoes what journals know of"
+        )
+    raise UsageError(
+        f"target {target.name} is of kind {target.kind}: what gameday did there is known to journals alone. `gameday "
+        "recover` undoes what those of this store know of"
+    )
+
+
+# --- who is there --------------------------------------------------------------------------------------------------
+
+
+def _journals(name: str, store: str) -> dict[str, bool]:
+    """Exercises of this store on the target without a living engine; whether faults of each stand, or it never ended.
+
+    Raises:
+        RefusedError: an engine lives there.
+    """
+    from gameday.store import open_store
+    from gameday.store.errors import StoreMissing
+
+    try:
+        with open_store(store, create=False) as opened:
+            here = [summary for summary in opened.exercises() if summary.target == name]
+    except StoreMissing:
+        click.echo("no store is here: the target itself is searched", err=True)
+        return {}
+    found: dict[str, bool] = {}
+    for summary in here:
+        if summary.engine_alive and summary.lease.holder is not None:
+            holder = summary.lease.holder
+            raise RefusedError(
+                f"exercise {summary.id} is alive on {name} (pid {holder.pid} on {holder.host}): stop it with `gameday "
+                f"abort {summary.id}`; nothing was touched"
+            )
+        found[summary.id] = bool(summary.unrecovered) or summary.status in ("running", "paused")
+    return found
+
+
+def _refuse_a_claim(target: TargetInfo, dead: dict[str, bool]) -> None:
+    from gameday.cluster.api import words
+    from gameday.cluster.errors import Refused, Unreachable
+    from gameday.cluster.lease import claims
+
+    where = target.settings["cluster"]
+    try:
+        standing = claims(where, target.settings["namespaces"])
+    except (Refused, Unreachable) as error:
+        raise TargetError(
+            f"target {target.name} ({words(where)}): whether an exercise is alive there can't be asked: {error}"
+        ) from None
+    for claim in standing:
+        if claim.left > 0 and claim.identity not in dead:
+            raise RefusedError(
+                f"{claim.shown}, and may be alive: nothing was touched. Stop it where it runs (`gameday abort`), or "
+                "wait until its claim has run out"
+            )
+        if -FRESH < claim.left <= 0 and claim.identity not in dead:
+            click.echo(
+                f"the claim of exercise {claim.identity} to {claim.namespace} has run out {-claim.left:.0f} s ago: "
+                "watching a moment whether it is renewed after all",
+                err=True,
+            )
+
+
+def _refuse_an_engine(target: TargetInfo, store: str) -> None:
+    from gameday.cli.staging import in_use
+
+    if reason := in_use(target, store, despite_faults=True):
+        raise RefusedError(reason)
+
+
+def _by_journal(ident: str, store: str) -> Exit:
+    from gameday.cli.recover import recover_or_say
+
+    return recover_or_say(ident, store)
+
+
+# --- clusters ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Found:
+    """What became of what was found, so far."""
+
+    left: list[str] = field(default_factory=list)
+    until: float = field(default_factory=lambda: time.monotonic() + LONGEST_WAIT)
+
+
+def _cluster(target: TargetInfo, dead: Sequence[str]) -> Exit:
+    from gameday.cluster import lease
+    from gameday.cluster.errors import Refused, Unreachable
+
+    where, namespaces = target.settings["cluster"], target.settings["namespaces"]
+    us = f"recovery-{socket.gethostname()}-{os.getpid()}"
+    try:
+        for ident in dead:
+            lease.release(where, namespaces, ident)
+        # So no exercise begins meanwhile, and one that only seems to be dead is not disturbed.
+        lease.acquire(where, namespaces, us)
+    except (Refused, Unreachable) as error:
+        raise TargetError(f"target {target.name}: {error}") from None
+    try:
+        return _clear(target)
+    finally:
+        try:
+            lease.release(where, namespaces, us)
+        except (Refused, Unreachable) as error:
+            click.echo(f"the claim of this recovery stays until it has run out, {lease.LASTS} s: {error}", err=True)
+
+
+def _clear(target: TargetInfo) -> Exit:
+    from gameday.cluster import litter
+    from gameday.cluster.api import Api
+    from gameday.cluster.errors import Unreachable
+
+    api, namespaces = Api(target.settings["cluster"]), target.settings["namespaces"]
+    try:
+        found, blind = litter.find(api, namespaces)
+    except Unreachable as error:
+        raise TargetError(f"target {target.name}: {error}") from None
+    state = _Found()
+    for one in found:
+        _take_away(api, one, state)
+    try:
+        known = {one.shown for one in found}
+        for one in litter.find(api, namespaces)[0] if found else ():
+            if one.shown not in known:
+                _take_away(api, one, state)
+    except Unreachable as error:
+        blind.append(f"a second look was not possible: {error}")
+    for line in blind:
+        _loud(f"CAN'T SAY: {line}; whether a fault of gameday's stands there is not known", ())
+    if not found:
+        but = ", as far as that could be looked at" if blind else ""
+        click.echo(f"nothing of gameday's is in {', '.join(namespaces)}{but}")
+    return Exit.NOT_RECOVERED if state.left or blind else Exit.OK
+
+
+def _take_away(api: Api, one: Litter, state: _Found) -> None:
+    from gameday.cluster import litter
+
+    whose = f"exercise {one.exercise or '?'}, {one.entry or '?'}"
+    try:
+        while True:
+            verdict = litter.clear(api, one)
+            if verdict["holds"] or time.monotonic() >= state.until:
+                break
+            time.sleep(0.5)
+    except RuntimeError as error:
+        verdict = {"holds": False, "evidence": str(error)}
+    if verdict["holds"]:
+        click.echo(f"{one.shown}  recovered  {verdict['evidence']} ({whose})")
+        return
+    click.echo(f"{one.shown}  leaked  {verdict['evidence']} ({whose})")
+    state.left.append(one.shown)
+    _loud(f"NOT RECOVERED: {one.shown} ({whose}): {verdict['evidence']}", litter.by_hand(api, one))
+
+
+# --- Toxiproxy -----------------------------------------------------------------------------------------------------
+
+
+def _toxics(api: str) -> Exit:
+    """Toxics of gameday's names are taken off. That a proxy is disabled says not by whom: it is said, and left."""
+    from gameday.faults.toxiproxy import curl, proxy_url, remove_toxic, toxic_url
+    from gameday.faults.wire import Unanswered
+
+    try:
+        standing = list(_ours(api))
+        for proxy, toxic in standing:
+            remove_toxic(api, proxy, toxic, None)
+        left = set(_ours(api))
+        disabled = [name for name, state in _proxies(api).items() if not state.get("enabled", True)]
+    except (Unanswered, RuntimeError) as error:
+        raise TargetError(f"the proxy at {api} can't be asked, or not told: {error}") from None
+    for proxy, toxic in standing:
+        gone = (proxy, toxic) not in left
+        click.echo(
+            f"proxy {proxy}  {'recovered' if gone else 'leaked'}  toxic {toxic} is {'gone' if gone else 'there'}"
+        )
+    for proxy, toxic in left:
+        _loud(f"NOT RECOVERED: toxic {toxic} is on proxy {proxy}", (curl("DELETE", toxic_url(api, proxy, toxic)),))
+    for proxy in disabled:
+        enable = curl("POST", proxy_url(api, proxy), {"enabled": True})
+        _loud(f"CAN'T SAY: proxy {proxy} is disabled, and nothing tells by whom; to enable it:", (enable,))
+    if not standing and not disabled:
+        click.echo(f"nothing of gameday's is on the proxy at {api}")
+    return Exit.NOT_RECOVERED if left or disabled else Exit.OK
+
+
+def _ours(api: str) -> Iterator[tuple[str, str]]:
+    for name, state in _proxies(api).items():
+        for toxic in state.get("toxics") or ():
+            if str(toxic["name"]).startswith("gameday-"):
+                yield name, str(toxic["name"])
+
+
+def _proxies(api: str) -> dict[str, dict[str, Json]]:
+    from gameday.faults.wire import demand
+
+    found = demand("GET", f"{api}/proxies").content
+    if not isinstance(found, dict) or not all(isinstance(state, dict) for state in found.values()):
+        raise RuntimeError(f"GET {api}/proxies answered something that is not Toxiproxy's")
+    return found
+
+
+def _loud(text: str, commands: Sequence[str]) -> None:
+    """For people: on stderr, and with what to paste."""
+    lines = [f"gameday: {text}", *(f"    {command}" for command in commands)]
+    click.secho("\n".join(lines), err=True, fg="red" if sys.stderr.isatty() else None)

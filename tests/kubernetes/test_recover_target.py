@@ -1,0 +1,223 @@
+"""What gameday left in a cluster is found there and taken away, with the journals lost; nothing under the living."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gameday.cli.recover_target import recover_target
+from gameday.cluster import creations, lease, marks
+from gameday.cluster.api import Api
+from gameday.cluster.resources import DEPLOYMENTS, NETWORK_POLICIES
+from gameday.errors import GamedayError
+from gameday.store import open_store
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster
+from tests.support.processes import wait_for
+from tests.support.runs import Place
+
+from .targets import CONTEXT, place_of, toml_of, where
+
+Recover = Callable[[], tuple[int, str, str]]
+RECOVER = ("recover", "--target", "staging")
+SERVICES = {"web": {"workload": "deployment/web"}}
+
+
+@pytest.fixture
+def place(tmp_path: Path, cluster: Cluster) -> Place:
+    place = Place(tmp_path)
+    place.write("gameday.toml", toml_of(cluster, {}))
+    return place
+
+
+@pytest.fixture
+def recover(place: Place, capsys: pytest.CaptureFixture[str]) -> Recover:
+    """The command's function in this process: exit code, stdout, stderr."""
+
+    def call() -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = recover_target("staging", place.folder / "gameday.toml", f"sqlite:///{place.store}")
+        except GamedayError as error:
+            code = int(error.exit_code)
+            print(error, file=sys.stderr)
+        out, said = capsys.readouterr()
+        return code, out, said
+
+    return call
+
+
+def scaled(cluster: Cluster) -> None:
+    """A deployment `web` that a fault of a lost journal has scaled to nothing."""
+    made = cluster.deployment("web", 2)
+    change = {"path": "/spec/replicas", "before": 2, "after": 0}
+    mark = marks.mark_of(CONTEXT, made["metadata"]["uid"], [change])
+    marks.strike(Api(where(cluster)), DEPLOYMENTS, cluster.namespace, "web", mark)
+
+
+def cut(cluster: Cluster) -> None:
+    """A NetworkPolicy that such a fault has made."""
+    inert = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "gameday-x", "namespace": cluster.namespace, "labels": creations.our_labels(CONTEXT)},
+        "spec": {"podSelector": {"matchLabels": {"app": "nothing-yet"}}, "policyTypes": ["Ingress"]},
+    }
+    strike = [{"op": "replace", "path": "/spec/podSelector", "value": {"matchLabels": {"app": "web"}}}]
+    creations.make(Api(where(cluster)), NETWORK_POLICIES, inert, strike)
+
+
+def replicas(cluster: Cluster) -> int:
+    found = cluster.get("Deployment", "web")
+    assert found is not None
+    return int(found["spec"].get("replicas", 1))
+
+
+def claimed(cluster: Cluster, identity: str, seconds_ago: float = 0.0) -> None:
+    lease.acquire(where(cluster), [cluster.namespace], identity)
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds_ago)
+    cluster.patch("Lease", lease.NAME, {"spec": {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}})
+
+
+def test_what_was_changed_and_what_was_made_goes_with_the_store_lost(cluster: Cluster, recover: Recover) -> None:
+    scaled(cluster)
+    cut(cluster)
+    code, out, _ = recover()
+    assert code == 0, out
+    assert f"deployment {cluster.namespace}/web  recovered" in out
+    assert f"networkpolicy {cluster.namespace}/gameday-x  recovered" in out
+    assert "(exercise x-1, fault-1)" in out
+    assert replicas(cluster) == 2
+    assert cluster.get("NetworkPolicy", "gameday-x") is None
+    web = cluster.get("Deployment", "web")
+    assert web is not None and "gameday.dev" not in json.dumps(web["metadata"].get("labels", {}))
+    assert cluster.get("Lease", lease.NAME) is None, "the recovery's own claim is given back"
+    assert recover()[:2] == (0, f"nothing of gameday's is in {cluster.namespace}\n")
+
+
+def test_nothing_is_touched_while_an_exercise_has_the_claim(cluster: Cluster, recover: Recover) -> None:
+    scaled(cluster)
+    claimed(cluster, "20260101-0000-abcd")
+    code, out, said = recover()
+    assert (code, out) == (5, "")
+    assert f"exercise 20260101-0000-abcd holds namespace {cluster.namespace}" in said
+    assert replicas(cluster) == 0
+
+
+def test_a_claim_that_has_run_out_is_no_obstacle_and_is_cleared_away(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, recover: Recover
+) -> None:
+    monkeypatch.setattr(lease, "WATCHED", 0.1)
+    scaled(cluster)
+    claimed(cluster, "20260101-0000-abcd", seconds_ago=3600)
+    assert recover()[0] == 0
+    assert replicas(cluster) == 2
+    assert cluster.get("Lease", lease.NAME) is None
+
+
+def test_what_somebody_else_has_changed_since_is_left_and_said_with_the_commands(
+    cluster: Cluster, recover: Recover
+) -> None:
+    scaled(cluster)
+    cluster.patch("Deployment", "web", {"spec": {"replicas": 1}})
+    code, out, said = recover()
+    assert code == 4
+    assert f"deployment {cluster.namespace}/web  leaked" in out
+    assert "somebody else has changed /spec/replicas to 1" in said
+    assert "kubectl" in said and "deployments.apps/web" in said and "--type=json" in said
+    assert replicas(cluster) == 1
+
+
+def test_a_mark_that_cant_be_read_is_loud_and_nothing_is_deleted(cluster: Cluster, recover: Recover) -> None:
+    scaled(cluster)
+    cluster.patch("Deployment", "web", {"metadata": {"annotations": {marks.MARK: "{"}}})
+    code, _, said = recover()
+    assert code == 4
+    assert "its mark can't be read" in said
+    assert "delete" not in said, "the workload is somebody's"
+    assert replicas(cluster) == 0
+
+
+@pytest.mark.double
+def test_what_may_not_be_looked_at_is_not_certain(cluster: DoubleCluster, recover: Recover) -> None:
+    scaled(cluster)
+    groups = ["apps", "", "coordination.k8s.io"]
+    everything_else: list[dict[str, Any]] = [{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]}]
+    cluster.rules("gameday", everything_else)
+    code, out, said = recover()
+    assert code == 4
+    assert "web  recovered" in out and replicas(cluster) == 2, "what can be seen is taken away all the same"
+    assert f"CAN'T SAY: networkpolicies in {cluster.namespace}" in said
+    assert "chaos" not in said, "a cluster without Chaos Mesh has nothing of it"
+
+
+@pytest.mark.double
+def test_a_cluster_that_is_gone_is_refused_and_one_that_goes_meanwhile_is_not_certain(
+    cluster: DoubleCluster, recover: Recover
+) -> None:
+    scaled(cluster)
+    cluster.misbehave(verb="patch", resource="deployments", status=500)
+    code, out, said = recover()
+    assert code == 4 and "web  leaked" in out and "500" in said
+    cluster.behave()
+    cluster.gone()
+    code, out, said = recover()
+    cluster.back()
+    assert (code, out) == (5, "") and "can't be reached" in said
+    assert recover()[0] == 0
+    assert replicas(cluster) == 2
+
+
+@pytest.mark.double
+def test_journals_that_know_of_a_fault_there_are_told(cluster: DoubleCluster, tmp_path: Path) -> None:
+    cluster.deployment("web", 3)
+    timeline = "  - {at: 0s, id: kills, fault: pod-kill, with: {service: web, every: 1s}, for: 5m}\n"
+    place = place_of(tmp_path, cluster, SERVICES, timeline)
+    try:
+        run = place.start("run", "scenario.yaml", "--unattended")
+        wait_for(lambda: cluster.asked(verb="delete", resource="pods"), 20, "a pod is deleted")
+        ident = exercise_of(place)
+        refused = place.call(*RECOVER)
+        assert refused.returncode == 5 and f"exercise {ident} is alive" in refused.stderr
+        for pid in place.processes():
+            kill(pid)
+        run.wait()
+        place.gone()
+        done = place.call(*RECOVER)
+        out = done.stdout
+        assert done.returncode == 0, out + done.stderr + place.said()
+        assert f"{ident}  kills  recovered" in out
+        assert f"nothing of gameday's is in {cluster.namespace}" in out
+        assert cluster.get("Lease", lease.NAME) is None, "the dead exercise's claim is given back before it runs out"
+    finally:
+        place.clean_up()
+
+
+def exercise_of(place: Place) -> str:
+    with open_store(str(place.store)) as store:
+        return store.resolve(None)
+
+
+def kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted"), [("sandbox", "gameday sandbox down"), ("none", "kind none"), ("stagin", "staging")]
+)
+def test_where_nothing_can_be_found_it_says_so(tmp_path: Path, target: str, wanted: str) -> None:
+    place = Place(tmp_path)
+    place.write("gameday.toml", '[targets.staging]\nkind = "other"\nenvironment = "staging"\n')
+    done = place.call("recover", "--target", target)
+    assert done.returncode == 2
+    assert wanted in done.stderr
