@@ -1,0 +1,355 @@
+"""Pods die by the plain API: those that were planned and no others, within the limits, once or again and again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gameday.faults import planning
+from gameday.faults.kubernetes import pod_kill
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster
+
+from .targets import CONTEXT, place_of, target_of
+
+WEB = {"web": {"workload": "deployment/web", "service": "web"}}
+
+
+def plan(cluster: Cluster, context: dict[str, Any] | None = None, /, **params: Any) -> dict[str, Any]:
+    target = target_of(cluster, params.pop("services", WEB), **params.pop("settings", {}))
+    return planning.plan("pod-kill", target, {"service": "web", **params}, {**CONTEXT, **(context or {})})
+
+
+def call(planned: dict[str, Any], which: str) -> Any:
+    from gameday.engine.workers import function
+
+    return function(planned[which]["name"])(**planned[which]["args"])
+
+
+def uids(cluster: Cluster, selector: str = "app=web") -> dict[str, str]:
+    return {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in cluster.pods(selector)}
+
+
+@pytest.fixture
+def web(cluster: Cluster) -> dict[str, Any]:
+    return cluster.deployment("web", replicas=3)
+
+
+@pytest.mark.usefixtures("web")
+def test_one_dies_and_the_service_is_whole_again(cluster: Cluster) -> None:
+    before = uids(cluster)
+    planned = plan(cluster)
+    (pod,) = planned["inject"]["args"]["pods"]
+    assert pod["uid"] in before
+    assert planned["summary"] == f"kill {pod['name']} of web"
+    assert planned["targets"][0].startswith(f"pod {cluster.namespace}/{pod['name']} (ReplicaSet web-")
+    assert planned["undo"] is None and planned["engine"] == "api"
+    assert any(note.startswith("1 of 3 pods (33 %), of 3 in the namespace") for note in planned["notes"])
+    assert not call(planned, "effective")["holds"]
+    assert call(planned, "inject") == {"evidence": f"deleted {pod['name']}"}
+    assert call(planned, "effective") == {"holds": True, "evidence": f"gone: {pod['name']}"}
+    whole = cluster.until(lambda: (said := call(planned, "recovered"))["holds"] and said)
+    assert whole["evidence"] == "3 of 3 pods of web are ready"
+    after = uids(cluster)
+    assert set(before) - set(after) == {pod["uid"]} and len(after) == 3
+
+
+@pytest.mark.usefixtures("web")
+def test_planning_touches_nothing(cluster: Cluster) -> None:
+    if isinstance(cluster, DoubleCluster):
+        cluster.forget_requests()
+        plan(cluster)
+        assert {one.verb for one in cluster.requests} <= {"get", "list"}
+    else:
+        before = uids(cluster)
+        plan(cluster)
+        assert uids(cluster) == before
+
+
+@pytest.mark.usefixtures("web")
+def test_the_same_seed_is_the_same_pods_and_another_turn_others(cluster: Cluster) -> None:
+    def chosen(seed: int) -> tuple[str, ...]:
+        return tuple(pod["name"] for pod in plan(cluster, {"seed": seed}, count=2)["inject"]["args"]["pods"])
+
+    assert chosen(7) == chosen(7)
+    assert len({chosen(seed) for seed in range(20)}) == 3, "each pair of three comes up"
+
+
+@pytest.mark.usefixtures("web")
+def test_a_pod_that_was_replaced_since_is_not_killed_in_its_place(cluster: Cluster) -> None:
+    planned = plan(cluster)
+    (pod,) = planned["inject"]["args"]["pods"]
+    cluster.delete("Pod", pod["name"])
+    cluster.until(lambda: pod["uid"] not in uids(cluster))
+    cluster.whole("web")
+    survivors = uids(cluster)
+    with pytest.raises(RuntimeError, match=f"{pod['name']} was gone before it was killed"):
+        call(planned, "inject")
+    assert uids(cluster) == survivors
+
+
+@pytest.mark.usefixtures("web")
+def test_one_that_is_protected_at_the_last_moment_lives(cluster: Cluster) -> None:
+    planned = plan(cluster)
+    (pod,) = planned["inject"]["args"]["pods"]
+    cluster.patch("Pod", pod["name"], {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    with pytest.raises(RuntimeError, match=r"may not be touched any more: labelled gameday.dev/protected=true"):
+        call(planned, "inject")
+    assert pod["uid"] in uids(cluster)
+
+
+@pytest.mark.usefixtures("web")
+def test_a_change_that_means_nothing_keeps_nobody_alive(cluster: Cluster) -> None:
+    planned = plan(cluster)
+    (pod,) = planned["inject"]["args"]["pods"]
+    cluster.patch("Pod", pod["name"], {"metadata": {"annotations": {"seen-by": "somebody"}}})
+    call(planned, "inject")
+    assert call(planned, "effective")["holds"]
+
+
+@pytest.mark.usefixtures("web")
+def test_protected_pods_are_left_out_and_said(cluster: Cluster) -> None:
+    first, second, third = sorted(uids(cluster).values())
+    for name in (first, second):
+        cluster.patch("Pod", name, {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    planned = plan(cluster)
+    assert [pod["name"] for pod in planned["inject"]["args"]["pods"]] == [third]
+    assert f"left out: {first}: labelled gameday.dev/protected=true" in planned["notes"]
+    with pytest.raises(ValueError, match=r"2 pods asked for, 1 of 3 may be touched .*gameday.dev/protected"):
+        plan(cluster, count=2)
+
+
+@pytest.mark.usefixtures("web")
+def test_only_what_has_opted_in(cluster: Cluster) -> None:
+    opt_in = {"opt_in": "gameday.dev/enabled=true"}
+    with pytest.raises(ValueError, match=r"it has not opted in \(gameday.dev/enabled=true\)"):
+        plan(cluster, settings=opt_in)
+    name = sorted(uids(cluster).values())[1]
+    cluster.patch("Pod", name, {"metadata": {"labels": {"gameday.dev/enabled": "true"}}})
+    planned = plan(cluster, settings=opt_in)
+    assert [pod["name"] for pod in planned["inject"]["args"]["pods"]] == [name]
+    cluster.patch("Pod", name, {"metadata": {"labels": {"gameday.dev/enabled": "false"}}})
+    with pytest.raises(RuntimeError, match="it has not opted in"):
+        call(planned, "inject")
+
+
+@pytest.mark.usefixtures("web")
+def test_a_protected_namespace(cluster: Cluster) -> None:
+    cluster.patch("Namespace", cluster.namespace, {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    try:
+        with pytest.raises(ValueError, match=r"gameday.dev/protected=true: nothing in it is touched"):
+            plan(cluster)
+    finally:
+        cluster.patch("Namespace", cluster.namespace, {"metadata": {"labels": {"gameday.dev/protected": None}}})
+
+
+def test_the_system_is_never_touched(cluster: Cluster) -> None:
+    dns = {"dns": {"workload": "deployment/coredns", "namespace": "kube-system"}}
+    target = target_of(cluster, dns, namespaces=["kube-system"])
+    with pytest.raises(ValueError, match="kube-system, which is never touched"):
+        planning.plan("pod-kill", target, {"service": "dns"}, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("params", "limits", "settings", "said"),
+    [
+        ({"count": 2}, {"pods": 1}, {}, "it would touch 2 pods, and limits.pods allows 1"),
+        ({"count": 2}, {"percent": 50.0}, {}, "2 of 3 pods, 67 %, and limits.percent allows 50 %"),
+        (
+            {"all": True},
+            {},
+            {"namespace_percent": 80.0},
+            "3 of 3 pods of the namespace, 100 %, and the target allows 80",
+        ),
+        ({"percent": 20}, {}, {}, "20 % of 3 pods is less than one"),
+        ({"count": 4}, {}, {}, "4 pods asked for, 3 of 3 may be touched"),
+        ({"instance": "nobody"}, {}, {}, "no pod of it is called 'nobody'; there is web-"),
+    ],
+)
+@pytest.mark.usefixtures("web")
+def test_limits_hold_with_the_numbers(
+    cluster: Cluster, params: dict[str, Any], limits: dict[str, Any], settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        plan(cluster, limits, settings=settings, **params)
+
+
+@pytest.mark.usefixtures("web")
+def test_shares_and_all(cluster: Cluster) -> None:
+    assert len(plan(cluster, percent=67)["inject"]["args"]["pods"]) == 2
+    planned = plan(cluster, all=True)
+    before = uids(cluster)
+    call(planned, "inject")
+    cluster.until(lambda: call(planned, "recovered")["holds"])
+    assert not set(before) & set(uids(cluster))
+
+
+def test_a_service_that_is_known_by_its_selector_alone(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=2)
+    planned = plan(cluster, services={"web": {"selector": "app=web"}})
+    call(planned, "inject")
+    cluster.until(lambda: call(planned, "recovered")["holds"])
+    assert not any("not known" in note for note in planned["notes"]), "its Deployment is found by its owners"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"workload": "deployment/nobody"}, "there is no deployment/nobody in namespace"),
+        ({"selector": "app=nobody"}, "no pod in namespace .* matches app=nobody"),
+        ({"service": "web"}, "which pods are those of web is not known: say so under"),
+    ],
+)
+def test_a_service_that_can_not_be_found(cluster: Cluster, table: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        plan(cluster, services={"web": table})
+
+
+def test_a_statefulset(cluster: Cluster) -> None:
+    cluster.deployment("db", replicas=2, kind="StatefulSet")
+    target = target_of(cluster, {"db": {"workload": "statefulset/db"}})
+    planned = planning.plan("pod-kill", target, {"service": "db", "instance": "db-1"}, CONTEXT)
+    call(planned, "inject")
+    assert call(planned, "effective")["holds"]
+    cluster.until(lambda: call(planned, "recovered")["holds"])
+
+
+# --- evictions -----------------------------------------------------------------------------------------------
+
+
+def budget(cluster: Cluster, least: int) -> None:
+    cluster.apply(
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": "web", "namespace": cluster.namespace},
+            "spec": {"minAvailable": least, "selector": {"matchLabels": {"app": "web"}}},
+        }
+    )
+    cluster.until(
+        lambda: (
+            (found := cluster.get("PodDisruptionBudget", "web"))
+            and found.get("status", {}).get("disruptionsAllowed") == 3 - least
+        )
+    )
+
+
+@pytest.mark.usefixtures("web")
+def test_evictions_ask_the_budgets_and_deletions_say_that_they_do_not(cluster: Cluster) -> None:
+    budget(cluster, 2)
+    said = "PodDisruptionBudget web allows 1 of its pods to be disrupted now"
+    assert said in plan(cluster, evict=True)["notes"]
+    assert f"{said}; deleting does not ask it (evict: true does)" in plan(cluster)["notes"]
+    with pytest.raises(ValueError, match="allows 1 of its pods to be disrupted now, and 2 would be evicted"):
+        plan(cluster, evict=True, count=2)
+    planned = plan(cluster, evict=True)
+    budget(cluster, 3)
+    with pytest.raises(RuntimeError, match="Cannot evict pod as it would violate the pod's disruption budget"):
+        call(planned, "inject")
+    budget(cluster, 1)
+    assert "evicted" in call(planned, "inject")["evidence"]
+    assert call(planned, "effective")["holds"]
+
+
+# --- again and again -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("web")
+def test_again_and_again_with_others_each_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = plan(cluster, every="1s")
+    assert planned["undo"] is not None and planned["summary"].endswith("of web, and again every 1s")
+    monkeypatch.setattr(pod_kill.time, "sleep", lambda _: None)
+    strikes = call(planned, "inject")
+    dead: set[str] = set()
+    for _ in range(3):
+        living = set(uids(cluster).values())
+        said = next(strikes)["evidence"]
+        (killed,) = [name for name in living if said == f"deleted {name}"]
+        assert killed not in dead
+        dead.add(killed)
+        cluster.whole("web")
+    assert not dead & set(uids(cluster).values())
+    call(planned, "undo")
+
+
+@pytest.mark.usefixtures("web")
+def test_a_turn_that_the_limits_do_not_allow_passes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = plan(cluster, {"percent": 40.0}, every="1s")
+    monkeypatch.setattr(pod_kill.time, "sleep", lambda _: None)
+    strikes = call(planned, "inject")
+    next(strikes)
+    cluster.patch("Deployment", "web", {"spec": {"replicas": 1}})
+    cluster.whole("web")
+    assert next(strikes)["evidence"].startswith("not this time: pod-kill on web: it would touch 1 of 1 pods, 100 %")
+    cluster.patch("Deployment", "web", {"spec": {"replicas": 3}})
+    cluster.whole("web")
+    assert next(strikes)["evidence"].startswith("deleted web-")
+
+
+# --- bad days ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.double
+@pytest.mark.usefixtures("web")
+def test_an_answer_that_gets_lost_is_a_failed_injection_and_the_target_heals(cluster: DoubleCluster) -> None:
+    planned = plan(cluster)
+    cluster.misbehave(verb="delete", resource="pods", reset="after", times=1)
+    with pytest.raises(RuntimeError, match="can't be reached"):
+        call(planned, "inject")
+    assert call(planned, "effective")["holds"], "it was killed all the same"
+    cluster.until(lambda: call(planned, "recovered")["holds"])
+
+
+@pytest.mark.double
+@pytest.mark.usefixtures("web")
+def test_what_is_asked_for_is_what_is_needed(cluster: DoubleCluster) -> None:
+    """Everything that it does is among the rights that it says it needs, and with them alone it works."""
+    target = target_of(cluster, WEB)
+    needed = planning.needs("pod-kill", target, {"service": "web"})
+    rules = [_rule(text) for text in needed]
+    cluster.rules("gameday", rules)
+    planned = plan(cluster)
+    call(planned, "inject")
+    cluster.until(lambda: call(planned, "recovered")["holds"])
+    assert all(one.status and one.status < 400 for one in cluster.requests)
+
+
+def _rule(text: str) -> dict[str, Any]:
+    from gameday.cluster.resources import Access
+
+    right = Access.parse(text)
+    resource = f"{right.plural}/{right.sub}" if right.sub else right.plural
+    return {
+        "apiGroups": [right.group],
+        "resources": [resource],
+        "verbs": [right.verb],
+        "namespace": right.namespace or None,
+    }
+
+
+# --- whole runs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("web")
+def test_a_run_from_the_file_to_the_debrief(cluster: Cluster, tmp_path: Any) -> None:
+    timeline = "  - at: 0s\n    fault: pod-kill\n    with: {service: web}\n"
+    place = place_of(tmp_path, cluster, WEB, timeline)
+    before = uids(cluster)
+    done = place.call("run", "scenario.yaml", "--unattended", timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "has RECOVERED: 3 of 3 pods of web are ready" in done.stderr
+    cluster.whole("web")
+    assert len(set(before) - set(uids(cluster))) == 1
+    assert cluster.get("Lease", "gameday") is None, "the claim is given back"
+
+
+@pytest.mark.usefixtures("web")
+def test_an_unattended_run_that_goes_on_is_stopped(cluster: Cluster, tmp_path: Any) -> None:
+    timeline = "  - at: 0s\n    fault: pod-kill\n    with: {service: web, every: 1s}\n    for: 4s\n"
+    place = place_of(tmp_path, cluster, WEB, timeline)
+    before = uids(cluster)
+    done = place.call("run", "scenario.yaml", "--unattended", timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "struck again: deleted web-" in done.stderr
+    cluster.whole("web")
+    assert len(set(before) - set(uids(cluster))) >= 1
