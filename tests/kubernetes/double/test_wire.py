@@ -96,7 +96,8 @@ class Replay:
             raw, headers = answer.read(), dict(answer.headers)
             status = answer.status
             # Of several warnings the recordings keep the last.
-            headers |= {"Warning": said[-1] for said in [answer.headers.get_all("Warning")] if said}
+            if warnings := answer.headers.get_all("Warning"):
+                headers["Warning"] = warnings[-1]
         return status, headers, json.loads(raw) if "json" in headers["Content-Type"] else raw.decode()
 
     def _learn(self, recorded: Any, found: Any) -> None:

@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 
+from tests.support.kubernetes import fields
 from tests.support.kubernetes.control import Control
 from tests.support.kubernetes.controllers import loop
 from tests.support.kubernetes.http_server import Gate
@@ -22,6 +23,8 @@ def main() -> None:
     public.open()
     private.open()
     loop.start(world)
+    # Needed for the first write; meanwhile the test gets ready.
+    threading.Thread(target=fields.models, daemon=True).start()
     print(json.dumps({"public": public.port, "private": private.port}), flush=True)
     ended = threading.Thread(target=sys.stdin.read)
     ended.start()

@@ -92,7 +92,8 @@ def precondition(resource: Resource, name: str, what: str, asked: str, found: st
 
 def invalid(resource: Resource, name: str, causes: list[tuple[str, str, str]]) -> Failure:
     """`causes` are (reason, field, message), as `FieldValueInvalid`, `metadata.name`, `Invalid value: …`."""
-    said = [f"{field_}: {message}" for _, field_, message in causes]
+    # The same thing said twice is two causes, but one in the message.
+    said = list(dict.fromkeys(f"{field_}: {message}" for _, field_, message in causes))
     text = said[0] if len(said) == 1 else "[" + ", ".join(said) + "]"
     return failure(
         422,
@@ -129,11 +130,60 @@ def forbidden(
     )
 
 
-def unsupported_media(content_type: str, allowed: list[str]) -> Failure:
+def no_such_resource() -> Failure:
+    return failure(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def no_such_method() -> Failure:
+    return failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+
+def unsupported_media(resource: Resource) -> Failure:
+    if not resource.custom:
+        return failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     return failure(
         415,
         "UnsupportedMediaType",
-        f"the body of the request was in an unknown format - accepted media types include: {', '.join(allowed)}",
+        "the body of the request was in an unknown format - accepted media types include:"
+        " application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+    )
+
+
+def must_name_version(resource: Resource, name: str) -> Failure:
+    """An update without a version, of what can't be overwritten unseen. The words name the plural here."""
+    message = "Invalid value: 0: must be specified for an update"
+    return failure(
+        422,
+        "Invalid",
+        f'{resource.qualified} "{name}" is invalid: metadata.resourceVersion: {message}',
+        about(resource, name)
+        | {"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "metadata.resourceVersion"}]},
+    )
+
+
+def unknown_in_patch(obj: Json, said: str) -> Failure:
+    """A strict patch that brings unknown fields: 422, about an object without a name."""
+    message = f"Invalid value: {json.dumps(json.dumps(obj, separators=(',', ':')))}: strict decoding error: {said}"
+    return failure(
+        422,
+        "Invalid",
+        f' "" is invalid: patch: {message}',
+        {"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]},
+    )
+
+
+def bad_option(field: str, value: str, supported: str) -> Failure:
+    """DeleteOptions that the server does not understand."""
+    message = f"Unsupported value: {value}: supported values: {supported}"
+    return failure(
+        422,
+        "Invalid",
+        f'DeleteOptions.meta.k8s.io "" is invalid: {field}: {message}',
+        {
+            "group": "meta.k8s.io",
+            "kind": "DeleteOptions",
+            "causes": [{"reason": "FieldValueNotSupported", "message": message, "field": field}],
+        },
     )
 
 

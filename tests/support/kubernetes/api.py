@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.kubernetes import answers, discovery, rbac, subresources, verbs
 from tests.support.kubernetes.answers import Answer, Failure, Unknown
-from tests.support.kubernetes.resources import EVERYTHING, Resource
+from tests.support.kubernetes.resources import EVERYTHING, GROUPS, Resource
 from tests.support.kubernetes.world import Call, World
 
 Json = dict[str, Any]
@@ -105,6 +105,10 @@ def answer(world: World, call: Call) -> Answer | Watch:
     group, version = call.group, call.path.split("/")[3 if call.path.startswith("/apis/") else 2]
     if not world.has_group(group):
         raise answers.page_not_found()
+    if not any((one.group, one.version) == (group, version) for one in EVERYTHING) and version not in (
+        GROUPS.get(group) or ()
+    ):
+        raise answers.no_such_resource()
     if group == "authorization.k8s.io" and call.resource == "selfsubjectaccessreviews" and call.verb == "create":
         return _review(world, call)
     resource = next(
@@ -129,7 +133,9 @@ def answer(world: World, call: Call) -> Answer | Watch:
         "patch": verbs.patch,
         "delete": verbs.delete,
     }.get(call.verb)
-    if verb is None or (call.verb == "create" and call.name):
+    if (call.method in ("PUT", "PATCH") and not call.name) or (call.method == "POST" and call.name):
+        raise answers.no_such_method()
+    if verb is None:
         raise Unknown(f"{call.verb} of {resource.plural}")
     with world.lock:
         return verb(world, resource, call)

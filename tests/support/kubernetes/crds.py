@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.kubernetes.answers import bad_request, invalid
+from tests.support.kubernetes.answers import bad_request, invalid, unknown_in_patch
 from tests.support.kubernetes.resources import Resource
 
 Json = dict[str, Any]
@@ -97,7 +97,7 @@ _REQUIRED = {
 }
 
 
-def check(resource: Resource, obj: Json, validation: str) -> dict[str, list[str]]:
+def check(resource: Resource, obj: Json, validation: str, patched: bool = False) -> dict[str, list[str]]:
     """Drop unknown fields in place, check required ones, fill in defaults. Returns headers: the warning, if any."""
     table = FIELDS.get(resource.kind)
     if table is None or not resource.custom:
@@ -106,6 +106,8 @@ def check(resource: Resource, obj: Json, validation: str) -> dict[str, list[str]
     headers: dict[str, list[str]] = {}
     if unknown and validation == "Strict":
         said = ", ".join(f'unknown field "{field}"' for field in unknown)
+        if patched:
+            raise unknown_in_patch(obj, said)
         raise bad_request(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}:'
             f" strict decoding error: {said}"

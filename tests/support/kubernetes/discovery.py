@@ -38,7 +38,10 @@ def answer(world: World, call: Call) -> Answer:
     if steps in (["healthz"], ["livez"], ["readyz"]):
         return Answer(200, b"ok", content_type="text/plain; charset=utf-8")
     if steps == ["api"]:
-        return Answer(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+        return Answer(
+            200,
+            {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0"}]},
+        )
     if steps == ["apis"]:
         groups = [_group(name, versions) for name, versions in _groups(world).items()]
         return Answer(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})

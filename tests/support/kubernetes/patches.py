@@ -113,7 +113,7 @@ def _strategic_list(old: list[Any], patch: list[Any], field: str) -> list[Any]:
 
 
 def _refused(message: str) -> Exception:
-    return failure(422, "Invalid", message)
+    return failure(422, "Invalid", message, {})
 
 
 def _pointer(text: str) -> list[str]:
@@ -130,7 +130,9 @@ def _step(where: Any, step: str, path: str) -> Any:
 def apply_json_patch(old: Any, operations: Any) -> Any:
     """RFC 6902. Whatever can't be done, a failing `test` too, is the server's one 422 for all of them."""
     if not isinstance(operations, list):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        )
     new: Any = copy.deepcopy(old)
     for operation in operations:
         new = _apply(new, operation)

@@ -60,7 +60,7 @@ class _Scanner:
 
     def values(self) -> set[str]:
         if self.take() != "(":
-            raise bad_request(f"unable to parse requirement: found '{self.tokens[self.at - 1]}', expected: '('")
+            raise bad_request(f"unable to parse requirement: found '{self.tokens[self.at - 1]}' expected: '('")
         if self.peek() == ")":
             # Taken for one empty value.
             self.take()
@@ -73,6 +73,8 @@ class _Scanner:
         return found
 
     def requirement(self) -> Callable[[Labels], bool]:
+        if not _WORD.fullmatch(self.peek()) and self.peek() != "!":
+            raise bad_request(f"found '{self.peek()}', expected: !, identifier, or 'end of string'")
         if self.peek() == "!":
             self.take()
             key = self.word()

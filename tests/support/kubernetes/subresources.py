@@ -18,6 +18,8 @@ Json = dict[str, Any]
 def handle(world: World, resource: Resource, call: Call) -> Answer:
     name = call.subresource
     if name not in resource.subresources:
+        if not resource.custom:
+            raise answers.no_such_resource()
         # As recorded for Chaos Mesh: the server speaks of the object, which is there.
         raise answers.not_found(resource, call.name)
     if name == "scale":
@@ -194,8 +196,10 @@ def _log(world: World, resource: Resource, call: Call) -> Answer:
     if container is not None and container not in names:
         raise answers.bad_request(f"container {container} is not valid for pod {call.name}")
     if pod.get("status", {}).get("phase") == "Pending":
+        waiting = [one["state"]["waiting"]["reason"] for one in pod["status"].get("containerStatuses") or []]
         raise answers.bad_request(
-            f'container "{container or names[0]}" in pod "{call.name}" is waiting to start: ContainerCreating'
+            f'container "{container or names[0]}" in pod "{call.name}" is waiting to start:'
+            f" {waiting[0] if waiting else 'ContainerCreating'}"
         )
     lines = world.logs.get((call.namespace, call.name), "").splitlines(keepends=True)
     if "tailLines" in call.query:

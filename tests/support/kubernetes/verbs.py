@@ -8,15 +8,17 @@ import json
 import time
 from typing import Any
 
-from tests.support.kubernetes import answers, crds, patches, selectors, shapes
+from tests.support.kubernetes import answers, crds, fields, patches, selectors, shapes
 from tests.support.kubernetes.answers import Answer, Unknown
+from tests.support.kubernetes.defaults import complete
 from tests.support.kubernetes.resources import Resource
 from tests.support.kubernetes.store import releases, stamp
 from tests.support.kubernetes.world import Call, World
 
 Json = dict[str, Any]
 
-_PATCHES = [patches.JSON_PATCH, patches.MERGE_PATCH, patches.STRATEGIC, "application/apply-patch+yaml"]
+# Kinds whose update must say which version it is of.
+_NO_BLIND_UPDATE = {"Lease", "CustomResourceDefinition"}
 
 
 def found(world: World, resource: Resource, call: Call) -> Json:
@@ -45,7 +47,7 @@ def list_(world: World, resource: Resource, call: Call) -> Answer:
             spot = json.loads(base64.b64decode(token + "=="))
             version, start = int(spot["rv"]), (spot["namespace"], spot["name"])
         except (ValueError, KeyError):
-            raise answers.bad_request("continue key is not valid: illegal base64 data") from None
+            raise answers.bad_request("invalid continue token: continue key is not valid") from None
         if version < store.floor:
             raise answers.failure(
                 410,
@@ -110,14 +112,15 @@ def create(world: World, resource: Resource, call: Call) -> Answer:
             )
         meta["name"] = meta["generateName"] + shapes.suffix()
     if meta.get("resourceVersion"):
-        raise answers.bad_request("resourceVersion should not be set on objects to be created")
+        # Without a reason, as recorded.
+        raise answers.failure(500, "", "resourceVersion should not be set on objects to be created")
     for field in ("uid", "creationTimestamp", "generation", "deletionTimestamp", "selfLink", "managedFields"):
         meta.pop(field, None)
     if "status" in resource.subresources:
         obj.pop("status", None)
-    warnings = crds.check(resource, obj, call.query.get("fieldValidation", "Warn"))
+    warnings = _fields(resource, obj, call)
     shapes.check(resource, obj)
-    shapes.complete(resource, obj)
+    complete(resource, obj)
     with world.lock:
         if world.store.find(resource, meta.get("namespace"), meta["name"]) is not None:
             raise answers.already_exists(resource, meta["name"])
@@ -127,12 +130,18 @@ def create(world: World, resource: Resource, call: Call) -> Answer:
         return Answer(201, world.store.put(resource, obj), warnings)
 
 
+def _fields(resource: Resource, obj: Json, call: Call) -> dict[str, list[str]]:
+    """Check the fields of what was sent; returns the headers with warnings."""
+    check = crds.check if resource.custom else fields.check
+    return check(resource, obj, call.query.get("fieldValidation", "Warn"), patched=call.method == "PATCH")
+
+
 def _typed(resource: Resource, obj: Json) -> Json:
     kind, api_version = obj.get("kind", resource.kind), obj.get("apiVersion", resource.api_version)
     if kind != resource.kind or api_version != resource.api_version:
         raise answers.bad_request(
             f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}:'
-            f' no kind "{kind}" is registered for version "{api_version}"'
+            f" converting (v1.{kind}) to (core.{resource.kind}): unknown conversion"
         )
     return {"kind": resource.kind, "apiVersion": resource.api_version} | obj
 
@@ -164,18 +173,8 @@ def update(world: World, resource: Resource, call: Call) -> Answer:
                 f"the name of the object ({new.get('metadata', {}).get('name')}) does not match the name on the URL"
                 f" ({call.name})"
             )
-        if not new["metadata"].get("resourceVersion") and resource.custom:
-            raise answers.invalid(
-                resource,
-                call.name,
-                [
-                    (
-                        "FieldValueInvalid",
-                        "metadata.resourceVersion",
-                        "Invalid value: 0: must be specified for an update",
-                    )
-                ],
-            )
+        if not new["metadata"].get("resourceVersion") and (resource.custom or resource.kind in _NO_BLIND_UPDATE):
+            raise answers.must_name_version(resource, call.name)
         return _write(world, resource, call, old, new)
 
 
@@ -197,7 +196,7 @@ def patched(resource: Resource, call: Call, old: Json) -> Json:
         return patches.strategic(old, _body(call))
     if kind == "application/apply-patch+yaml":
         raise Unknown("server-side apply")
-    raise answers.unsupported_media(kind, [one for one in _PATCHES if one != patches.STRATEGIC or not resource.custom])
+    raise answers.unsupported_media(resource)
 
 
 def _write(world: World, resource: Resource, call: Call, old: Json, new: Json) -> Answer:
@@ -207,15 +206,8 @@ def _write(world: World, resource: Resource, call: Call, old: Json, new: Json) -
     if version and version != old["metadata"]["resourceVersion"]:
         raise answers.stale(resource, call.name)
     if meta.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
-        raise answers.failure(
-            409,
-            "Conflict",
-            f'Operation cannot be fulfilled on {resource.qualified} "{call.name}": StorageError: invalid object,'
-            f" Code: 4, Key: /registry/{resource.plural}/{call.namespace}/{call.name}, ResourceVersion: 0,"
-            " AdditionalErrorMsg:"
-            f" Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata']['uid']}",
-            answers.about(resource, call.name),
-        )
+        cause = ("FieldValueInvalid", "metadata.uid", f'Invalid value: "{meta["uid"]}": field is immutable')
+        raise answers.invalid(resource, call.name, [cause, cause])
     # What a writer can't change.
     for field in ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"):
         meta.pop(field, None)
@@ -237,12 +229,12 @@ def _write(world: World, resource: Resource, call: Call, old: Json, new: Json) -
         new.pop("status", None)
         if "status" in old:
             new["status"] = old["status"]
-    warnings = crds.check(resource, new, call.query.get("fieldValidation", "Warn"))
+    warnings = _fields(resource, new, call)
     if call.subresource != "status":
         shapes.check(resource, new)
         if call.subresource not in ("ephemeralcontainers", "resize"):
             shapes.check_change(resource, old, new)
-    shapes.complete(resource, new)
+    complete(resource, new)
     if _dry(call):
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         return Answer(200, new, warnings)
@@ -289,7 +281,10 @@ def remove(world: World, resource: Resource, old: Json, options: Json) -> Json:
         )
     dry = options.get("dryRun") or []
     if dry not in ([], ["All"]):
-        raise Unknown(f"dryRun {dry}")
+        raise answers.bad_option("dryRun", json.dumps(dry), '"All"')
+    if options.get("propagationPolicy") not in (None, "Foreground", "Background", "Orphan"):
+        supported = '"Foreground", "Background", "Orphan", "nil"'
+        raise answers.bad_option("propagationPolicy", f'"{options["propagationPolicy"]}"', supported)
     new = copy.deepcopy(old)
     meta = new["metadata"]
     grace = _grace(resource, old, options)

@@ -44,6 +44,8 @@ def stream(world: World, resource: Resource, call: Call, match: Match) -> Iterat
         if asked in ("", "0"):
             at = store.version
             first = [_line("ADDED", one) for one in store.all(resource, call.namespace) if match(one)]
+            if bookmarks:
+                first.append(_bookmark(resource, at, {"annotations": {"k8s.io/initial-events-end": "true"}}))
         else:
             at, first = int(asked), []
     yield from first
@@ -74,8 +76,7 @@ def stream(world: World, resource: Resource, call: Call, match: Match) -> Iterat
         over = time.monotonic() >= until
         if bookmarks and (over or time.monotonic() >= next_mark):
             next_mark = time.monotonic() + BOOKMARK
-            kind = {"kind": resource.kind, "apiVersion": resource.api_version}
-            yield _line("BOOKMARK", {**kind, "metadata": {"resourceVersion": str(at), "creationTimestamp": None}})
+            yield _bookmark(resource, at, {})
         elif not sent:
             yield b""
         if over:
@@ -109,6 +110,11 @@ def _expired(asked: int, floor: int) -> Json:
         "reason": "Expired",
         "code": 410,
     }
+
+
+def _bookmark(resource: Resource, version: int, more: Json) -> bytes:
+    meta = {"resourceVersion": str(version), **more}
+    return _line("BOOKMARK", {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta})
 
 
 def _line(kind: str, obj: Json) -> bytes:

@@ -8,8 +8,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tests.support.kubernetes.defaults import complete
 from tests.support.kubernetes.resources import CHAOS_MESH, GROUPS, LITMUS, Resource, of_kind
-from tests.support.kubernetes.shapes import complete
 from tests.support.kubernetes.store import Store, stamp
 
 Json = dict[str, Any]

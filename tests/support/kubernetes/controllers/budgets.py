@@ -1,4 +1,4 @@
-"""The status of PodDisruptionBudgets, and the EndpointSlices of Services."""
+"""The status of PodDisruptionBudgets, and the EndpointSlices and Endpoints of Services."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Json = dict[str, Any]
 BUDGET = of_kind("PodDisruptionBudget")
 SERVICE = of_kind("Service")
 SLICE = of_kind("EndpointSlice")
+ENDPOINTS = of_kind("Endpoints")
 
 
 def tend_budgets(world: World, now: float) -> float:
@@ -40,6 +41,11 @@ def tend_budgets(world: World, now: float) -> float:
 
 def tend_endpoints(world: World, now: float) -> float:
     held = by_owner(world, SLICE)
+    for left in world.store.all(ENDPOINTS):
+        meta = left["metadata"]
+        managed = "endpoints.kubernetes.io/managed-by" in (meta.get("labels") or {})
+        if managed and world.store.find(SERVICE, meta["namespace"], meta["name"]) is None:
+            world.store.remove(ENDPOINTS, left)
     for service in world.store.all(SERVICE):
         selector = service["spec"].get("selector")
         if selector and not terminating(service):
@@ -59,7 +65,9 @@ def _tend_slice(world: World, service: Json, slices: list[Json]) -> None:
         {"name": port.get("name", ""), "port": _target(port, pods), "protocol": port["protocol"]}
         for port in service["spec"].get("ports") or []
     ]
-    endpoints = [_endpoint(pod) for pod in pods if pod["status"].get("phase") in ("Running", "Pending")]
+    pods = [pod for pod in pods if pod["status"].get("phase") in ("Running", "Pending")]
+    endpoints = [_endpoint(pod) for pod in pods]
+    _tend_endpoints(world, service, pods, ports)
     if not slices:
         made = {
             "kind": "EndpointSlice",
@@ -84,6 +92,32 @@ def _tend_slice(world: World, service: Json, slices: list[Json]) -> None:
         moved = changed(slices[0])
         moved |= {"endpoints": endpoints, "ports": ports}
         world.store.put(SLICE, moved)
+
+
+def _tend_endpoints(world: World, service: Json, pods: list[Json], ports: list[Json]) -> None:
+    """The older form of the same, with the ready and the other addresses apart."""
+    meta = service["metadata"]
+    addresses: dict[bool, list[Json]] = {True: [], False: []}
+    for pod in pods:
+        if not terminating(pod):
+            one = _endpoint(pod)
+            ref = {"ip": pod["status"]["podIP"], "nodeName": one["nodeName"], "targetRef": one["targetRef"]}
+            addresses[ready(pod)].append(ref)
+    subset: Json = {"ports": [{key: value for key, value in port.items() if value != ""} for port in ports]}
+    subset |= {"addresses": addresses[True]} if addresses[True] else {}
+    subset |= {"notReadyAddresses": addresses[False]} if addresses[False] else {}
+    labels = {**(meta.get("labels") or {}), "endpoints.kubernetes.io/managed-by": "endpoint-controller"}
+    whole: Json = {
+        "kind": "Endpoints",
+        "apiVersion": "v1",
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"], "labels": labels},
+    }
+    if len(subset) > 1:
+        whole["subsets"] = [subset]
+    there = world.store.find(ENDPOINTS, meta["namespace"], meta["name"])
+    if there is None or there.get("subsets") != whole.get("subsets"):
+        kept = {} if there is None else {key: there["metadata"][key] for key in ("uid", "creationTimestamp")}
+        world.store.put(ENDPOINTS, whole | {"metadata": whole["metadata"] | kept})
 
 
 def _target(port: Json, pods: list[Json]) -> int:

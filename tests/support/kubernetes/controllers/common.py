@@ -89,29 +89,32 @@ def emit(world: World, resource: Resource, obj: Json, kind: str, reason: str, me
     meta = obj["metadata"]
     namespace = meta.get("namespace") or "default"
     now = stamp()
-    world.store.put(
-        EVENT,
-        {
-            "kind": "Event",
-            "apiVersion": "v1",
-            "metadata": {"name": f"{meta['name']}.{suffix(16)}", "namespace": namespace},
-            "involvedObject": {
-                "kind": resource.kind,
-                "namespace": namespace,
-                "name": meta["name"],
-                "uid": meta["uid"],
-                "apiVersion": resource.api_version,
-                "resourceVersion": meta["resourceVersion"],
-            },
-            "reason": reason,
-            "message": message,
-            "source": {"component": source},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-            "type": kind,
-            "eventTime": None,
-            "reportingComponent": source,
-            "reportingInstance": "",
+    event = {
+        "kind": "Event",
+        "apiVersion": "v1",
+        "metadata": {"name": f"{meta['name']}.{suffix(16)}", "namespace": namespace},
+        "involvedObject": {
+            "kind": resource.kind,
+            "namespace": namespace,
+            "name": meta["name"],
+            "uid": meta["uid"],
+            "apiVersion": resource.api_version,
+            "resourceVersion": meta["resourceVersion"],
         },
-    )
+        "reason": reason,
+        "message": message,
+        "source": {"component": source},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+        "type": kind,
+        "eventTime": None,
+        "reportingComponent": source,
+        "reportingInstance": "",
+    }
+    if source == "default-scheduler":
+        # It speaks the newer events API: no count, no source, a time with fractions.
+        event |= {"source": {}, "firstTimestamp": None, "lastTimestamp": None, "action": "Binding"}
+        event |= {"eventTime": now[:-1] + ".000000Z", "reportingInstance": source}
+        del event["count"]
+    world.store.put(EVENT, event)

@@ -1,4 +1,4 @@
-"""The garbage collector and the end of namespaces: what has lost its owner or its home goes."""
+"""The garbage collector, and namespaces: what has lost its owner or its home goes; a new home is furnished."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def sweep(world: World, now: float) -> float:
     for namespace in world.store.all(NAMESPACE):
         if terminating(namespace):
             _empty(world, namespace)
+        else:
+            _furnish(world, namespace["metadata"]["name"])
     return float("inf")
 
 
@@ -54,6 +56,18 @@ def _settle(world: World, key: str, parent: Json, objects: list[tuple[str, Json]
     let_go = changed(parent)
     let_go["metadata"]["finalizers"] = [one for one in held if one not in _FINALIZERS]
     world.store.put(BY_KEY[key], let_go)
+
+
+def _furnish(world: World, name: str) -> None:
+    """What each namespace has from its beginning, and again when somebody deletes it."""
+    accounts, maps = of_kind("ServiceAccount"), of_kind("ConfigMap")
+    if world.store.find(accounts, name, "default") is None:
+        meta = {"name": "default", "namespace": name}
+        world.store.put(accounts, {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": meta})
+    if world.store.find(maps, name, "kube-root-ca.crt") is None:
+        meta = {"name": "kube-root-ca.crt", "namespace": name}
+        data = {"ca.crt": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"}
+        world.store.put(maps, {"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": data})
 
 
 def _empty(world: World, namespace: Json) -> None:

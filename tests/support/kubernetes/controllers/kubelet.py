@@ -18,6 +18,7 @@ from tests.support.kubernetes.world import World
 Json = dict[str, Any]
 
 NODE = of_kind("Node")
+SCHEDULER = "default-scheduler"
 CORDONED = "node.kubernetes.io/unschedulable"
 
 
@@ -104,7 +105,7 @@ def _schedule(world: World, pod: Json) -> Json:
                 "lastTransitionTime": stamp(),
             }
         ]
-        emit(world, POD, pod, "Warning", "FailedScheduling", message, "default-scheduler")
+        emit(world, POD, pod, "Warning", "FailedScheduling", message, SCHEDULER)
         return set_status(world, POD, pod, status)
     load: dict[str, int] = {}
     for one in world.store.all(POD):
@@ -117,7 +118,7 @@ def _schedule(world: World, pod: Json) -> Json:
     stored = world.store.put(POD, bound)
     stored["metadata"]["generation"] = pod["metadata"]["generation"]
     place = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-    emit(world, POD, pod, "Normal", "Scheduled", f"Successfully assigned {place} to {chosen}", "default-scheduler")
+    emit(world, POD, pod, "Normal", "Scheduled", f"Successfully assigned {place} to {chosen}", SCHEDULER)
     return stored
 
 
@@ -130,17 +131,33 @@ def _start(world: World, pod: Json, now: float) -> float:
     image = next((one for one in pod["spec"]["containers"] if "broken" in one.get("image", "")), None)
     crash = next((one for one in pod["spec"]["containers"] if _crashes(one)), None)
     if image is not None:
-        pull = f'Back-off pulling image "{image["image"]}"'
-        emit(world, POD, pod, "Warning", "Failed", f'Failed to pull image "{image["image"]}": not found', "kubelet")
-        emit(world, POD, pod, "Warning", "BackOff", pull, "kubelet")
-    elif crash is not None:
-        emit(world, POD, pod, "Warning", "BackOff", f"Back-off restarting failed container {crash['name']}", "kubelet")
+        why, said = _unpulled(image)
+        if why == "ErrImageNeverPull":
+            emit(world, POD, pod, "Warning", why, said, "kubelet")
+            emit(world, POD, pod, "Warning", "Failed", "Error: ErrImageNeverPull", "kubelet")
+        else:
+            emit(world, POD, pod, "Warning", "Failed", f'Failed to pull image "{image["image"]}": not found', "kubelet")
+            emit(world, POD, pod, "Normal", "BackOff", said, "kubelet")
     else:
         for container in pod["spec"]["containers"]:
-            emit(world, POD, pod, "Normal", "Created", f"Container created: {container['name']}", "kubelet")
-            emit(world, POD, pod, "Normal", "Started", f"Container started: {container['name']}", "kubelet")
+            there = f'Container image "{container["image"]}" already present on machine and can be accessed by the pod'
+            emit(world, POD, pod, "Normal", "Pulled", there, "kubelet")
+            emit(world, POD, pod, "Normal", "Created", "Container created", "kubelet")
+            emit(world, POD, pod, "Normal", "Started", "Container started", "kubelet")
+    if crash is not None:
+        place = f"{pod['metadata']['name']}_{pod['metadata']['namespace']}({uid})"
+        said = f"Back-off restarting failed container {crash['name']} in pod {place}"
+        emit(world, POD, pod, "Warning", "BackOff", said, "kubelet")
     set_status(world, POD, pod, _status(world, pod, running=image is None, ready=image is None and crash is None))
     return float("inf")
+
+
+def _unpulled(container: Json) -> tuple[str, str]:
+    """Why an image that is nowhere to be had does not start, and the words for it."""
+    image = container["image"]
+    if container.get("imagePullPolicy") == "Never":
+        return "ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never'
+    return "ImagePullBackOff", f'Back-off pulling image "{image}"'
 
 
 def _crashes(container: Json) -> bool:
@@ -164,7 +181,9 @@ def _status(world: World, pod: Json, running: bool, ready: bool) -> Json:
             **more,
         }
 
-    why = {} if ready else {"reason": "ContainersNotReady", "message": "containers with unready status"}
+    names = " ".join(one["name"] for one in pod["spec"]["containers"])
+    said = f"containers with unready status: [{names}]"
+    why = {} if ready else {"reason": "ContainersNotReady", "message": said}
     return {
         "observedGeneration": generation,
         "phase": "Running" if running else "Pending",
@@ -180,17 +199,18 @@ def _status(world: World, pod: Json, running: bool, ready: bool) -> Json:
         "podIP": own,
         "podIPs": [{"ip": own}],
         "startTime": now,
-        "containerStatuses": [_container(one, now) for one in pod["spec"]["containers"]],
+        "containerStatuses": [_container(pod, one, now) for one in pod["spec"]["containers"]],
         "qosClass": "BestEffort",
         "resources": {},
     }
 
 
-def _container(container: Json, now: str) -> Json:
+def _container(pod: Json, container: Json, now: str) -> Json:
     image = container.get("image", "")
-    head = {"name": container["name"], "image": image, "resources": {}}
+    head = {"name": container["name"], "image": image}
     if "broken" in image:
-        said = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{image}"'}
+        why, message = _unpulled(container)
+        said = {"reason": why, "message": message}
         return {
             **head,
             "state": {"waiting": said},
@@ -200,6 +220,7 @@ def _container(container: Json, now: str) -> Json:
             "imageID": "",
             "started": False,
         }
+    head["resources"] = {}
     ids = {"imageID": f"sha256:{uuid.uuid4().hex * 2}", "containerID": f"containerd://{uuid.uuid4().hex * 2}"}
     if _crashes(container):
         said = {

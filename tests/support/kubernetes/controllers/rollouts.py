@@ -17,7 +17,7 @@ from tests.support.kubernetes.controllers.common import (
     terminating,
 )
 from tests.support.kubernetes.controllers.sets import fingerprint
-from tests.support.kubernetes.shapes import complete
+from tests.support.kubernetes.defaults import complete
 from tests.support.kubernetes.store import unix
 from tests.support.kubernetes.subresources import share
 from tests.support.kubernetes.world import World
@@ -88,10 +88,33 @@ def _create(world: World, parent: Json, sets: list[Json]) -> Json:
             "annotations": {REVISION: str(number)},
             "ownerReferences": [reference(DEPLOYMENT, parent)],
         },
-        "spec": {"replicas": 0, "selector": selector, "template": template},
+        "spec": {"replicas": _first_size(parent, sets), "selector": selector, "template": template},
     }
+    made["metadata"]["annotations"] |= _sizes(parent)
     complete(REPLICA_SET, made)
-    return world.store.put(REPLICA_SET, made)
+    stored = world.store.put(REPLICA_SET, made)
+    if size := _wanted(stored):
+        said = f"Scaled up replica set {stored['metadata']['name']} from 0 to {size}"
+        emit(world, DEPLOYMENT, parent, "Normal", "ScalingReplicaSet", said, "deployment-controller")
+    return stored
+
+
+def _first_size(parent: Json, sets: list[Json]) -> int:
+    """How many pods a new ReplicaSet starts with: what the surge leaves room for beside the old ones."""
+    wanted, there = int(parent["spec"]["replicas"]), sum(_wanted(one) for one in sets)
+    if not there:
+        return wanted
+    if parent["spec"]["strategy"]["type"] == "Recreate":
+        return 0
+    return max(0, min(wanted, wanted + _bounds(parent)[0] - there))
+
+
+def _sizes(parent: Json) -> dict[str, str]:
+    """What a ReplicaSet notes of the size of its deployment."""
+    wanted = parent["spec"]["replicas"]
+    surge = 0 if parent["spec"]["strategy"]["type"] == "Recreate" else _bounds(parent)[0]
+    prefix = "deployment.kubernetes.io"
+    return {f"{prefix}/desired-replicas": str(wanted), f"{prefix}/max-replicas": str(wanted + surge)}
 
 
 def _newest(world: World, new: Json, old: list[Json]) -> Json:
@@ -119,6 +142,7 @@ def _resize(world: World, parent: Json, replica_set: Json, wanted: int) -> Json:
         return replica_set
     sized = changed(replica_set)
     sized["spec"]["replicas"] = wanted
+    sized["metadata"].setdefault("annotations", {}).update(_sizes(parent))
     stored = world.store.put(REPLICA_SET, sized)
     way = "up" if wanted > before else "down"
     said = f"Scaled {way} replica set {sized['metadata']['name']} from {before} to {wanted}"
@@ -197,10 +221,13 @@ def _report(world: World, parent: Json, new: Json | None, old: list[Json], now: 
         said = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
         said = ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
-    status["conditions"] = [progressing, condition(before, "Available", *said)]
-    # The order of the conditions stays what it was.
-    order = [one["type"] for one in before.get("conditions") or []]
-    status["conditions"].sort(key=lambda one: order.index(one["type"]) if one["type"] in order else 9)
+    conditions = list(before.get("conditions") or [])
+    fresh = [condition(before, "Available", *said), progressing]
+    # The first one that is there is Progressing; after that whatever changes moves to the end.
+    for one in fresh if conditions else fresh[::-1]:
+        if one not in conditions:
+            conditions = [*(other for other in conditions if other["type"] != one["type"]), one]
+    status["conditions"] = conditions
     set_status(world, DEPLOYMENT, parent, status)
     return due
 

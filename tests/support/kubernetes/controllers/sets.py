@@ -19,9 +19,10 @@ from tests.support.kubernetes.controllers.common import (
     set_status,
     terminating,
 )
+from tests.support.kubernetes.defaults import complete
 from tests.support.kubernetes.resources import Resource
 from tests.support.kubernetes.selectors import by_object
-from tests.support.kubernetes.shapes import ALPHABET, complete, suffix
+from tests.support.kubernetes.shapes import ALPHABET, suffix
 from tests.support.kubernetes.subresources import ready
 from tests.support.kubernetes.world import World
 
