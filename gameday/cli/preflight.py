@@ -5,13 +5,13 @@ Each fault is planned against the target as it is now, and each secret is looked
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from gameday.cli.clusters import is_cluster
-from gameday.cli.rights import wanted
+from gameday.cli.rights import of_evidence, wanted
 from gameday.engine.fault_life import plan_arguments
 from gameday.errors import GamedayError
 from gameday.faults.chaostoolkit import places
@@ -29,16 +29,27 @@ def missing_rights(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
     """On a cluster: the rights that we don't have and that the scenario's faults, their undos or the claim need."""
     if not is_cluster(target):
         return []
+    return _lacking("the cluster does not let us", wanted(scenario, target), target)
+
+
+def missing_evidence(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
+    """On a cluster: what keeps its own evidence from the journal. Nothing to refuse a run for."""
+    if not is_cluster(target):
+        return []
+    return _lacking("less will be known: the cluster does not let us", of_evidence(scenario, target), target)
+
+
+def _lacking(lead: str, rights: Iterable[str], target: Mapping[str, Any]) -> list[str]:
     from gameday.cluster.access import missing
     from gameday.cluster.errors import Refused, Unreachable
 
     try:
-        lacking = missing(target["settings"]["cluster"], wanted(scenario, target))
+        lacking = missing(target["settings"]["cluster"], rights)
     except (Refused, Unreachable, GamedayError) as error:
         return [f"whether we may do it can't be asked: {error}"]
     if not lacking:
         return []
-    return [f"the cluster does not let us: {'; '.join(lacking)} (`gameday manifests` prints the roles to ask for)"]
+    return [f"{lead}: {'; '.join(lacking)} (`gameday manifests` prints the roles to ask for)"]
 
 
 def missing_secrets(scenario: Scenario) -> list[str]:

@@ -20,7 +20,7 @@ EVIDENCE = "the evidence"
 
 
 def wanted(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Each right (`str(Access)`) and the names of the faults, or `CLAIM` and `EVIDENCE`, that need it.
+    """Each right (`str(Access)`) without which it can't be run, and the names of the faults, or `CLAIM`, that need it.
 
     `target` as JSON, with the engines that are to be reckoned with. Faults that can't be done there are passed over:
     see `impossible`.
@@ -33,9 +33,16 @@ def wanted(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]
             _add(found, right, fault)
     for right in permissions(target["settings"]["namespaces"]):
         _add(found, right, CLAIM)
-    for right in _of_evidence(scenario, target):
-        _add(found, right, EVIDENCE)
     return found
+
+
+def of_evidence(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The rights that the evidence needs, as `wanted`: it is run without them too, and then less is known."""
+    from gameday.cluster.evidence import permissions
+
+    services = target["settings"]["services"]
+    rights = permissions({name: services[name] for name in touched(scenario, target)})
+    return {right: [EVIDENCE] for right in rights}
 
 
 def impossible(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
@@ -81,17 +88,6 @@ def _narrow(rights: Sequence[str], target: Mapping[str, Any]) -> list[str]:
         return list(rights)
     spaces = {Access.parse(one).namespace for one in rights} - {""} or set(target["settings"]["namespaces"])
     return [one for one in rights if one != anywhere] + [right("get", NAMESPACES, space) for space in sorted(spaces)]
-
-
-def _of_evidence(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
-    from gameday.cluster import evidence
-
-    permissions = getattr(evidence, "permissions", None)
-    services = target["settings"]["services"]
-    if permissions is None:
-        return []
-    found: list[str] = permissions({name: services[name] for name in touched(scenario, target)})
-    return found
 
 
 def _add(found: dict[str, list[str]], right: str, why: str) -> None:
