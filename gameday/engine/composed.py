@@ -34,12 +34,17 @@ def _both(own: Call | None, check: Check | None, target: dict[str, Any]) -> Call
 
 
 def all_hold(calls: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
-    """Whether every call's answer holds; the evidence of those that hold, or of the first that does not."""
+    """Whether every call's answer holds; the evidence of those that hold, or of the first that does not.
+
+    One that holds may give a `doubt`: why a later one most likely does not, where it doesn't.
+    """
     evidence = []
+    doubts: list[str] = []
     for data in calls:
         call = Call.from_json(data)
         answer = function(call.name)(**call.args)
         if not answer["holds"]:
-            return {"holds": False, "evidence": answer["evidence"]}
+            return {"holds": False, "evidence": "; ".join([str(answer["evidence"]), *doubts])}
+        doubts += [str(answer["doubt"])] if "doubt" in answer else []
         evidence.append(str(answer["evidence"]))
     return {"holds": True, "evidence": "; ".join(evidence)}

@@ -37,6 +37,7 @@ def plan_arguments(
         "duration": scripted.for_,
         "pods": scenario.limits.pods,
         "percent": scenario.limits.percent,
+        "checked": scripted.effective is not None,
     }
     return {"fault": scripted.fault, "target": target, "params": params, "context": context}
 

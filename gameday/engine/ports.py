@@ -93,8 +93,8 @@ class Backend:
 
     `plan` names a function `plan(target, params, context) -> dict` (a `Plan` as JSON) that only reads:
     `target` is `TargetInfo.to_json()`, `params` the fault's validated parameters (durations in seconds),
-    `context` a dict with `exercise`, `fault` (its entry's id), `seed` (int), `duration` (s or None), and the limits
-    `pods` and `percent` (or None).
+    `context` a dict with `exercise`, `fault` (its entry's id), `seed` (int), `duration` (s or None), the limits `pods`
+    and `percent` (or None), and `checked`: whether the entry has an `effective` check of its own.
     It raises `ValueError` where the fault can't be done within the limits, naming what and why.
     """
 

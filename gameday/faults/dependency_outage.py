@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
@@ -30,12 +30,34 @@ _HANGS_AFTER = 0.4
 """Seconds without an answer that show a black hole."""
 
 
+Way = Literal["service", "scale", "policy"]
+"""How the plain Kubernetes API makes an outage."""
+
+
 class DependencyOutageParameters(Parameters):
     service: Service
     mode: Annotated[
-        Literal["refused", "blackhole"],
-        Field(description="Connections are refused at once, or accepted and never answered."),
-    ] = "refused"
+        Literal["refused", "blackhole"] | None,
+        Field(
+            description="Connections are refused at once, or go unanswered. Refused unless said; on Kubernetes by: "
+            "service and scale refuse, policy is a black hole."
+        ),
+    ] = None
+    by: Annotated[
+        Way | None,
+        Field(
+            description="On Kubernetes: point the Service at nothing, scale what runs it to 0, or deny its traffic by "
+            "NetworkPolicy. Means nothing elsewhere."
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Self:
+        if self.by in ("service", "scale") and self.mode == "blackhole":
+            raise ValueError(f"by: {self.by} refuses connections, and mode says blackhole: leave one away (by: policy)")
+        if self.by == "policy" and self.mode == "refused":
+            raise ValueError("by: policy is a black hole, and mode says refused: leave one away (by: service)")
+        return self
 
 
 _BACKEND = Backend(
@@ -63,7 +85,34 @@ fault: dependency-outage
 with: {service: payments, mode: blackhole}
 for: 5m
 """,
-    backends={"sandbox": _BACKEND, "toxiproxy": _BACKEND},
+    backends={
+        "sandbox": _BACKEND,
+        "toxiproxy": _BACKEND,
+        "kubernetes/api": Backend(
+            plan="gameday.faults.kubernetes.dependency_outage:plan",
+            needs="gameday.faults.kubernetes.dependency_outage:needs",
+            touches=(
+                "the selector of its Service (one more label), the replicas of what runs it, or a NetworkPolicy of the "
+                "fault's own for its pods"
+            ),
+            undone_by="taking that label out, setting the replicas back, or deleting that policy",
+            effective_when=(
+                "its Service has no ready endpoint, its workload no pod, or its address no longer answers from here"
+            ),
+            recovered_when=(
+                "the object is as it was, and the endpoints are back, the workload is whole, or the address answers"
+            ),
+            permissions=(
+                "get namespaces",
+                "get, list pods",
+                "by: service: get, patch services; list endpointslices.discovery.k8s.io",
+                "by: scale: get, patch deployments.apps or statefulsets.apps; list "
+                "horizontalpodautoscalers.autoscaling",
+                "by: policy: list, get, create, patch, delete networkpolicies.networking.k8s.io",
+                "get replicasets.apps, deployments.apps, statefulsets.apps, where only a selector is known",
+            ),
+        ),
+    },
 )
 
 
@@ -73,6 +122,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     service = published_service(target, asked.service)
     api, state = planned_proxy(target, service)
     by_hand = curl("POST", proxy_url(api, service), {"enabled": True})
+    mode = asked.mode or "refused"
     if not state.enabled:
         raise ValueError(
             f"dependency-outage on {service}: its proxy is disabled already, so nothing would change; "
@@ -80,7 +130,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         )
     place: dict[str, Json] = {"api": api, "proxy": service}
     name = own_name(context)
-    if asked.mode == "refused":
+    if mode == "refused":
         inject, undo, commands = "disable", "undo_disable", (by_hand,)
         args = dict(place)
     else:
@@ -90,14 +140,14 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     door = {"door": front_door(target, service)}
     room = "gameday.faults.dependency_outage"
     return Plan(
-        summary=f"outage of {service} ({asked.mode})",
+        summary=f"outage of {service} ({mode})",
         targets=(f"proxy {service}",),
         objects=(f"proxy:{service}",),
         inject=Call(f"{room}:{inject}", args),
         undo=Call(f"{room}:{undo}", whose, timeout=5.0),
-        effective=Call(f"{room}:{'refuses' if asked.mode == 'refused' else 'swallows'}", {**args, **door}),
+        effective=Call(f"{room}:{'refuses' if mode == 'refused' else 'swallows'}", {**args, **door}),
         recovered=Call(
-            f"{room}:{'recovered_refused' if asked.mode == 'refused' else 'recovered_swallowed'}", {**whose, **door}
+            f"{room}:{'recovered_refused' if mode == 'refused' else 'recovered_swallowed'}", {**whose, **door}
         ),
         commands=commands,
     ).to_json()

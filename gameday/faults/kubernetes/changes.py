@@ -1,0 +1,186 @@
+"""What faults on the plain API have in common: objects that may be changed, and several changed or made at a time.
+
+Each object is claimed before it is struck (see `gameday.cluster.marks` and `creations`). An undo tries all of them,
+whatever becomes of the others. Which objects, and what verifies the fault, is each fault's own business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gameday.cluster import creations, marks
+from gameday.cluster.api import Api, Where
+from gameday.cluster.marks import Change, prepared
+from gameday.cluster.resources import ALL, SERVICES, Resource, labels_of, meta, named
+from gameday.cluster.services import Choice, Pod, Service, Workload, check_unprotected, list_pods, pods_of, protection
+from gameday.engine.ports import Json
+from gameday.targets.selectors import as_text
+
+ROOM = "gameday.faults.kubernetes.changes"
+_SHOWN = 5
+
+
+# --- before: what may be touched -------------------------------------------------------------------------------------
+
+
+def changeable(
+    api: Api,
+    resource: Resource,
+    namespace: str | None,
+    name: str,
+    target: Mapping[str, Json],
+    context: Mapping[str, Json],
+) -> dict[str, Json]:
+    """An object as it is, which a fault may change.
+
+    Raises:
+        ValueError: it is not there, may not be touched, or a fault stands on it already.
+    """
+    what = named(resource, namespace, name)
+    thing = api.get(resource, namespace, name)
+    if thing is None:
+        raise ValueError(f"there is no {what}")
+    if "deletionTimestamp" in meta(thing):
+        raise ValueError(f"{what} is being deleted")
+    check_unprotected(what, labels_of(thing), target["settings"].get("opt_in"))
+    if labels_of(thing).get(marks.EXERCISE) == marks.label_value(str(context["exercise"])):
+        other = labels_of(thing).get(marks.FAULT, "another entry")
+        raise ValueError(
+            f"{what} is changed by {other} of this exercise still, and two faults can't change one object at a time: "
+            f"let that one end before (`for:` shorter, or a later `at:`)"
+        )
+    marks.check_unmarked(resource, thing)
+    found: dict[str, Json] = thing
+    return found
+
+
+def check_pods(what: str, pods: Iterable[Pod], target: Mapping[str, Json]) -> None:
+    """Raise ValueError where a fault that can't leave single pods out would touch one that it may not."""
+    opt_in = target["settings"].get("opt_in")
+    kept = [f"{pod.name}: {why}" for pod in pods if (why := protection(pod.labels, opt_in, pod.name))]
+    if kept:
+        more = f"; and {len(kept) - _SHOWN} more" if len(kept) > _SHOWN else ""
+        raise ValueError(f"{what} would touch pods that may not be touched ({'; '.join(kept[:_SHOWN])}{more})")
+
+
+def pods_behind(api: Api, its: Service) -> tuple[list[Pod], Workload | None, str]:
+    """The pods of a service, what runs them, and the selector that finds them; by its Service where that is all.
+
+    Raises:
+        ValueError: nothing says which pods are its, or there are none.
+    """
+    if not (its.workload or its.selector) and its.service:
+        thing = api.get(SERVICES, its.namespace, its.service) or {}
+        its = replace(its, selector=as_text({"matchLabels": (thing.get("spec") or {}).get("selector") or {}}))
+    pods, runs = pods_of(api, its)
+    return pods, runs, its.selector or (runs.selector if runs is not None else "")
+
+
+def share_of(api: Api, pods: Sequence[Pod], wanted: int, namespace: str) -> Choice:
+    """All pods of a workload, and how large a share of the namespace they are."""
+    return Choice(tuple(pods), max(len(pods), wanted), len(list_pods(api, namespace)))
+
+
+# --- several objects, changed ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """An object of somebody else that a fault changes, and how."""
+
+    resource: Resource
+    namespace: str | None
+    thing: Mapping[str, Any]
+    changes: tuple[Change, ...]
+
+    @property
+    def name(self) -> str:
+        return str(meta(self.thing)["name"])
+
+    @property
+    def key(self) -> str:
+        """As plans name what they change: `deployment:shop/checkout`, `node:worker-1`."""
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.resource.kind.lower()}:{place}"
+
+    def to_json(self, context: Mapping[str, Json]) -> dict[str, Json]:
+        """As the functions below take it: the object, and the mark that goes on it."""
+        mark = marks.mark_of(context, str(meta(self.thing)["uid"]), self.changes)
+        return {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name, "mark": mark}
+
+    def by_hand(self, where: Where) -> tuple[str, ...]:
+        return marks.by_hand(where, self.resource, self.namespace, self.name, self.changes)
+
+
+def inject_marks(where: Where, objects: Sequence[Mapping[str, Json]]) -> None:
+    api = Api(where)
+    for one in objects:
+        marks.strike(api, *_of(one), one["mark"])
+
+
+def prepare_undo_marks(where: Where, objects: Sequence[Mapping[str, Json]]) -> None:
+    prepared(where).warm_up()
+
+
+def undo_marks(where: Where, objects: Sequence[Mapping[str, Json]]) -> None:
+    """Raises what `marks.undo` does; of several objects after all have been tried."""
+    api = prepared(where)
+    _all(objects, lambda one: marks.undo(api, *_of(one), one["mark"]))
+
+
+def marks_undone(where: Where, objects: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """Whether nothing of the fault is left on any of them."""
+    api = prepared(where)
+    return first_that_fails([marks.undone(api, *_of(one), one["mark"]) for one in objects])
+
+
+def _of(one: Mapping[str, Json]) -> tuple[Resource, str | None, str]:
+    return ALL[one["kind"]], one["namespace"], one["name"]
+
+
+# --- several objects, made -------------------------------------------------------------------------------------------
+
+
+def inject_made(where: Where, objects: Sequence[Mapping[str, Any]]) -> None:
+    """Make each of `{"kind", "inert", "strike"}` (see `creations.make`)."""
+    api = Api(where)
+    for one in objects:
+        creations.make(api, ALL[one["kind"]], one["inert"], one["strike"])
+
+
+def prepare_undo_made(where: Where, objects: Sequence[Mapping[str, Any]]) -> None:
+    prepared(where).warm_up()
+
+
+def undo_made(where: Where, objects: Sequence[Mapping[str, Any]]) -> None:
+    api = prepared(where)
+    _all(objects, lambda one: creations.remove(api, *_of(one), one["own"]))
+
+
+def made_undone(where: Where, objects: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
+    api = prepared(where)
+    return first_that_fails([creations.gone(api, *_of(one)) for one in objects])
+
+
+def _all(objects: Sequence[Mapping[str, Any]], undo: Callable[[Mapping[str, Any]], None]) -> None:
+    """Undo each, newest first, and only then say what went wrong."""
+    failed: list[RuntimeError] = []
+    for one in reversed(objects):
+        try:
+            undo(one)
+        except RuntimeError as error:
+            failed.append(error)
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise RuntimeError("; ".join(str(error) for error in failed))
+
+
+def first_that_fails(answers: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """All evidence where all hold, else that of the first that doesn't."""
+    for answer in answers:
+        if not answer["holds"]:
+            return dict(answer)
+    return {"holds": True, "evidence": "; ".join(str(answer["evidence"]) for answer in answers)}

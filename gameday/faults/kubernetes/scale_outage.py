@@ -1,0 +1,158 @@
+"""Outage by scaling what runs a service to nothing, and back to what it was.
+
+Its pods are deleted and made anew, so the service is back no sooner than it can start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gameday.cluster.api import Api, Where
+from gameday.cluster.marks import prepared, value_at
+from gameday.cluster.resources import ALL, AUTOSCALERS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, meta, right
+from gameday.cluster.services import (
+    Service,
+    Workload,
+    as_workload,
+    check_limits,
+    check_namespace,
+    list_pods,
+    pods_of,
+    workload,
+    workload_of,
+)
+from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.kubernetes.changes import ROOM as CHANGES
+from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, marks_undone, share_of
+
+_ROOM = "gameday.faults.kubernetes.scale_outage"
+_REPLICAS = "/spec/replicas"
+
+
+def needs(its: Service) -> list[str]:
+    space = its.namespace
+    kinds = [its.workload_resource] if its.workload else list(WORKLOADS.values())
+    found = [right("get", NAMESPACES), right("list", PODS, space), right("list", AUTOSCALERS, space)]
+    if not its.workload:
+        found.append(right("get", REPLICASETS, space))
+    return found + [right(verb, kind, space) for kind in kinds for verb in ("get", "patch")]
+
+
+def running(api: Api, its: Service) -> Workload:
+    """What runs a service, by name or from its pods.
+
+    Raises:
+        ValueError: nothing says so, or no single Deployment or StatefulSet does.
+    """
+    if its.workload or not its.selector:
+        return workload_of(api, its)
+    _, found = pods_of(api, its)
+    if found is None:
+        raise ValueError(f"the pods of {its.name} ({its.selector}) are not of one Deployment or StatefulSet")
+    return found
+
+
+def plan(
+    api: Api, its: Service, target: Mapping[str, Json], context: Mapping[str, Json], permissions: Sequence[str]
+) -> Plan:
+    """See `gameday.engine.ports.Backend.plan`."""
+    check_namespace(api, its.namespace)
+    found = running(api, its)
+    thing = changeable(api, found.resource, found.namespace, found.name, target, context)
+    runs = as_workload(found.resource, thing)
+    where = f"outage of {its.name} by scale"
+    if runs.replicas == 0:
+        raise ValueError(f"{where}: {runs.shown} has no replicas now, so nothing would change")
+    if not runs.whole:
+        raise ValueError(
+            f"{where}: {runs.words()}; it has to be whole before, or nobody could tell when it is whole again"
+        )
+    _check_kept(runs, thing)
+    pods = list_pods(api, runs.namespace, runs.selector)
+    check_pods(where, pods, target)
+    share = share_of(api, pods, runs.replicas, runs.namespace)
+    check_limits(where, share.total, share.total, share.in_namespace, context, target)
+    change: dict[str, Json] = {"path": _REPLICAS, "before": value_at(thing, _REPLICAS), "after": 0}
+    struck = Struck(runs.resource, runs.namespace, thing, (change,))
+    cluster = target["settings"]["cluster"]
+    args: dict[str, Json] = {"where": cluster, "objects": [struck.to_json(context)]}
+    return Plan(
+        summary=f"outage of {its.name}: {runs.shown} scaled from {runs.replicas} to 0",
+        targets=(runs.shown, *(pod.shown for pod in pods)),
+        objects=(struck.key,),
+        inject=Call(f"{CHANGES}:inject_marks", args),
+        undo=Call(f"{CHANGES}:undo_marks", args),
+        effective=Call(
+            f"{_ROOM}:effective",
+            {"where": cluster, "namespace": runs.namespace, "selector": runs.selector, "name": runs.shown},
+        ),
+        recovered=Call(f"{_ROOM}:recovered", args, timeout=30.0),
+        commands=struck.by_hand(cluster),
+        notes=(
+            share.words(),
+            "its pods are deleted, with all that they keep in memory or emptyDir; PodDisruptionBudgets are not asked",
+            "it is back when its pods have started: limits.recovery must be longer than its start-up takes",
+            *_scaled_by_others(api, runs, thing),
+        ),
+        permissions=tuple(permissions),
+    )
+
+
+def _check_kept(runs: Workload, thing: Mapping[str, Any]) -> None:
+    """Raise ValueError where scaling down deletes volumes: nothing brings them back."""
+    spec = thing.get("spec") or {}
+    kept = (spec.get("persistentVolumeClaimRetentionPolicy") or {}).get("whenScaled", "Retain")
+    if kept == "Delete" and spec.get("volumeClaimTemplates"):
+        raise ValueError(
+            f"{runs.shown} deletes its volumes when it is scaled down "
+            f"(persistentVolumeClaimRetentionPolicy.whenScaled: Delete), which can't be undone: use by: service or "
+            f"by: policy"
+        )
+
+
+def _scaled_by_others(api: Api, runs: Workload, thing: Mapping[str, Any]) -> Iterator[str]:
+    for scaler in api.items(AUTOSCALERS, runs.namespace):
+        aim = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
+        if (aim.get("kind"), aim.get("name")) == (runs.resource.kind, runs.name):
+            yield (
+                f"HorizontalPodAutoscaler {meta(scaler)['name']} scales it: it stops at 0 replicas, and goes on when "
+                f"they are back"
+            )
+    for owner in meta(thing).get("ownerReferences") or ():
+        yield f"it belongs to {owner.get('kind')} {owner.get('name')}, whose controller may scale it back at once"
+
+
+def effective(where: Where, namespace: str, selector: str, name: str) -> dict[str, Json]:
+    """Whether no pod is left but such as are on their way out."""
+    pods = list_pods(prepared(where), namespace, selector)
+    staying = [pod.name for pod in pods if not pod.leaving]
+    if staying:
+        return {"holds": False, "evidence": f"{name} still has {', '.join(staying)}"}
+    leaving = f"; {len(pods)} are on their way out" if pods else ""
+    return {"holds": True, "evidence": f"{name} has no pod left{leaving}"}
+
+
+def recovered(where: Where, objects: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
+    """Whether the replicas are as before, and all of them ready."""
+    undone = marks_undone(where, objects)
+    if not undone["holds"]:
+        return undone
+    (one,) = objects
+    return whole(prepared(where), one, undone)
+
+
+def whole(api: Api, one: Mapping[str, Any], undone: Mapping[str, Json]) -> dict[str, Json]:
+    """`undone`, and whether the workload is whole; one that does not exist any more has nothing to come back."""
+    runs = workload(api, ALL[one["kind"]], one["namespace"], one["name"])
+    if runs is None:
+        return dict(undone)
+    if not runs.whole:
+        return {"holds": False, "evidence": f"{runs.shown} is not whole: {runs.words()}"}
+    # Its status lags behind pods that have just been deleted.
+    pods = list_pods(api, runs.namespace, runs.selector)
+    ready = sum(pod.ready and not pod.leaving for pod in pods)
+    said = f"{ready} of {runs.replicas} pods of {runs.shown} are ready"
+    if ready < runs.replicas:
+        return {"holds": False, "evidence": said}
+    return {"holds": True, "evidence": f"{undone['evidence']}; {said}"}
