@@ -17,9 +17,14 @@ from gameday.errors import UsageError
 if TYPE_CHECKING:
     from gameday.scenario.models import Scenario
 
-PRELOAD = ("gameday.cluster.marks", "gameday.cluster.lease", "kubernetes.client", "kubernetes.config")
+PRELOAD = (
+    "gameday.cluster.marks",
+    "gameday.cluster.lease",
+    "gameday.cluster.evidence",
+    "kubernetes.client",
+    "kubernetes.config",
+)
 """What workers need on a cluster, imported by the guardian once."""
-EVIDENCE = False
 
 
 def is_cluster(target: Mapping[str, Json]) -> bool:
@@ -104,7 +109,7 @@ def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | No
         return []
     found = [Follower("claim", Call("gameday.cluster.lease:keep", _whose(target, exercise), timeout=30.0))]
     touched = _services(scenario, target)
-    if touched and EVIDENCE:
+    if touched:
         settings = target["settings"]
         args = {"where": settings["cluster"], "services": {name: settings["services"][name] for name in touched}}
         found.append(Follower("evidence", Call("gameday.cluster.evidence:watch", args, timeout=30.0)))

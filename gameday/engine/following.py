@@ -3,7 +3,8 @@
 Each runs in a worker of its own (see `Link.follow`) and is started again when it ends: by a crash, or since the
 guardian was replaced. What it yields is a dict with one of these keys; anything else is a sign of life.
 
-- `observed`: the fields of a `TargetObserved`;
+- `observed`: the fields of a `TargetObserved`; with `standing: true` beside it it says how things stand since before
+  the call began, and is written down only where the journal does not know it (the call may have begun anew);
 - `warn`: a text for the journal;
 - `abort`: a reason to undo everything, now.
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Call
 from gameday.exercise import events as ev
+from gameday.exercise.wholeness import is_news
 
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
@@ -52,4 +54,6 @@ def _take(c: Conductor, follower: Follower, item: Any) -> None:
     if "warn" in item:
         c.append(ev.Warned(f"{follower.name}: {item['warn']}"))
     if "observed" in item:
-        c.append(ev.TargetObserved(**item["observed"]), source="target")
+        observed = ev.TargetObserved(**item["observed"])
+        if not item.get("standing") or is_news(c.exercise, observed):
+            c.append(observed, source="target")

@@ -344,7 +344,9 @@ class TargetObserved(Event):
     """What it is about, e.g. `deployment shop/checkout`."""
     text: str
     at: float | None = None
-    """Wall time that the target gives for it, unix seconds."""
+    """Wall time that the target gives for it, unix seconds: evidence, and no clock of ours."""
+    services: list[str] = field(default_factory=list)
+    """Names of the target's services that this is about."""
 
 
 @dataclass(frozen=True, slots=True)

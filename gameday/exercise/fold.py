@@ -19,6 +19,7 @@ from gameday.exercise.state import (
     Abort,
     ActionItem,
     AlertState,
+    Breach,
     ConditionState,
     EntryState,
     Exercise,
@@ -27,6 +28,7 @@ from gameday.exercise.state import (
     Moment,
     Note,
     Stamp,
+    WorkloadState,
 )
 from gameday.scenario.models import Scenario
 
@@ -94,7 +96,11 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
             losses = x.engine_losses + (x.phase != "interrupted")
             lost = replace(x, engine_pid=None, engine_losses=losses)
             return lost if x.phase == "ended" else replace(lost, phase="interrupted", paused=x.paused or at)
-        case ev.GuardianLost() | ev.ClockJumped() | ev.Warned() | ev.CheckAnswered() | ev.TargetObserved():
+        case ev.GuardianLost() | ev.ClockJumped() | ev.Warned() | ev.CheckAnswered():
+            return x
+        case ev.TargetObserved(what="whole" | "not_whole" | "recent"):
+            return replace(x, workloads=_with(x.workloads, event.thing, _observed(x, event, at)))
+        case ev.TargetObserved():
             return x
         case ev.ConsolesChanged():
             return replace(x, consoles=event.count, consoles_since=at)
@@ -179,6 +185,20 @@ def _started(x: Exercise, event: ev.ExerciseStarted, at: Moment) -> Exercise:
         expectations=expectations,
         conditions=MappingProxyType(conditions),
     )
+
+
+def _observed(x: Exercise, event: ev.TargetObserved, at: Moment) -> WorkloadState:
+    known = x.workloads.get(event.thing, WorkloadState(event.thing))
+    services = tuple(dict.fromkeys((*known.services, *_texts(event.services))))
+    if event.what == "recent":
+        return replace(known, services=services, recent=(*known.recent, (event.at, event.text)))
+    broken = known.broken
+    breaches = known.breaches
+    if event.what == "not_whole" and broken is None:
+        breaches = (*breaches, Breach(at, event.text))
+    elif event.what == "whole" and broken is not None:
+        breaches = (*breaches[:-1], replace(broken, over=at, outcome=event.text))
+    return replace(known, services=services, watched=True, breaches=breaches)
 
 
 def _asked_again(x: Exercise) -> MappingProxyType[str, EntryState]:

@@ -136,6 +136,36 @@ class AlertState:
 
 
 @dataclass(frozen=True, slots=True)
+class Breach:
+    """A time in which a workload was not whole, by the moments at which that was heard of."""
+
+    begun: Moment
+    text: str
+    """How it was when that began, e.g. `2 of 3 pods ready`."""
+    over: Moment | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadState:
+    """What the target says of something that services are made of, e.g. `deployment shop/checkout`."""
+
+    thing: str
+    services: tuple[str, ...] = ()
+    watched: bool = False
+    """It was said whether it is whole; before that nothing is known of it."""
+    breaches: tuple[Breach, ...] = ()
+    """Each time that it was not whole, oldest first."""
+    recent: tuple[tuple[float | None, str], ...] = ()
+    """Rollouts of before the exercise: wall time that the target gives, and what it was."""
+
+    @property
+    def broken(self) -> Breach | None:
+        """The breach that lasts; None while it is whole, as far as is known."""
+        return self.breaches[-1] if self.breaches and self.breaches[-1].over is None else None
+
+
+@dataclass(frozen=True, slots=True)
 class Abort:
     at: Moment
     reason: str
@@ -196,6 +226,8 @@ class Exercise:
     conditions: MappingProxyType[str, ConditionState] = field(default_factory=_empty)
     expectations: tuple[ExpectationState, ...] = ()
     alerts: MappingProxyType[str, AlertState] = field(default_factory=_empty)
+    workloads: MappingProxyType[str, WorkloadState] = field(default_factory=_empty)
+    """By what they are called; those of which something was heard as a whole."""
     stamps: tuple[Stamp, ...] = ()
     """Not withdrawn, in order of recording."""
     notes: tuple[Note, ...] = ()
