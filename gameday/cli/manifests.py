@@ -64,6 +64,8 @@ def manifests(
         if value is not None and not _NAME.fullmatch(value):
             raise UsageError(f"{option} {value}: not a name that Kubernetes takes: lower-case letters, digits, dashes")
     settings = load_settings(explicit=config)
+    if target is not None:
+        _cluster(target, settings)
     scenarios, name = _read(paths, target, parse_assignments(pairs), settings)
     where = _with_engines(_cluster(name, settings), engine_choices(engines))
     document = where.to_json()

@@ -36,7 +36,9 @@ def missing_evidence(scenario: Scenario, target: Mapping[str, Any]) -> list[str]
     """On a cluster: what keeps its own evidence from the journal. Nothing to refuse a run for."""
     if not is_cluster(target):
         return []
-    return _lacking("less will be known: the cluster does not let us", of_evidence(scenario, target), target)
+    refused = wanted(scenario, target)
+    rights = [right for right in of_evidence(scenario, target) if right not in refused]
+    return _lacking("less will be known: the cluster does not let us", rights, target)
 
 
 def _lacking(lead: str, rights: Iterable[str], target: Mapping[str, Any]) -> list[str]:
