@@ -216,6 +216,20 @@ def pods_of(api: Api, asked: Service) -> tuple[list[Pod], Workload | None]:
     Raises:
         ValueError: nothing says which pods are its, or there are none.
     """
+    runs, selector = _told_by(api, asked)
+    return _some(api, asked, list_pods(api, asked.namespace, selector), runs, selector)
+
+
+def survey(api: Api, asked: Service) -> tuple[list[Pod], Workload | None, int]:
+    """As `pods_of`, and how many pods the whole namespace has: with one request, however many there are."""
+    runs, selector = _told_by(api, asked)
+    everything, wanted = list_pods(api, asked.namespace), parse(selector)
+    its = [pod for pod in everything if matches(wanted, pod.labels)]
+    return *_some(api, asked, its, runs, selector), len(everything)
+
+
+def _told_by(api: Api, asked: Service) -> tuple[Workload | None, str]:
+    """What runs the service, where the settings name it, and the selector of its pods."""
     runs = workload_of(api, asked) if asked.workload else None
     selector = asked.selector or (runs.selector if runs is not None else "")
     if not selector:
@@ -223,7 +237,12 @@ def pods_of(api: Api, asked: Service) -> tuple[list[Pod], Workload | None]:
             f"which pods are those of {asked.name} is not known: say so under [targets.….services.{asked.name}], "
             f'workload = "deployment/…" or selector = "app=…"'
         )
-    pods = list_pods(api, asked.namespace, selector)
+    return runs, selector
+
+
+def _some(
+    api: Api, asked: Service, pods: list[Pod], runs: Workload | None, selector: str
+) -> tuple[list[Pod], Workload | None]:
     if not pods:
         raise ValueError(f"{asked.name}: no pod in namespace {asked.namespace} matches {selector}")
     return pods, runs if runs is not None else owner_of(api, pods)
@@ -286,6 +305,8 @@ class Choice:
     in_namespace: int
     left_out: tuple[str, ...] = ()
     """Protected pods, each with the reason."""
+    among: tuple[str, ...] = ()
+    """What these were drawn from; empty where there was no choice."""
 
     def words(self) -> str:
         """E.g. `1 of 3 pods (33 %), 1 of 12 in the namespace`."""
@@ -333,7 +354,8 @@ def choose(
     check_limits(where, number, total, in_namespace, context, target)
     draw = random.Random(f"{context['seed']}/{context['fault']}{f'/{turn}' if turn else ''}")
     chosen = sorted(draw.sample(free, number), key=lambda pod: pod.name)
-    return Choice(tuple(chosen), total, in_namespace, tuple(left_out))
+    among = tuple(pod.shown for pod in free) if number < len(free) else ()
+    return Choice(tuple(chosen), total, in_namespace, tuple(left_out), among)
 
 
 def _number(where: str, count: int | None, percent: float | None, existing: int) -> int:

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+SHOWN = 12
+"""Names of targets that are read; of thousands nobody reads more."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScenarioCard:
     """One scenario file as the list shows it."""
@@ -45,6 +49,10 @@ class FaultPreview:
     """The id that the scenario gives it; empty where it gives none."""
     chosen: int | None = None
     """Only so many of `targets`, chosen when it is due; None: all of them."""
+    engine: str = ""
+    """What does it, and what else could, e.g. `api (or chaos-mesh: --engine pod-kill=chaos-mesh)`."""
+    notes: tuple[str, ...] = ()
+    """What whoever approves it should know: shares, what is protected, budgets in the way."""
 
     @property
     def headline(self) -> str:
@@ -52,7 +60,8 @@ class FaultPreview:
 
     @property
     def touches(self) -> str:
-        names = ", ".join(self.targets)
+        more = len(self.targets) - SHOWN
+        names = ", ".join(self.targets[:SHOWN]) + (f" and {more} more" if more > 0 else "")
         return names if self.chosen is None else f"{self.chosen} of {names} (chosen when it is due)"
 
 

@@ -58,12 +58,16 @@ class Plan:
     recovered: Call | None = None
     commands: tuple[str, ...] = ()
     """Shell lines that undo the fault by hand, ready to paste."""
+    among: tuple[str, ...] = ()
+    """Where `targets` were drawn by the seed: what they were drawn from."""
     engine: str = ""
     """What does it, where the target has several ways, e.g. `chaos-mesh`."""
     notes: tuple[str, ...] = ()
     """What whoever approves this should know: the share of the workload, what is protected, budgets in the way."""
     permissions: tuple[str, ...] = ()
     """The rights that inject, undo and both verifications need, e.g. `delete pods in shop`."""
+    passes: bool = False
+    """It passes by itself, as a fault without an undo does: its undo only tidies up, and waits for no end."""
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -81,9 +85,11 @@ class Plan:
             effective=_call(data.get("effective")),
             recovered=_call(data.get("recovered")),
             commands=tuple(data.get("commands", ())),
+            among=tuple(data.get("among", ())),
             engine=str(data.get("engine", "")),
             notes=tuple(data.get("notes", ())),
             permissions=tuple(data.get("permissions", ())),
+            passes=bool(data.get("passes", False)),
         )
 
 

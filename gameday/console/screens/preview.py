@@ -176,6 +176,8 @@ def _fault(fault: FaultPreview) -> Iterator[Paragraph]:
         yield Paragraph("      can't be done      ", clean(fault.error), "bold $text-error")
     for label, text in (
         ("touches", fault.touches),
+        ("by", fault.engine),
+        *(("note", note) for note in fault.notes),
         ("undone by", fault.undo),
         ("took hold when", fault.effective),
         ("gone when", fault.recovered),

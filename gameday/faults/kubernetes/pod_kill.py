@@ -23,10 +23,10 @@ from gameday.cluster.services import (
     budgets,
     check_namespace,
     choose,
-    list_pods,
     pods_of,
     protection,
     service,
+    survey,
     whole_again,
 )
 from gameday.engine.ports import Call, Json, Plan
@@ -96,6 +96,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         effective=Call(f"{_ROOM}:effective", {"where": kill["where"], "pods": kill["pods"]}),
         recovered=Call(f"{_ROOM}:recovered", {**whole, "gone": [pod.uid for pod in choice.pods]}, timeout=30.0),
         commands=(" ".join([*kubectl(kill["where"], its.namespace), "get", "pods"]),) if repeated else (),
+        among=choice.among,
         notes=tuple(notes),
         permissions=tuple(needs(target, params)),
     ).to_json()
@@ -110,7 +111,7 @@ def _choose(
     *,
     turn: int,
 ) -> tuple[Choice, Workload | None]:
-    pods, runs = pods_of(api, its)
+    pods, runs, in_namespace = survey(api, its)
     where = f"pod-kill on {its.name}"
     if asked.instance is not None:
         named = [pod for pod in pods if pod.name == asked.instance]
@@ -126,7 +127,7 @@ def _choose(
         everything=asked.all,
         context=context,
         target=target,
-        in_namespace=len(list_pods(api, its.namespace)),
+        in_namespace=in_namespace,
         wanted=max(len(pods), runs.replicas if runs is not None else 0),
         turn=turn,
     )
