@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gameday.cli.validate:validate",
         "Check scenario files; say what is wrong, where, and the right word.",
     ),
+    "import": ("gameday.cli.import_:import_", "Turn a Chaos Toolkit experiment into a scenario."),
+    "export": ("gameday.cli.export:export", "Turn a scenario into a Chaos Toolkit experiment."),
     "preview": ("gameday.cli.preview:preview", "Say what exactly a scenario would touch; touch nothing."),
     "manifests": ("gameday.cli.manifests:manifests", "Print the roles that scenarios need on a cluster."),
     "run": ("gameday.cli.run:run", "Run a scenario as an exercise."),
@@ -49,7 +51,7 @@ UNDOING = ("demo", "run", "continue", "close", "abort", "recover")
 store that can't be read is invalid input."""
 UNREAD = 141
 """What a shell shows for a command that nobody reads any more (128 + SIGPIPE)."""
-WITHOUT_STORE = ("new", "validate", "preview", "manifests", "schema", "sandbox")
+WITHOUT_STORE = ("new", "validate", "import", "export", "preview", "manifests", "schema", "sandbox")
 """Commands that open no store, and still warn of faults that stand; the others do when they know which store."""
 
 

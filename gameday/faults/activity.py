@@ -210,6 +210,14 @@ def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> s
         for group in (groups(written) if isinstance(written, Mapping) else {}).values()
         for name, where in group.items()
     }
+    configuration = dict(configuration)
+    for name, value in (provider.get("configuration") or {}).items():
+        if not isinstance(value, Mapping):
+            configuration[name] = value
+        elif value.get("type") == "env" and (value.get("key") in os.environ or "default" not in value):
+            secrets[name] = ("env", str(value.get("key")))
+        elif value.get("type") == "env":
+            configuration[name] = value["default"]
 
     def filled(value: Any) -> Any:
         if isinstance(value, str):

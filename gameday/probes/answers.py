@@ -111,7 +111,7 @@ def seconds(value: Any, default: float) -> float:
         if value is None:
             return default
         if isinstance(value, list | tuple):
-            value = sum(float(part) for part in value)
+            value = sum(parse_duration(part) if isinstance(part, str) else float(part) for part in value)
         taken = parse_duration(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise NoAnswer("error", f"the probe's timeout: {error}") from None

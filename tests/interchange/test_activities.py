@@ -204,3 +204,16 @@ def test_policy_wants_an_abort_condition_of_what_was_imported() -> None:
     assert not policy.refusals(loaded(unguarded).scenario, LAB, allowed, confirm=None, no_abort_condition=True)
     without_faults = loaded("version: 1\ntitle: t\nimported: chaostoolkit\n").scenario
     assert not policy.refusals(without_faults, LAB, allowed, confirm=None)
+
+
+def test_a_line_to_paste_has_the_configuration_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_USER", "ann")
+    configuration = {
+        "base": "http://a b",
+        "user": {"type": "env", "key": "LAB_USER"},
+        "port": {"type": "env", "key": "NO_SUCH_PORT", "default": 80},
+    }
+    undo = {"type": "process", "path": "echo", "arguments": ["${base}", "${port}"], "configuration": configuration}
+    over_http = {"type": "http", "url": "http://a:${port}/?u=${user}", "configuration": configuration}
+    assert planned(undo).commands == ("echo 'http://a b' 80",)
+    assert planned(over_http).commands == ('curl -sS --fail -X GET "http://a:80/?u=${LAB_USER}"',)
