@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.kubernetes.answers import Answer, Unknown, page_not_found
+from tests.support.kubernetes.answers import Answer, Unknown, no_such_resource, page_not_found
 from tests.support.kubernetes.resources import EVERYTHING, GROUPS, Resource
 from tests.support.kubernetes.world import Call, World
 
@@ -38,10 +38,8 @@ def answer(world: World, call: Call) -> Answer:
     if steps in (["healthz"], ["livez"], ["readyz"]):
         return Answer(200, b"ok", content_type="text/plain; charset=utf-8")
     if steps == ["api"]:
-        return Answer(
-            200,
-            {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0"}]},
-        )
+        addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1:6443"}]
+        return Answer(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses})
     if steps == ["apis"]:
         groups = [_group(name, versions) for name, versions in _groups(world).items()]
         return Answer(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
@@ -49,8 +47,10 @@ def answer(world: World, call: Call) -> Answer:
         return Answer(200, _resources("v1", [one for one in EVERYTHING if one.group == ""]))
     if steps[:1] == ["apis"] and len(steps) in (2, 3):
         versions = _groups(world).get(steps[1])
-        if versions is None or (steps[2:3] and steps[2] not in versions):
+        if versions is None:
             raise page_not_found()
+        if steps[2:] and steps[2] not in versions:
+            raise no_such_resource()
         if len(steps) == 2:
             return Answer(200, {"kind": "APIGroup", "apiVersion": "v1", **_group(steps[1], versions)})
         served = [one for one in EVERYTHING if (one.group, one.version) == (steps[1], steps[2])]

@@ -311,6 +311,8 @@ def remove(world: World, resource: Resource, old: Json, options: Json) -> Json:
         if resource.generation:
             meta["generation"] = meta.get("generation", 1) + ("deletionTimestamp" not in old["metadata"])
         world.store.remove(resource, new)
+        if resource.kind == "Pod":
+            world.ended.append(old)
         return new
     return world.store.put(resource, new)
 

@@ -118,6 +118,8 @@ class World:
         self.calls: list[Call] = []
         self.violations: list[str] = []
         self.logs: dict[tuple[str, str], str] = {}
+        # Pods that went without a grace period, and whose end the kubelet has yet to speak of.
+        self.ended: list[Json] = []
         self._ids = itertools.count(1)
         # Watches that began before this number was raised end.
         self.watch_epoch = 0
@@ -138,6 +140,7 @@ class World:
             self.expired = set()
             self.troubles, self.calls, self.violations = [], [], []
             self.logs = {}
+            self.ended = []
             for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
                 self.seed({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
             for number in (1, 2, 3):

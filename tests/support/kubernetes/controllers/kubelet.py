@@ -24,6 +24,10 @@ CORDONED = "node.kubernetes.io/unschedulable"
 
 def tend_pods(world: World, now: float) -> float:
     due = float("inf")
+    for pod in world.ended:
+        if not terminating(pod):
+            _tell_end(world, pod)
+    world.ended = []
     for pod in world.store.all(POD):
         if terminating(pod):
             due = min(due, _end(world, pod, now))
@@ -61,9 +65,7 @@ def _end(world: World, pod: Json, now: float) -> float:
     uid = pod["metadata"]["uid"]
     grace = pod["metadata"].get("deletionGracePeriodSeconds", 0)
     if uid not in _ENDS:
-        if pod.get("status", {}).get("phase") == "Running":
-            for container in pod["spec"]["containers"]:
-                emit(world, POD, pod, "Normal", "Killing", f"Stopping container {container['name']}", "kubelet")
+        _tell_end(world, pod)
         _ENDS[uid] = now + min(grace, world.settings.termination)
     if grace == 0:
         _ENDS[uid] = now
@@ -79,6 +81,12 @@ def _end(world: World, pod: Json, now: float) -> float:
         return float("inf")
     world.store.remove(POD, pod)
     return float("inf")
+
+
+def _tell_end(world: World, pod: Json) -> None:
+    if pod.get("status", {}).get("phase") == "Running":
+        for container in pod["spec"]["containers"]:
+            emit(world, POD, pod, "Normal", "Killing", f"Stopping container {container['name']}", "kubelet")
 
 
 def _schedule(world: World, pod: Json) -> Json:
@@ -223,10 +231,9 @@ def _container(pod: Json, container: Json, now: str) -> Json:
     head["resources"] = {}
     ids = {"imageID": f"sha256:{uuid.uuid4().hex * 2}", "containerID": f"containerd://{uuid.uuid4().hex * 2}"}
     if _crashes(container):
-        said = {
-            "reason": "CrashLoopBackOff",
-            "message": f"back-off 10s restarting failed container={container['name']}",
-        }
+        place = f"{pod['metadata']['name']}_{pod['metadata']['namespace']}({pod['metadata']['uid']})"
+        told = f"back-off 10s restarting failed container={container['name']} pod={place}"
+        said = {"reason": "CrashLoopBackOff", "message": told}
         ended = {"exitCode": 1, "reason": "Error", "startedAt": now, "finishedAt": now}
         return {
             **head,

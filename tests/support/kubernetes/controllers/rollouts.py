@@ -247,7 +247,7 @@ def _progress(parent: Json, new: Json | None, before: Json, now: float, numbers:
         return condition(before, "Progressing", "True", "NewReplicaSetCreated", created), never
     fresh = moved or name not in old["message"]
     deadline = unix(old["lastUpdateTime"]) + spec["progressDeadlineSeconds"]
-    if not fresh and now > deadline:
+    if not fresh and (now > deadline or old["reason"] == "ProgressDeadlineExceeded"):
         late = f'ReplicaSet "{name}" has timed out progressing.'
         return condition(before, "Progressing", "False", "ProgressDeadlineExceeded", late), never
     shown = condition(before, "Progressing", "True", "ReplicaSetUpdated", going)
