@@ -56,8 +56,6 @@ class Record:
 
     pod: str
     """`namespace/name`."""
-    targeted: bool
-    """It is the other end of a NetworkChaos, not one of the pods that it is done to."""
     phase: str
     said: str
     """The last thing that went wrong with it, or ""."""
@@ -74,7 +72,7 @@ def records(thing: Mapping[str, Any]) -> list[Record]:
         said = " ".join(str(failures[-1].get("message") or "").split())[:200] if failures else ""
         pod = "/".join(str(one.get("id") or "").split("/")[:2])
         phase = str(one.get("phase") or "")
-        found.append(Record(pod, one.get("selectorKey") == ".Target", phase, said if phase != INJECTED else ""))
+        found.append(Record(pod, phase, said if phase != INJECTED else ""))
     return found
 
 
@@ -89,7 +87,7 @@ def _condition(thing: Mapping[str, Any], name: str) -> bool:
 
 
 def injected(thing: Mapping[str, Any], pods: Iterable[str]) -> dict[str, Json]:
-    """Whether all of these pods (`namespace/name`) have it, as `{"holds", "evidence"}`."""
+    """Whether all of these pods (`namespace/name`), those of its `target` too, have it, as `{"holds", "evidence"}`."""
     wanted = list(pods)
     found = records(thing)
     if not found:
@@ -98,7 +96,7 @@ def injected(thing: Mapping[str, Any], pods: Iterable[str]) -> dict[str, Json]:
         done = len(found) - len(late)
         said = "; ".join(one.words() for one in late[:5])
         return {"holds": False, "evidence": f"{done} of {len(found)} pods are injected: {said}"}
-    own = {one.pod for one in found if not one.targeted}
+    own = {one.pod for one in found}
     if missing := [pod for pod in wanted if pod not in own]:
         return {"holds": False, "evidence": f"Chaos Mesh has not selected {', '.join(missing[:5])}"}
     if strangers := sorted(own - set(wanted)):
@@ -150,8 +148,10 @@ def end(
         RuntimeError: it is not ours, or it may not be deleted, see above.
         Refused, Unreachable: see `Api.ask`.
     """
-    there = _paused(api, resource, namespace, name, own)
     until = time.monotonic() + patience
+    there: dict[str, Json] | None = api.get(resource, namespace, name)
+    if there is not None and not _one_shot(there):
+        there = _paused(api, resource, namespace, name, own)
     while there is not None and "deletionTimestamp" not in meta(there):
         found = over(there)
         if found["holds"] or _one_shot(there):

@@ -64,7 +64,7 @@ class FaultLife:
             self._c.append(ev.FaultRefused(entry, do.CLOSED_BEFORE))
             return
         assert scripted.fault is not None
-        one_shot = plan.undo is None
+        one_shot = plan.passes or plan.undo is None
         armed = self._c.append(ev.FaultArmed(entry, scripted.fault, plan.to_json(), one_shot, scripted.for_))
         if not await self._c.journal.durable(armed):
             self._never_touched(entry, "the journal could not be written, so nothing was touched")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -87,6 +88,7 @@ for: 3m
                 "create, get, patch, delete networkchaos.chaos-mesh.org",
             ),
         ),
+        "kubernetes/toxiproxy": replace(_BACKEND, plan="gameday.faults.kubernetes.toxiproxy:plan_latency"),
     },
 )
 

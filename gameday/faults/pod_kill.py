@@ -79,6 +79,22 @@ with: {service: checkout, count: 1}
                 "get namespaces",
             ),
         ),
+        "kubernetes/chaos-mesh": Backend(
+            plan="gameday.faults.chaos_mesh.pod_kill:plan",
+            needs="gameday.faults.chaos_mesh.pod_kill:needs",
+            touches="pods, by uid: a label each; one PodChaos of the fault's own, which kills what has that label",
+            undone_by="deleting the PodChaos, and taking the label off what still lives; what runs them makes new pods",
+            effective_when="Chaos Mesh says AllInjected, and those very pods are gone, or have their deletion time",
+            recovered_when="the PodChaos is gone, and the workload has as many ready pods as it should, without those",
+            permissions=(
+                "get, list, patch pods",
+                "get deployments.apps, statefulsets.apps, replicasets.apps",
+                "get namespaces",
+                "list poddisruptionbudgets.policy",
+                "list events",
+                "create, get, patch, delete podchaos.chaos-mesh.org",
+            ),
+        ),
     },
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from gameday.cluster.errors import Refused
 from gameday.cluster.resources import ALL, NETWORK_CHAOS
 from gameday.engine.ports import Call, Plan
 from gameday.engine.workers import function
+from gameday.faults.chaos_mesh import pod_kill
 from gameday.faults.planning import needs, plan
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
-from .targets import CONTEXT, target_of, where
+from .targets import CONTEXT, place_of, target_of, where
 
 MESH = pytest.mark.double(chaos_mesh=True)
 LATENCY = {"service": "web", "delay": 0.2}
@@ -58,7 +60,7 @@ def phases(cluster: Cluster, made: Plan) -> list[str]:
     return [one["phase"] for one in found]
 
 
-# --- a whole life -----------------------------------------------------------------------------------------------------
+# --- a whole life ----------------------------------------------------------------------------------------------------
 
 EVERY = {
     "latency": LATENCY,
@@ -66,6 +68,7 @@ EVERY = {
     "cpu-stress": {"service": "web", "count": 2, "workers": 2, "load": 80},
     "memory-stress": {"service": "web", "all": True, "size": "64MB"},
 }
+ALL_FAULTS = {**EVERY, "pod-kill": {"service": "web"}}
 
 
 @MESH
@@ -152,7 +155,7 @@ def test_a_strike_after_the_pause_of_the_undo_is_void(cluster: DoubleCluster) ->
     cluster.until(holds(made.recovered))
 
 
-# --- bad days ---------------------------------------------------------------------------------------------------------
+# --- bad days --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.double(chaos_mesh=True, chaos_mode="stuck")
@@ -311,6 +314,100 @@ def test_litter_that_never_recovers_is_said_to_be_there(
     assert not said["holds"] and "don't remove its finalizer" in said["evidence"]
 
 
+# --- pod-kill --------------------------------------------------------------------------------------------------------
+
+
+def uids(cluster: Cluster) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in cluster.pods("app=web")}
+
+
+def marked(cluster: Cluster) -> list[str]:
+    return [one["metadata"]["name"] for one in cluster.list("Pod", selector=pod_kill.MARK)]
+
+
+@MESH
+def test_pods_are_killed_and_the_experiment_goes(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=3)
+    before = uids(cluster)
+    made = planned(cluster, "pod-kill", {"service": "web", "count": 2}, duration=None)
+    assert made.passes and len(made.targets) == 2
+    doomed = {pod["uid"] for pod in made.inject.args["pods"]}
+    assert doomed < before
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    assert (object_of(cluster, made) or {})["spec"]["gracePeriod"] == 0
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+    after = uids(cluster)
+    assert len(after) == 3 and before & after == before - doomed
+    assert object_of(cluster, made) is None
+    assert marked(cluster) == []
+
+
+@MESH
+def test_a_kill_that_is_made_after_its_undo_finds_nobody(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    before = uids(cluster)
+    made = planned(cluster, "pod-kill", {"service": "web"}, duration=None)
+    cluster.misbehave(verb="create", resource="podchaos", delay=0.5, times=1)
+    late = threading.Thread(target=run, args=(made.inject,))
+    late.start()
+    cluster.until(lambda: marked(cluster), what="marked")
+    run(made.undo)
+    assert marked(cluster) == []
+    there = cluster.until(lambda: object_of(cluster, made), what="made late")
+    cluster.until(lambda: "no target" in run(made.effective)["evidence"])
+    late.join()
+    assert "containerRecords" not in there.get("status", {}).get("experiment", {})
+    assert uids(cluster) == before
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+@pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
+def test_nobody_is_killed_where_one_has_become_protected_or_another(cluster: Cluster) -> None:
+    if cluster.is_real and not has_chaos_mesh(cluster):
+        pytest.skip("the cluster has no Chaos Mesh")
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "pod-kill", {"service": "web", "all": True}, duration=None)
+    last = made.inject.args["pods"][-1]["name"]
+    cluster.patch("Pod", last, {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    with pytest.raises(RuntimeError, match="may not be touched any more"):
+        run(made.inject)
+    assert object_of(cluster, made) is None
+    assert marked(cluster) == [made.inject.args["pods"][0]["name"]]
+    run(made.undo)
+    assert marked(cluster) == []
+    made.inject.args["pods"][0]["uid"] = "another"
+    with pytest.raises(RuntimeError, match="was gone before it was killed"):
+        run(made.inject)
+    assert (object_of(cluster, made), marked(cluster)) == (None, [])
+
+
+@MESH
+def test_marks_that_chaos_mesh_did_not_know_of_are_found_with_the_next_change(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "pod-kill", {"service": "web"}, duration=None)
+    pod = made.inject.args["pods"][0]
+    inert = made.inject.args["made"]
+    api = Api(where(cluster))
+    cluster.apply(inert)
+    cluster.until(lambda: "conditions" in (object_of(cluster, made) or {}).get("status", {}), what="looked at")
+    pod_kill._mark(api, pod, inert["metadata"]["name"], None)
+    pod_kill._nudge(api, cluster.namespace, inert["metadata"]["name"])
+    cluster.until(holds(made.effective))
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_what_chaos_mesh_can_not_do_to_pods(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=2)
+    for params in ({"every": 5.0}, {"evict": True}):
+        with pytest.raises(ValueError, match="the Kubernetes API can"):
+            planned(cluster, "pod-kill", {"service": "web", **params})
+
+
 # --- what is planned --------------------------------------------------------------------------------------------------
 
 
@@ -363,12 +460,12 @@ def test_a_target_without_chaos_mesh_is_told_what_it_needs(cluster: Cluster) -> 
 
 
 @MESH
-@pytest.mark.parametrize("fault", EVERY)
+@pytest.mark.parametrize("fault", ALL_FAULTS)
 def test_the_rights_it_names_are_enough(cluster: DoubleCluster, fault: str) -> None:
     cluster.deployment("web", replicas=2)
-    rights = needs(fault, target(cluster), EVERY[fault])
+    rights = needs(fault, target(cluster), ALL_FAULTS[fault])
     cluster.rules("gameday", [rule(text) for text in rights])
-    made = planned(cluster, fault, EVERY[fault])
+    made = planned(cluster, fault, ALL_FAULTS[fault])
     assert set(made.permissions) == set(rights)
     run(made.inject)
     cluster.until(holds(made.effective))
@@ -397,11 +494,15 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
     ("cpu-stress", {"service": "web", "percent": 50.0, "workers": 256, "load": 1, "container": "app"}),
     ("memory-stress", {"service": "web", "size": "1GiB", "workers": 3}),
     ("memory-stress", {"service": "web", "size": "100%", "container": "app"}),
+    ("pod-kill", {"service": "web"}),
+    ("pod-kill", {"service": "web", "all": True, "grace": 5.0}),
 ]
 
 
 @pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
-def test_every_form_of_every_experiment_is_taken_as_it_is(cluster: Cluster) -> None:
+def test_every_form_of_every_experiment_is_taken_as_it_is(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody will ever find the pods here.
+    monkeypatch.setattr(pod_kill, "_PAUSES", (0.01,))
     if cluster.is_real and not has_chaos_mesh(cluster):
         pytest.skip("the cluster has no Chaos Mesh")
     cluster.deployment("web", replicas=2)
@@ -411,7 +512,8 @@ def test_every_form_of_every_experiment_is_taken_as_it_is(cluster: Cluster) -> N
         there = object_of(cluster, made)
         assert there is not None
         assert_within(made.inject.args["made"]["spec"], there["spec"])
-        assert there["metadata"]["annotations"][experiments.PAUSE] == "false"
+        if fault != "pod-kill":
+            assert there["metadata"]["annotations"][experiments.PAUSE] == "false"
         run(made.undo)
         cluster.until(holds(made.recovered))
 
@@ -443,3 +545,32 @@ def test_what_the_schema_does_not_know_is_refused_and_not_dropped(cluster: Clust
         run(made.inject)
     assert cluster.get(inert["kind"], inert["metadata"]["name"]) is None
     assert set(ALL) >= {inert["kind"]}
+
+
+# --- whole runs ------------------------------------------------------------------------------------------------------
+
+
+@MESH
+def test_a_run_with_a_latency_and_a_kill(cluster: DoubleCluster, tmp_path: Path) -> None:
+    cluster.deployment("web", replicas=2)
+    before = uids(cluster)
+    timeline = """\
+  - at: 0s
+    fault: latency
+    with: {service: web, delay: 300ms}
+    for: 1s
+    id: slow
+  - after: {effective: slow, delay: 0s}
+    fault: pod-kill
+    with: {service: web}
+"""
+    place = place_of(tmp_path, cluster, {"web": {"workload": "deployment/web"}}, timeline, engines=["chaos-mesh"])
+    done = place.call("run", "scenario.yaml", "--unattended", timeout=60)
+    assert done.returncode == 0, done.stderr
+    faults = place.exercise().faults
+    assert {fault.stage for fault in faults.values()} == {"recovered"}
+    for kind in ("NetworkChaos", "PodChaos"):
+        assert cluster.list(kind) == []
+    cluster.whole("web")
+    assert len(before - uids(cluster)) == 1
+    assert marked(cluster) == []

@@ -177,7 +177,7 @@ def planned(
         undo=Call(f"{_ROOM}:undo", own, timeout=_PATIENCE + 10.0),
         effective=Call(
             f"{_ROOM}:effective",
-            {**place, "pods": [f"{pod.namespace}/{pod.name}" for pod in choice.pods], "feeling": feeling},
+            {**place, "pods": [f"{pod.namespace}/{pod.name}" for pod in pods], "feeling": feeling},
         ),
         recovered=Call(f"{_ROOM}:recovered", place, timeout=20.0),
         commands=experiments.by_hand(where, resource, namespace, name),

@@ -1,0 +1,241 @@
+"""Network partition and dependency outage: a NetworkChaos that drops packets.
+
+Rules are set in the pods' own networks, so what is cut is what these pods send and are sent. A dependency outside of
+the cluster has no pods: there the rules are set in those who call it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gameday.cluster.api import Api
+from gameday.cluster.marks import prepared
+from gameday.cluster.resources import NETWORK_CHAOS, right
+from gameday.cluster.services import (
+    Choice,
+    Pod,
+    Service,
+    check_limits,
+    check_namespace,
+    choose,
+    list_pods,
+    pods_of,
+    service,
+)
+from gameday.engine.ports import Json
+from gameday.faults.chaos_mesh.experiment import lasting, planned, reads, selected, writes
+from gameday.faults.chaos_mesh.feeling import silent
+from gameday.faults.dependency_outage import DependencyOutageParameters
+from gameday.faults.network_partition import Direction, NetworkPartitionParameters
+
+_DIRECTIONS = {"in": "from", "out": "to", "both": "both"}
+_SEEN_FROM_THERE: dict[Direction, Direction] = {"in": "out", "out": "in", "both": "both"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Whose packets are dropped, to or from whom, as seen from the first."""
+
+    pods_of: tuple[Service, ...]
+    direction: Direction
+    from_pods_of: Service | None = None
+    from_hosts: tuple[str, ...] = ()
+
+
+def _is_inside(its: Service) -> bool:
+    return bool(its.workload or its.selector)
+
+
+def _cut(target: Mapping[str, Json], its: Service, other: Service | None, direction: Direction) -> _Cut:
+    """Raises ValueError where neither side is known to have pods, or hosts."""
+    if _is_inside(its):
+        if other is None:
+            return _Cut((its,), direction)
+        if _is_inside(other):
+            return _Cut((its,), direction, from_pods_of=other)
+        _check_outside(other)
+        return _Cut((its,), direction, from_hosts=other.external)
+    _check_outside(its)
+    if other is not None and not _is_inside(other):
+        raise ValueError(f"{its.name} and {other.name} are both outside of the cluster: nothing can be set there")
+    callers = (other,) if other is not None else _callers(target, its)
+    return _Cut(callers, _SEEN_FROM_THERE[direction], from_hosts=its.external)
+
+
+def _check_outside(its: Service) -> None:
+    if not its.external:
+        raise ValueError(
+            f"which pods are those of {its.name} is not known: say so under [targets.….services.{its.name}], "
+            f'workload = "deployment/…" or selector = "app=…", or where it is outside of the cluster, external = ["…"]'
+        )
+
+
+def _callers(target: Mapping[str, Json], its: Service) -> tuple[Service, ...]:
+    """Who may call a dependency outside: every service of the target that has pods."""
+    others = (service(target, name) for name in target["settings"]["services"] if name != its.name)
+    found = tuple(one for one in others if _is_inside(one))
+    if not found:
+        raise ValueError(
+            f"{its.name} is outside of the cluster, and no service of {target['name']} has pods to call it"
+        )
+    return found
+
+
+# --- what is needed and planned ---------------------------------------------------------------------------------------
+
+
+def needs_partition(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
+    """See `gameday.engine.ports.Backend.needs`."""
+    return _needs(_asked_partition(target, params))
+
+
+def needs_outage(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
+    """See `gameday.engine.ports.Backend.needs`."""
+    return _needs(_asked_outage(target, params))
+
+
+def _needs(cut: _Cut) -> list[str]:
+    sides = [*cut.pods_of, *([cut.from_pods_of] if cut.from_pods_of is not None else [])]
+    home = cut.pods_of[0].namespace
+    # Chaos Mesh asks for this in every namespace whose pods an experiment names.
+    also = [right("create", NETWORK_CHAOS, side.namespace) for side in sides if side.namespace != home]
+    found = [*(one for side in sides for one in reads(side)), *writes(NETWORK_CHAOS, home), *also]
+    return list(dict.fromkeys(found))
+
+
+def _asked_partition(target: Mapping[str, Json], params: Mapping[str, Json]) -> _Cut:
+    asked = NetworkPartitionParameters.model_validate(params)
+    other = service(target, asked.from_) if asked.from_ is not None else None
+    return _cut(target, service(target, asked.service), other, asked.direction)
+
+
+def _asked_outage(target: Mapping[str, Json], params: Mapping[str, Json]) -> _Cut:
+    asked = DependencyOutageParameters.model_validate(params)
+    its = service(target, asked.service)
+    if asked.mode == "refused" or asked.by in ("service", "scale"):
+        raise ValueError(
+            f"dependency-outage on {its.name}: Chaos Mesh drops packets, so that callers hang, and nothing is refused: "
+            "say mode: blackhole, and no by"
+        )
+    return _cut(target, its, None, "in")
+
+
+def plan_partition(
+    target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]
+) -> dict[str, Json]:
+    """See `gameday.engine.ports.Backend.plan`."""
+    asked = NetworkPartitionParameters.model_validate(params)
+    whom = asked.from_ or "everybody"
+    ways = {"both": "", "in": ", only what it is sent", "out": ", only what it sends"}
+    summary = f"{asked.service} is cut off from {whom}{ways[asked.direction]}"
+    cut = _asked_partition(target, params)
+    return _plan("network-partition", cut, asked.service if asked.from_ is None else None, summary, target, context)
+
+
+def plan_outage(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
+    """See `gameday.engine.ports.Backend.plan`."""
+    asked = DependencyOutageParameters.model_validate(params)
+    cut = _asked_outage(target, params)
+    summary = f"outage of {asked.service} (blackhole)"
+    if cut.from_hosts:
+        summary += f" for {', '.join(one.name for one in cut.pods_of)}"
+    return _plan("dependency-outage", cut, asked.service, summary, target, context)
+
+
+def _plan(
+    fault: str,
+    cut: _Cut,
+    cut_off: str | None,
+    summary: str,
+    target: Mapping[str, Json],
+    context: Mapping[str, Json],
+) -> dict[str, Json]:
+    """`cut_off`: the service that nobody reaches meanwhile."""
+    api = prepared(target["settings"]["cluster"])
+    duration = lasting(fault, context)
+    choice = _all_of(api, fault, cut.pods_of, target, context)
+    spec: dict[str, Json] = {
+        **selected(choice),
+        "action": "partition",
+        "direction": _DIRECTIONS[cut.direction],
+        "duration": duration,
+    }
+    notes, others, feeling = [], None, None
+    if cut.from_pods_of is not None:
+        others = _all_of(api, fault, (cut.from_pods_of,), target, context)
+        spec["target"] = selected(others)
+        notes.append(f"and {others.words()} of {cut.from_pods_of.name}")
+        _check_together(fault, choice, others, target, context)
+    elif cut.from_hosts:
+        spec["externalTargets"] = list(cut.from_hosts)
+        notes.append("host names are looked up once, when it begins: addresses that they lead to later are reached")
+    else:
+        notes.append("the kubelet can't probe these pods either: they stop being ready, and may be restarted")
+        address = str(target["names"].get(cut_off) or "")
+        feeling = silent(address) if address.startswith(("http://", "https://")) else None
+    return planned(
+        NETWORK_CHAOS,
+        cut.pods_of[0],
+        spec,
+        choice,
+        target,
+        context,
+        summary=summary,
+        permissions=_needs(cut),
+        notes=notes,
+        feeling=feeling,
+        others=others,
+    )
+
+
+def _all_of(
+    api: Api, fault: str, services: Sequence[Service], target: Mapping[str, Json], context: Mapping[str, Json]
+) -> Choice:
+    """All pods of these services that may be touched, each pod once, within the limits of every namespace.
+
+    Raises:
+        ValueError: the limits don't allow as many, or there are none.
+    """
+    found: Choice | None = None
+    where = f"{fault} on {', '.join(one.name for one in services)}"
+    for namespace in sorted({one.namespace for one in services}):
+        check_namespace(api, namespace)
+        pods: dict[str, Pod] = {}
+        wanted = 0
+        for its in (one for one in services if one.namespace == namespace):
+            own, runs = pods_of(api, its)
+            fresh = [pod for pod in own if pod.uid not in pods]
+            wanted += max(len(fresh), runs.replicas if runs is not None and len(fresh) == len(own) else 0)
+            pods |= {pod.uid: pod for pod in own}
+        choice = choose(
+            where,
+            sorted(pods.values(), key=lambda pod: pod.name),
+            count=None,
+            percent=None,
+            everything=True,
+            context=context,
+            target=target,
+            in_namespace=len(list_pods(api, namespace)),
+            wanted=wanted,
+        )
+        found = choice if found is None else _check_together(where, found, choice, target, context)
+    assert found is not None
+    return found
+
+
+def _check_together(
+    where: str, one: Choice, other: Choice, target: Mapping[str, Json], context: Mapping[str, Json]
+) -> Choice:
+    """Both as one. Raises ValueError where the limits allow each, and not both."""
+    both = replace(
+        one,
+        pods=(*one.pods, *other.pods),
+        total=one.total + other.total,
+        in_namespace=one.in_namespace + other.in_namespace,
+        left_out=(*one.left_out, *other.left_out),
+    )
+    namespaces = {pod.namespace for pod in both.pods}
+    everywhere = both.in_namespace if len(namespaces) > 1 else one.in_namespace
+    check_limits(where, len(both.pods), both.total, everywhere, context, target)
+    return both
