@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the commands themselves; `--check` says whether it is up to date.
+"""Writes docs/cli.md from the commands, docs/faults.md from the declarations; `--check` says whether they are it.
 
 python -m docs.generate [--check]
 """
@@ -10,10 +10,12 @@ from pathlib import Path
 
 import click
 
+from docs import faults
 from gameday.cli.main import COMMANDS, root
 from gameday.errors import Exit
 
 PAGE = Path(__file__).with_name("cli.md")
+FAULTS = Path(__file__).with_name("faults.md")
 HEAD = """# Command line
 
 Generated from the code by `make docs`. Names, exit codes and JSON are public.
@@ -55,13 +57,14 @@ def _command(command: click.Command, name: str, parent: click.Context, level: in
 
 
 def main() -> int:
-    wanted = page()
+    pages = {PAGE: page(), FAULTS: faults.page()}
     if "--check" in sys.argv[1:]:
-        if PAGE.read_text() == wanted:
-            return 0
-        sys.stderr.write(f"{PAGE} is not what the code says: run `make docs`\n")
-        return 1
-    PAGE.write_text(wanted)
+        old = [path for path, wanted in pages.items() if not path.exists() or path.read_text() != wanted]
+        for path in old:
+            sys.stderr.write(f"{path} is not what the code says: run `make docs`\n")
+        return 1 if old else 0
+    for path, wanted in pages.items():
+        path.write_text(wanted)
     return 0
 
 

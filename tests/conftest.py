@@ -7,6 +7,14 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import proofs
+from tests.support.proofs import (  # noqa: F401 - pytest finds its hooks here
+    pytest_configure,
+    pytest_runtest_logreport,
+    pytest_runtest_makereport,
+    pytest_sessionfinish,
+)
+
 # A busy machine is slow to draw examples. Where nobody watches, the same ones are drawn each time: what fails there can
 # be run again here.
 settings.register_profile(
@@ -17,3 +25,4 @@ settings.load_profile("gameday")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=None, help="how many kill tests at random moments (default 20)")
+    proofs.add_option(parser)

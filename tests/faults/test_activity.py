@@ -362,6 +362,7 @@ def planned(params: dict[str, Any], **names: str) -> Plan:
     return Plan.from_json(plan("activity", target(**names), params, context()))
 
 
+@pytest.mark.proves("activity", "other")
 def test_the_whole_life_of_an_activity_fault(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     exists = {"process": {"command": ["test", "-e", str(flag)]}}

@@ -50,6 +50,10 @@ def life(planned: Planned, kind: str, /, **changes: Any) -> Life:
     return planned(FAULT.get(kind, kind), UNDOABLE[kind], **changes)
 
 
+@pytest.mark.proves("latency", "sandbox")
+@pytest.mark.proves("dependency-outage", "sandbox")
+@pytest.mark.proves("pod-freeze", "sandbox")
+@pytest.mark.proves("error-rate", "sandbox")
 @each_undoable
 def test_whole_life(planned: Planned, kind: str) -> None:
     fault = life(planned, kind)
@@ -94,6 +98,8 @@ def test_a_plan_is_json_and_names_what_it_touches(planned: Planned, kind: str) -
         assert call is not None and call.timeout <= 10
 
 
+@pytest.mark.proves("latency", "toxiproxy")
+@pytest.mark.proves("dependency-outage", "toxiproxy")
 @pytest.mark.parametrize("kind", ["latency", "refused", "blackhole"])
 def test_the_same_on_a_toxiproxy(planned: Planned, kind: str) -> None:
     fault = life(planned, kind, on="toxiproxy")
@@ -232,6 +238,7 @@ def _in_flight(sandbox: Sandbox) -> bool:
     return float(line.rpartition(" ")[2]) > 0
 
 
+@pytest.mark.proves("pod-kill", "sandbox")
 def test_kill_whole_life(planned: Planned, whole: Sandbox) -> None:
     fault = planned("pod-kill", {"service": "checkout", "instance": "checkout-2"})
     (instance,) = fault.plan.inject.args["instances"]

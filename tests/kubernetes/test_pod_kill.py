@@ -35,6 +35,7 @@ def web(cluster: Cluster) -> dict[str, Any]:
     return cluster.deployment("web", replicas=3)
 
 
+@pytest.mark.proves("pod-kill", "kubernetes/api")
 @pytest.mark.usefixtures("web")
 def test_one_dies_and_the_service_is_whole_again(cluster: Cluster) -> None:
     before = uids(cluster)
