@@ -76,14 +76,27 @@ abort_when:
     unless: {{equals: true}}
     every: 100ms
     no_data: ok
+limits: {{recovery: {recovery}}}
 """
 """With an abort condition that holds for as long as `address` (host:port) accepts connections."""
 
 
-def place_of(folder: Path, cluster: Cluster, services: dict[str, dict[str, Any]], timeline: str, **more: Any) -> Place:
-    """A folder with settings, and with `scenario.yaml` of this timeline (indented by two)."""
+def place_of(
+    folder: Path,
+    cluster: Cluster,
+    services: dict[str, dict[str, Any]],
+    timeline: str,
+    *,
+    watched: str = "",
+    recovery: str = "60s",
+    **more: Any,
+) -> Place:
+    """A folder with settings, and with `scenario.yaml` of this timeline (indented by two).
+
+    Its abort condition watches the API server's port, or `watched` (host:port).
+    """
     place = Place(folder)
     place.write("gameday.toml", toml_of(cluster, services, **more))
-    address = cluster.url.partition("://")[2].rstrip("/")
-    place.write("scenario.yaml", SCENARIO.format(timeline=timeline.rstrip(), address=address))
+    address = watched or cluster.url.partition("://")[2].rstrip("/")
+    place.write("scenario.yaml", SCENARIO.format(timeline=timeline.rstrip(), address=address, recovery=recovery))
     return place
