@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -112,6 +113,25 @@ for: 5m
                 "get replicasets.apps, deployments.apps, statefulsets.apps, where only a selector is known",
             ),
         ),
+        "kubernetes/chaos-mesh": Backend(
+            plan="gameday.faults.chaos_mesh.partition:plan_outage",
+            needs="gameday.faults.chaos_mesh.partition:needs_outage",
+            touches="pods, by name: one NetworkChaos of the fault's own, which drops what they are sent, or send out",
+            undone_by="pausing the NetworkChaos, waiting until it has recovered, deleting it",
+            effective_when=(
+                "Chaos Mesh says AllInjected, and every one of these pods is Injected; where the service has an "
+                "address, and nobody is to reach it, it doesn't answer"
+            ),
+            recovered_when="the NetworkChaos is gone, which Chaos Mesh lets it be only when all pods have recovered",
+            permissions=(
+                "get, list pods",
+                "get deployments.apps, statefulsets.apps, replicasets.apps",
+                "get namespaces",
+                "list events",
+                "create, get, patch, delete networkchaos.chaos-mesh.org",
+            ),
+        ),
+        "kubernetes/toxiproxy": replace(_BACKEND, plan="gameday.faults.kubernetes.toxiproxy:plan_outage"),
     },
 )
 

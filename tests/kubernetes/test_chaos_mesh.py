@@ -29,8 +29,14 @@ def planned(cluster: Cluster, fault: str, params: dict[str, Any], /, **context: 
     return Plan.from_json(plan(fault, target(cluster), params, {**CONTEXT, **context}))
 
 
-def target(cluster: Cluster, table: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
-    services = {"web": table or {"workload": "deployment/web"}}
+def target(cluster: Cluster, **settings: Any) -> dict[str, Any]:
+    services = {
+        "web": {"workload": "deployment/web"},
+        "shop": {"selector": "app=shop"},
+        "bank": {"external": ["198.51.100.7", "bank.example.com"]},
+        "mail": {"external": ["mail.example.com"]},
+        "dark": {"service": "dark"},
+    }
     return target_of(cluster, services, engines=["chaos-mesh"], **settings)
 
 
@@ -67,8 +73,13 @@ EVERY = {
     "dns-failure": {"service": "web", "names": ["payments.example.com", "mail.*"]},
     "cpu-stress": {"service": "web", "count": 2, "workers": 2, "load": 80},
     "memory-stress": {"service": "web", "all": True, "size": "64MB"},
+    "dependency-outage": {"service": "web", "mode": "blackhole"},
+    "network-partition": {"service": "web", "direction": "both"},
 }
-ALL_FAULTS = {**EVERY, "pod-kill": {"service": "web"}}
+ALL_FAULTS: dict[str, dict[str, Any]] = {
+    **EVERY,
+    "pod-kill": {"service": "web"},
+}
 
 
 @MESH
@@ -408,6 +419,95 @@ def test_what_chaos_mesh_can_not_do_to_pods(cluster: Cluster) -> None:
             planned(cluster, "pod-kill", {"service": "web", **params})
 
 
+# --- what is cut off -------------------------------------------------------------------------------------------------
+
+
+def spec(made: Plan) -> dict[str, Any]:
+    found: dict[str, Any] = made.inject.args["made"]["spec"]
+    return found
+
+
+def names(side: dict[str, Any], cluster: Cluster) -> set[str]:
+    """The pods of a side, without what is random in their names."""
+    return {name.partition("-")[0] for name in side["selector"]["pods"][cluster.namespace]}
+
+
+@MESH
+def test_two_services_are_cut_off_from_each_other(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    cluster.deployment("shop", replicas=1)
+    made = planned(cluster, "network-partition", {"service": "web", "from": "shop", "direction": "in"})
+    assert made.summary == "web is cut off from shop, only what it is sent"
+    assert names(spec(made), cluster) == {"web"} and names(spec(made)["target"], cluster) == {"shop"}
+    assert spec(made)["direction"] == "from"
+    assert len(made.targets) == 3, "rules are set on both sides"
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    assert phases(cluster, made) == ["Injected"] * 3
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_what_is_outside_is_cut_off_where_it_is_called_from(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=2)
+    cluster.deployment("shop", replicas=1)
+    outage = planned(cluster, "dependency-outage", {"service": "bank"})
+    assert names(spec(outage), cluster) == {"web", "shop"}
+    assert spec(outage)["externalTargets"] == ["198.51.100.7", "bank.example.com"]
+    assert spec(outage)["direction"] == "to"
+    assert outage.summary == "outage of bank (blackhole) for web, shop"
+    one = planned(cluster, "network-partition", {"service": "bank", "from": "shop", "direction": "out"})
+    assert names(spec(one), cluster) == {"shop"}
+    assert spec(one)["direction"] == "from", "what the bank sends is what the shop is sent"
+    other = planned(cluster, "network-partition", {"service": "shop", "from": "bank", "direction": "out"})
+    assert (names(spec(other), cluster), spec(other)["direction"]) == ({"shop"}, "to")
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_what_can_not_be_cut_off(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=2)
+    cluster.deployment("shop", replicas=2)
+    for params in ({"mode": "refused"}, {"by": "scale"}):
+        with pytest.raises(ValueError, match="mode: blackhole"):
+            planned(cluster, "dependency-outage", {"service": "web", **params})
+    with pytest.raises(ValueError, match="both outside"):
+        planned(cluster, "network-partition", {"service": "mail", "from": "bank"})
+    with pytest.raises(ValueError, match="which pods are those of dark is not known"):
+        planned(cluster, "dependency-outage", {"service": "dark"})
+    with pytest.raises(ValueError, match=r"it would touch 4 pods, and limits\.pods allows 3"):
+        planned(cluster, "network-partition", {"service": "web", "from": "shop"}, pods=3)
+
+
+@MESH
+def test_an_outage_that_is_not_felt_at_its_address_is_not_effective(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    seen = {**target(cluster), "names": {"web": f"{cluster.url}/version"}}
+    made = Plan.from_json(plan("dependency-outage", seen, {"service": "web"}, CONTEXT))
+    run(made.inject)
+    cluster.until(lambda: phases(cluster, made) == ["Injected"])
+    said = cluster.until(lambda: "AllInjected; " in (one := run(made.effective))["evidence"] and one)
+    assert not said["holds"] and "answered 401" in said["evidence"]
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+@MESH
+def test_a_latency_is_felt_at_its_address(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    seen = {**target(cluster), "names": {"web": f"{cluster.url}/apis/apps/v1/namespaces/slow/deployments/web"}}
+    made = Plan.from_json(plan("latency", seen, LATENCY, CONTEXT))
+    run(made.inject)
+    cluster.until(lambda: phases(cluster, made) == ["Injected"])
+    said = cluster.until(lambda: "AllInjected; " in (one := run(made.effective))["evidence"] and one)
+    assert not said["holds"], "Chaos Mesh says so, and it answers as quickly as ever"
+    cluster.misbehave(namespace="slow", delay=0.3)
+    assert run(made.effective)["holds"]
+    cluster.behave()
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
 # --- what is planned --------------------------------------------------------------------------------------------------
 
 
@@ -494,6 +594,13 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
     ("cpu-stress", {"service": "web", "percent": 50.0, "workers": 256, "load": 1, "container": "app"}),
     ("memory-stress", {"service": "web", "size": "1GiB", "workers": 3}),
     ("memory-stress", {"service": "web", "size": "100%", "container": "app"}),
+    ("dependency-outage", {"service": "web"}),
+    ("dependency-outage", {"service": "bank"}),
+    *[
+        ("network-partition", {"service": service, "direction": direction, **other})
+        for direction in ("in", "out", "both")
+        for service, other in (("web", {}), ("web", {"from": "shop"}), ("web", {"from": "bank"}), ("bank", {}))
+    ],
     ("pod-kill", {"service": "web"}),
     ("pod-kill", {"service": "web", "all": True, "grace": 5.0}),
 ]
@@ -506,6 +613,7 @@ def test_every_form_of_every_experiment_is_taken_as_it_is(cluster: Cluster, monk
     if cluster.is_real and not has_chaos_mesh(cluster):
         pytest.skip("the cluster has no Chaos Mesh")
     cluster.deployment("web", replicas=2)
+    cluster.deployment("shop", replicas=1)
     for number, (fault, params) in enumerate(FORMS):
         made = planned(cluster, fault, params, fault=f"form-{number}")
         run(made.inject)

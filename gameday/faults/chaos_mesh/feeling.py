@@ -30,8 +30,10 @@ def late(door: str | None, slow: float, share: float) -> Feeling | None:
 
 
 def silent(door: str | None) -> Feeling | None:
-    """That nothing answers."""
-    return None if door is None else {"door": door, "slow": None, "tries": 1}
+    """That nothing answers; a gateway that says that it can't reach it counts as none."""
+    from gameday.faults.kubernetes.reach import askable
+
+    return {"door": door, "slow": None, "tries": 1} if door is not None and askable(door) else None
 
 
 def felt(feeling: Feeling) -> dict[str, Json]:
@@ -42,8 +44,10 @@ def felt(feeling: Feeling) -> dict[str, Json]:
 
     door, slow, tries = feeling["door"], feeling["slow"], feeling["tries"]
     if slow is None:
-        met = knock(door, _HANGS_AFTER)
-        return verdict(met.outcome != "answered", f"a request to {door} was {met.words()}")
+        from gameday.faults.kubernetes.reach import reached
+
+        answers, words = reached(door, _HANGS_AFTER)
+        return verdict(not answers, f"{door}: {words}")
     patience = max(0.01, min(slow, _LONGEST_WAIT))
     with ThreadPoolExecutor(tries) as pool:
         all_met = list(pool.map(knock, [door] * tries, [patience] * tries))

@@ -172,8 +172,7 @@ def _plan(
         notes.append("host names are looked up once, when it begins: addresses that they lead to later are reached")
     else:
         notes.append("the kubelet can't probe these pods either: they stop being ready, and may be restarted")
-        address = str(target["names"].get(cut_off) or "")
-        feeling = silent(address) if address.startswith(("http://", "https://")) else None
+        feeling = silent(target["names"].get(cut_off))
     return planned(
         NETWORK_CHAOS,
         cut.pods_of[0],
