@@ -13,8 +13,9 @@ from gameday.cli.options import open_existing, store_option, warn_unrecovered
 
 if TYPE_CHECKING:
     from gameday.exercise.record import Record
-    from gameday.exercise.state import Exercise, FaultState, Moment
+    from gameday.exercise.state import Exercise, FaultState, Moment, WorkloadState
     from gameday.exercise.timings import Landmark
+    from gameday.exercise.wholeness import WholeAgain
     from gameday.store.summaries import Summary
 
 
@@ -96,7 +97,8 @@ def _exercise_json(summary: Summary, state: Exercise, records: Sequence[Record] 
             "host": state.host,
             "alive": summary.engine_alive,
         },
-        "faults": [_fault_json(fault) for fault in state.faults.values()],
+        "faults": [_fault_json(state, fault) for fault in state.faults.values()],
+        "workloads": [_workload_json(workload) for workload in state.workloads.values()],
         "milestones": [
             {
                 "seq": stamp.seq,
@@ -140,7 +142,28 @@ def _exercise_json(summary: Summary, state: Exercise, records: Sequence[Record] 
     return shown
 
 
-def _fault_json(fault: FaultState) -> dict[str, Any]:
+def _workload_json(workload: WorkloadState) -> dict[str, Any]:
+    return {
+        "name": workload.thing,
+        "services": list(workload.services),
+        "whole": workload.broken is None if workload.watched else None,
+        "not_whole": [
+            {
+                "begun_at": _iso(breach.begun.wall),
+                "over_at": _at(breach.over),
+                "seconds": None if breach.over is None else breach.over.clock - breach.begun.clock,
+                "text": breach.text,
+                "outcome": breach.outcome,
+            }
+            for breach in workload.breaches
+        ],
+        "recent_rollouts": [{"at": _iso(at), "text": text} for at, text in workload.recent],
+    }
+
+
+def _fault_json(state: Exercise, fault: FaultState) -> dict[str, Any]:
+    from gameday.exercise.wholeness import whole_again
+
     return {
         "name": fault.name,
         "entry": fault.entry,
@@ -159,6 +182,20 @@ def _fault_json(fault: FaultState) -> dict[str, Any]:
         "evidence": fault.evidence,
         "error": fault.error,
         "commands": list(fault.commands),
+        "whole_again": [
+            {
+                "workload": one.thing,
+                "services": list(one.services),
+                "state": one.state,
+                "from": one.from_event,
+                "impact_at": _at(one.start),
+                "whole_at": _at(one.end),
+                "seconds": one.seconds,
+                "text": one.text,
+            }
+            for one in whole_again(state)
+            if one.entry == fault.entry
+        ],
     }
 
 
@@ -202,8 +239,15 @@ def _milestone(mark: Landmark) -> tuple[str, ...]:
     return _clock(mark.at), name, stamp.source, stamp.actor, stamp.note
 
 
+def _whole(one: WholeAgain) -> str:
+    """`web after 5.9 s`: from impact on."""
+    names = ", ".join(one.services) or one.thing
+    return f"{names} after {one.seconds:.1f} s" if one.seconds is not None else f"{names} {one.state}"
+
+
 def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]) -> None:
     from gameday.exercise.timings import milestones
+    from gameday.exercise.wholeness import whole_again
 
     lines = [
         ("exercise", summary.id),
@@ -223,6 +267,7 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
     _print_table(lines)
     if state.faults:
         click.echo()
+        again = whole_again(state)
         rows = [
             (
                 fault.entry,
@@ -230,12 +275,14 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
                 fault.stage,
                 _clock(fault.effective),
                 _clock(fault.ended),
+                "; ".join(_whole(one) for one in again if one.entry == fault.entry),
                 ", ".join(fault.targets),
                 fault.error,
             )
             for fault in state.faults.values()
         ]
-        _print_table([("ENTRY", "FAULT", "STATE", "EFFECTIVE", "ENDED", "TARGETS", "ERROR"), *rows])
+        head = ("ENTRY", "FAULT", "STATE", "EFFECTIVE", "ENDED", "WHOLE AGAIN", "TARGETS", "ERROR")
+        _print_table([head, *rows])
     for fault in state.unrecovered:
         for command in fault.commands:
             click.echo(f"to undo {fault.entry} by hand:  {_printable(command)}")

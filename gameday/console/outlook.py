@@ -16,6 +16,7 @@ from gameday.engine.decide import due_clock
 from gameday.exercise.expectations import expectation_name, judge_expectations, updates_to
 from gameday.exercise.state import Exercise, ExpectationState, FaultState
 from gameday.exercise.timings import Landmark, landmarks
+from gameday.exercise.wholeness import touched
 from gameday.scenario.models import MILESTONES, Entry, Expectation
 
 OVER = frozenset({"aborting", "after", "ended"})
@@ -115,10 +116,22 @@ def fault_rows(exercise: Exercise, now: float) -> tuple[FaultRow, ...]:
     """Leaked ones first, then live ones, then those that are only planned. What is over is not listed."""
     order = {"leaked": 0, "undoing": 1, "effective": 2, "injecting": 3, "armed": 4, "planned": 5}
     shown = [fault for fault in exercise.faults.values() if fault.stage in order]
-    return tuple(_fault_row(fault, now) for fault in sorted(shown, key=lambda fault: order[fault.stage]))
+    rows = sorted(shown, key=lambda fault: order[fault.stage])
+    return tuple(_fault_row(fault, _broken(exercise, fault, now), now) for fault in rows)
 
 
-def _fault_row(fault: FaultState, now: float) -> FaultRow:
+def _broken(exercise: Exercise, fault: FaultState, now: float) -> str:
+    """`web not whole for 12 s, 2 of 3 pods ready`: how what it touched stands, where the target says so."""
+    its = touched(exercise, fault.entry) if exercise.workloads else set()
+    return "; ".join(
+        f"{', '.join(workload.services)} not whole for {took_text(max(0.0, now - workload.broken.begun.clock))}"
+        f"{f', {workload.broken.text}' if workload.broken.text else ''}"
+        for workload in exercise.workloads.values()
+        if workload.broken is not None and its & set(workload.services)
+    )
+
+
+def _fault_row(fault: FaultState, broken: str, now: float) -> FaultRow:
     tones: dict[str, Tone] = {"leaked": "bad", "undoing": "warn", "effective": "bad", "injecting": "warn"}
     when, share = "", None
     what = fault.summary or fault.name
@@ -135,6 +148,8 @@ def _fault_row(fault: FaultState, now: float) -> FaultRow:
         what = f"{fault.error}; by hand: {' ; '.join(fault.commands)}" if fault.commands else fault.error
     elif fault.stage in ("armed", "injecting") and fault.duration is not None:
         when = f"for {span_text(fault.duration)}"
+    if broken and fault.stage in ("injecting", "effective", "undoing") and not fault.undo_error:
+        what = f"{broken}; {what}"
     stage = {"leaked": "NOT UNDONE", "planned": "DUE"}.get(fault.stage, fault.stage.upper())
     return FaultRow(fault.entry, stage, when, share, clean(what), tones.get(fault.stage, "calm"), fault.live)
 

@@ -179,7 +179,13 @@ def _abort(event: e.AbortBegan, before: Exercise) -> Sentence:
     return Sentence("ABORT", f"aborted by {cause}{_tail(event.reason)}{undone}", "bad")
 
 
-_OBSERVED: dict[str, Tone] = {"ready": "good", "whole": "good", "not_whole": "warn", "unready": "warn", "restart": "warn"}
+_OBSERVED: dict[str, Tone] = {
+    "ready": "good",
+    "whole": "good",
+    "not_whole": "warn",
+    "unready": "warn",
+    "restart": "warn",
+}
 
 
 def _observed(event: e.TargetObserved, before: Exercise) -> Sentence:

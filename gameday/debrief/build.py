@@ -10,6 +10,7 @@ from gameday.debrief.findings import find
 from gameday.debrief.gather import INTERRUPTIONS, Gathered, gather
 from gameday.debrief.headline import headline
 from gameday.debrief.lint import lint_debrief
+from gameday.debrief.observed import whole_views, workload_views
 from gameday.debrief.response import (
     action_views,
     alert_views,
@@ -71,7 +72,8 @@ def build_debrief(records: Sequence[Record], previous: Sequence[PreviousAction] 
         timings=_timings(exercise, judged),
         abort=_abort(exercise),
         timeline=(),
-        faults=tuple(_fault(fault, seen) for fault in exercise.faults.values()),
+        faults=tuple(_fault(exercise, fault, seen) for fault in exercise.faults.values()),
+        workloads=workload_views(exercise),
         conditions=condition_views(exercise.scenario, seen.samples),
         steady_state=tuple(seen.checks),
         steady_before=exercise.steady_before,
@@ -211,7 +213,7 @@ def _abort(exercise: Exercise) -> AbortView | None:
     )
 
 
-def _fault(fault: FaultState, seen: Gathered) -> FaultView:
+def _fault(exercise: Exercise, fault: FaultState, seen: Gathered) -> FaultView:
     return FaultView(
         entry=line(fault.entry, 80),
         name=line(fault.name, 80),
@@ -233,6 +235,7 @@ def _fault(fault: FaultState, seen: Gathered) -> FaultView:
         recovered_evidence=seen.recovered_evidence.get(fault.entry, ""),
         error=line(fault.error),
         commands=tuple(clean(command) for command in fault.commands),
+        whole=whole_views(exercise, fault.entry),
     )
 
 

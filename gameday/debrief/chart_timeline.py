@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gameday.debrief.svg import CHAR, Scale, axis, element, label, picture, scale_over, short, tip
-from gameday.debrief.view import Debrief, FaultView, Row
+from gameday.debrief.view import Debrief, FaultView, Row, WorkloadView
 from gameday.debrief.words import on_clock, span
 
 WIDTH, LEFT, RIGHT = 1080.0, 132.0, 968.0
@@ -52,10 +52,13 @@ def timeline_chart(view: Debrief) -> str:
         return ""
     start, end = bounds(view)
     canvas = _Canvas(scale_over(start, end, LEFT, RIGHT), 46.0, [])
-    if view.faults or view.alerts:
+    broken = [workload for workload in view.workloads if workload.breaches]
+    if view.faults or view.alerts or broken:
         canvas.lane("SYSTEM")
     for fault in view.faults[:40]:
         _fault(canvas, fault, end)
+    for workload in broken[:12]:
+        _breaches(canvas, workload, end)
     _alerts(canvas, view, end)
     canvas.lane("RESPONSE")
     _milestones(canvas, view)
@@ -111,6 +114,29 @@ def _fault(canvas: _Canvas, fault: FaultView, end: float) -> None:
         mark, words = {"recovered": ("✓", "recovered"), "leaked": ("✗", "LEAKED")}.get(fault.stage, ("–", fault.stage))
         x = canvas.scale(done.clock)
         canvas.parts.append(label(x + 6, middle + 4, f"{mark} {words}", f"end {fault.stage}"))
+
+
+def _breaches(canvas: _Canvas, workload: WorkloadView, end: float) -> None:
+    """When a workload was not whole; a bar for each time, as long as that lasted."""
+    name = ", ".join(workload.services) or workload.thing
+    middle = canvas.row(name)
+    bars = []
+    for breach in workload.breaches[:_MARKS]:
+        until = breach.end.clock if breach.end else end
+        x1, x2 = canvas.scale(max(breach.start.clock, canvas.scale.start)), canvas.scale(until)
+        if x2 < x1:
+            continue  # over before the timeline began
+        words = f"{workload.thing} not whole: {on_clock(breach.start.clock)} to {on_clock(until)}"
+        words += f" ({span(until - breach.start.clock)}): {short(breach.text, 120)}"
+        bars.append(
+            element(
+                "rect", tip(words), class_="bar broken", x=x1, y=middle - 4, width=max(1.5, x2 - x1), height=8.0, rx=2
+            )
+        )
+    last = workload.breaches[-1]
+    if last.end is not None and last.end.clock >= canvas.scale.start:
+        bars.append(label(canvas.scale(last.end.clock) + 6, middle + 4, "✓ whole", "end recovered"))
+    canvas.parts.append(element("g", "".join(bars)))
 
 
 def _alerts(canvas: _Canvas, view: Debrief, end: float) -> None:

@@ -77,6 +77,24 @@ def _undone_late(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding
             )
 
 
+def _not_whole(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    if x.phase != "ended":
+        return
+    told: set[str] = set()
+    for whole in (whole for fault in view.faults for whole in fault.whole):
+        if whole.state == "not whole" and whole.thing not in told:
+            told.add(whole.thing)
+            names = ", ".join(whole.services) or whole.thing
+            yield _finding(
+                "not-whole",
+                "medium",
+                f"{names} was not whole again by the end",
+                f"{whole.thing}: {whole.text}",
+                "See how it stands now; what the fault did may go on after it was taken away.",
+                _seqs(seen, f"target_observed:{whole.thing}"),
+            )
+
+
 def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     if x.abort is None:
         return
@@ -435,6 +453,7 @@ def _met(view: Debrief, met: Sequence[ExpectationView]) -> str:
 RULES: tuple[Rule, ...] = (
     _leaked,
     _undone_late,
+    _not_whole,
     _aborted,
     _steady_state,
     _machines,

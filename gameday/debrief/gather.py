@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gameday.debrief.conditions import Samples
+from gameday.debrief.observed import ObservedRows
 from gameday.debrief.timeline import row_of, when
 from gameday.debrief.view import CheckView, Hint, Interval, Row, When
 from gameday.debrief.words import clean, line, number
@@ -51,6 +52,7 @@ def gather(records: Sequence[Record], exercise: Exercise) -> Gathered:
     states: dict[str, str] = {}
     open_pause: list[Interval] = []
     engine: float | None = None
+    observed = ObservedRows(found.rows)
     for record in records:
         event = record.event
         if record.source == "engine":
@@ -64,6 +66,8 @@ def gather(records: Sequence[Record], exercise: Exercise) -> Gathered:
             if isinstance(event, ev.EngineLost) and found.last_word is None:
                 found.last_word = engine
             _note(found, record, event, open_pause)
+        if isinstance(event, ev.TargetObserved):
+            observed.add(record, event)
         row = row_of(record, exercise.scenario, states, found.withdrawn)
         if row is not None:
             found.rows.append(row)
@@ -77,6 +81,7 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
     kind = record.kind
     found.seqs.setdefault(kind, []).append(record.seq)
     about = getattr(event, "entry", None) or getattr(event, "alert", None) or getattr(event, "milestone", None)
+    about = about or getattr(event, "thing", None)
     if isinstance(event, ev.ExpectationJudged):
         about = str(event.index)
     if about is not None:

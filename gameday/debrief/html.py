@@ -31,6 +31,9 @@ from gameday.debrief.phrases import (
     silences,
     undo_words,
     web_address,
+    whole_detail,
+    whole_words,
+    workload_words,
 )
 from gameday.debrief.view import Debrief
 from gameday.debrief.words import clean, count, day, number, on_clock, span, time_of_day
@@ -83,6 +86,9 @@ def render_html(view: Debrief) -> str:
             moment=moment,
             row_time=lambda row: row_time(view, row),
             condition_words=condition_words,
+            whole_words=whole_words,
+            whole_detail=whole_detail,
+            workload_words=workload_words,
             file_words=file_words,
         )
     )

@@ -27,6 +27,9 @@ from gameday.debrief.phrases import (
     silences,
     undo_words,
     web_address,
+    whole_detail,
+    whole_words,
+    workload_words,
 )
 from gameday.debrief.view import AbortRow, Debrief, FaultView, Finding, NoteView, TimingRow
 from gameday.debrief.words import number, on_clock, span
@@ -226,6 +229,23 @@ def _system(view: Debrief) -> list[str]:
         blocks.append(
             table(("fault", "what", "state", "effective", "undo sent", "over", "evidence"), map(_fault, view.faults))
         )
+    for fault in view.faults:
+        blocks.append(
+            _bullets(f"{md(fault.entry)}: {md(f'{whole_words(w)} ({whole_detail(w)})')}" for w in fault.whole)
+        )
+    if view.workloads:
+        head = ("workload", "what it is", "during the exercise", "rollouts in the two hours before")
+        told = (
+            (
+                md(", ".join(w.services)),
+                md(w.thing),
+                md(workload_words(w)),
+                "; ".join(md(f"{one.text}{f' ({one.utc[11:19]} UTC)' if one.utc else ''}") for one in w.recent)
+                or "none",
+            )
+            for w in view.workloads
+        )
+        blocks += ["### Workloads, as the target tells", table(head, told)]
     if view.conditions:
         rows = ((md(c.name), md(c.rule), md(condition_words(c)), md(c.state)) for c in view.conditions)
         blocks += ["### Abort conditions", table(("condition", "trips when", "measured", "state"), rows)]

@@ -13,6 +13,8 @@ from gameday.debrief.view import (
     Row,
     TimingRow,
     When,
+    WholeView,
+    WorkloadView,
 )
 from gameday.debrief.words import count, on_clock, percent, span
 
@@ -77,6 +79,34 @@ def impact_words(view: Debrief) -> str:
             f"; {percent(impact.budget_share)} of a month's error budget at 99.9 % (43.2 min), had it hit everybody"
         )
     return words
+
+
+def whole_words(whole: WholeView) -> str:
+    """`web whole again 5.9 s after impact`, with a mark in front."""
+    names = ", ".join(whole.services) or whole.thing
+    if whole.state == "stayed whole":
+        return f"○ {names} stayed whole"
+    if whole.state == "not whole":
+        return f"✗ {names} not whole again by the end"
+    return f"✓ {names} whole again {span(whole.seconds)} after impact"
+
+
+def whole_detail(whole: WholeView) -> str:
+    """What stands behind it: `deployment shop/web: whole again after 5.5 s, at worst 2 of 3 pods ready`."""
+    return ": ".join(part for part in (whole.thing, whole.text) if part)
+
+
+def workload_words(workload: WorkloadView) -> str:
+    """`not whole once, for 5.5 s`; `whole all the time`."""
+    if not workload.watched:
+        return "not watched"
+    if not workload.breaches:
+        return "whole all the time"
+    often = "once" if len(workload.breaches) == 1 else f"{len(workload.breaches)} times"
+    known = [breach.seconds for breach in workload.breaches if breach.seconds is not None]
+    longest = f", the longest {span(max(known))}" if len(known) > 1 else f", for {span(known[0])}" if known else ""
+    last = workload.breaches[-1]
+    return f"not whole {often}{longest}{'' if last.end else f'; not whole at the end: {last.text}'}"
 
 
 def shown_timings(view: Debrief) -> tuple[list[TimingRow], str]:
@@ -185,6 +215,10 @@ def key_numbers(view: Debrief) -> list[tuple[str, str, str]]:
             strip.append(("impact lasted", span(view.impact.seconds), f"{often}until {view.impact.until}"))
     elif view.impact.until:
         strip.append(("impact lasted", "not over", "as far as the journal knows"))
+    again = [(one.seconds, one) for fault in view.faults for one in fault.whole if one.seconds is not None]
+    if again:
+        seconds, one = max(again, key=lambda pair: pair[0])
+        strip.append(("impact to whole again", span(seconds), ", ".join(one.services) or one.thing))
     return strip
 
 

@@ -70,8 +70,8 @@ def _system(event: ev.Event, scenario: Scenario | None) -> tuple[Lane, str] | No
         case ev.AlertSeen(alert=alert, state=state, summary=summary):
             about = f": {line(summary)}" if summary else ""
             text = f"Alert {line(alert, 200)} {'fired' if state == 'firing' else 'resolved'}{about}"
-        case ev.TargetObserved(thing=thing, text=observed):
-            text = f"{line(thing, 200)}: {line(observed)}"
+        case ev.TargetObserved():
+            text = None  # see `observed`: several of them may be one row
         case ev.ExpectationJudged(state="not_observed"):
             text = None  # nothing happened; it stands among the expectations
         case ev.ExpectationJudged(index=index, state=state, detail=detail):

@@ -162,6 +162,49 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WholeView:
+    """When a workload that a fault touched was whole again, as the target said."""
+
+    thing: Annotated[str, Field(description="What it is on the target, e.g. `deployment shop/checkout`.")]
+    services: tuple[str, ...]
+    state: Literal["whole again", "not whole", "stayed whole"]
+    from_event: str
+    start: Annotated[When | None, Field(description="The first sign of the fault's impact on it.")]
+    end: When | None
+    seconds: Annotated[float | None, Field(description="From `start` to `end`, on our own clock.")]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreachView:
+    """A time in which a workload was not whole."""
+
+    start: When
+    end: When | None
+    seconds: float | None
+    text: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentRollout:
+    """A rollout of before the exercise. The time is the target's own."""
+
+    wall: float | None
+    utc: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadView:
+    thing: str
+    services: tuple[str, ...]
+    watched: Annotated[bool, Field(description="The target said whether it is whole.")]
+    breaches: tuple[BreachView, ...]
+    recent: tuple[RecentRollout, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultView:
     entry: str
     name: str
@@ -183,6 +226,9 @@ class FaultView:
     recovered_evidence: str
     error: str
     commands: tuple[str, ...]
+    whole: Annotated[
+        tuple[WholeView, ...], Field(description="Workloads that it touched, where the target watches them.")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +403,7 @@ class Debrief:
     abort: AbortView | None
     timeline: tuple[Row, ...]
     faults: tuple[FaultView, ...]
+    workloads: tuple[WorkloadView, ...]
     conditions: tuple[ConditionView, ...]
     steady_state: tuple[CheckView, ...]
     steady_before: bool | None
