@@ -165,7 +165,10 @@ class Cluster:
         """The pods and latest events of the namespace, for a message that helps."""
         lines = [f"namespace {self.namespace}:"]
         try:
-            for pod in self.list("Pod"):
+            pods = self.list("Pod")
+            if len(pods) > 20:
+                lines.append(f"  {len(pods)} pods, of which:")
+            for pod in pods[:20]:
                 conditions = {one["type"]: one["status"] for one in pod.get("status", {}).get("conditions") or []}
                 going = " terminating" if "deletionTimestamp" in pod["metadata"] else ""
                 lines.append(

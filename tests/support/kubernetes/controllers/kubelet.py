@@ -24,6 +24,7 @@ CORDONED = "node.kubernetes.io/unschedulable"
 
 def tend_pods(world: World, now: float) -> float:
     due = float("inf")
+    load: dict[str, int] | None = None
     for pod in world.ended:
         if not terminating(pod):
             _tell_end(world, pod)
@@ -33,7 +34,9 @@ def tend_pods(world: World, now: float) -> float:
             due = min(due, _end(world, pod, now))
             continue
         if not pod["spec"].get("nodeName"):
-            pod = _schedule(world, pod)
+            if load is None:
+                load = _load(world)
+            pod = _schedule(world, pod, load)
         if pod["spec"].get("nodeName") and "startTime" not in pod.get("status", {}):
             due = min(due, _start(world, pod, now))
     return due
@@ -89,7 +92,16 @@ def _tell_end(world: World, pod: Json) -> None:
             emit(world, POD, pod, "Normal", "Killing", f"Stopping container {container['name']}", "kubelet")
 
 
-def _schedule(world: World, pod: Json) -> Json:
+def _load(world: World) -> dict[str, int]:
+    """How many pods each node has."""
+    load: dict[str, int] = {}
+    for one in world.store.all(POD):
+        name = one["spec"].get("nodeName", "")
+        load[name] = load.get(name, 0) + 1
+    return load
+
+
+def _schedule(world: World, pod: Json, load: dict[str, int]) -> Json:
     nodes = world.store.all(NODE)
     wanted = pod["spec"].get("nodeSelector") or {}
     fitting = [
@@ -115,11 +127,8 @@ def _schedule(world: World, pod: Json) -> Json:
         ]
         emit(world, POD, pod, "Warning", "FailedScheduling", message, SCHEDULER)
         return set_status(world, POD, pod, status)
-    load: dict[str, int] = {}
-    for one in world.store.all(POD):
-        name = one["spec"].get("nodeName", "")
-        load[name] = load.get(name, 0) + 1
     chosen = min(fitting, key=lambda one: load.get(one["metadata"]["name"], 0))["metadata"]["name"]
+    load[chosen] = load.get(chosen, 0) + 1
     bound = changed(pod)
     bound["spec"]["nodeName"] = chosen
     # The binding is not a change that counts as a generation.

@@ -84,7 +84,10 @@ def _tend_replica_set(world: World, parent: Json, pods: list[Json]) -> None:
     for _ in range(wanted - len(living)):
         label = parent["metadata"].get("labels", {}).get("pod-template-hash")
         labels = {"pod-template-hash": label} if label else {}
-        pod = world.store.put(POD, new_pod(REPLICA_SET, parent, f"{name}-{suffix()}", f"{name}-", labels))
+        fresh = f"{name}-{suffix()}"
+        while world.store.find(POD, parent["metadata"]["namespace"], fresh):
+            fresh = f"{name}-{suffix()}"
+        pod = world.store.put(POD, new_pod(REPLICA_SET, parent, fresh, f"{name}-", labels))
         emit(
             world,
             REPLICA_SET,

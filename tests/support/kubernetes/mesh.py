@@ -1,0 +1,113 @@
+"""The controller of Chaos Mesh for a real API server that has its definitions and nobody who acts on them.
+
+What it knows of traffic and processes is nothing: it moves the objects as the real one does, each step a write of its
+own (finalizer, desired phase, conditions, records), and for `pod-kill` it does delete pods. So it shows that our requests
+and the API server's answers fit together, and proves no fault.
+"""
+
+from __future__ import annotations
+
+import threading
+import urllib.error
+from types import TracebackType
+from typing import Any
+
+from tests.support.kubernetes.cluster import Cluster, Refused
+
+Json = dict[str, Any]
+
+FINALIZER = "chaos-mesh/records"
+PAUSE = "experiment.chaos-mesh.org/pause"
+KINDS = ("PodChaos", "NetworkChaos", "DNSChaos", "StressChaos")
+
+
+class Mesh:
+    """Runs while it is entered, in the test's namespace."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Mesh:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(0.1):
+            for kind in KINDS:
+                for thing in self.cluster.list(kind):
+                    try:
+                        self._tend(kind, thing)
+                    except (Refused, urllib.error.URLError):
+                        # Somebody else wrote at the same time, or it is gone: the next round sees it as it is.
+                        continue
+
+    def _tend(self, kind: str, thing: Json) -> None:
+        name, meta = thing["metadata"]["name"], thing["metadata"]
+        deleted = "deletionTimestamp" in meta
+        if not deleted and FINALIZER not in meta.get("finalizers", []):
+            self._patch(kind, name, {"metadata": {"finalizers": [FINALIZER]}})
+            return
+        experiment = thing.get("status", {}).get("experiment", {})
+        paused = meta.get("annotations", {}).get(PAUSE) == "true"
+        once = thing["spec"].get("action") == "pod-kill"
+        desired = "Stop" if deleted or (paused and not once) else "Run"
+        if experiment.get("desiredPhase") != desired:
+            self._patch(kind, name, {"status": {"experiment": {"desiredPhase": desired}}})
+            return
+        records = experiment.get("containerRecords")
+        conditions = _conditions(records, paused)
+        if thing["status"].get("conditions") != conditions:
+            self._patch(kind, name, {"status": {"conditions": conditions}})
+            return
+        newer = self._records(kind, thing, records, desired)
+        if newer and newer != records:
+            self._patch(kind, name, {"status": {"experiment": {"containerRecords": newer}}})
+            return
+        if deleted and all(one["phase"] == "Not Injected" for one in records or []):
+            self._patch(kind, name, {"metadata": {"finalizers": []}})
+
+    def _records(self, kind: str, thing: Json, records: list[Json] | None, desired: str) -> list[Json] | None:
+        if records is None:
+            sides = [(".", thing["spec"])] + (
+                [(".Target", thing["spec"]["target"])] if "target" in thing["spec"] else []
+            )
+            in_container = kind in ("DNSChaos", "StressChaos")
+            return [
+                {"id": f"{place}/app" if in_container else place, "selectorKey": key, "phase": "Not Injected"}
+                | {"injectedCount": 0, "recoveredCount": 0}
+                for key, side in sides
+                for place in self._selected(side["selector"])
+            ]
+        phase = "Injected" if desired == "Run" else "Not Injected"
+        if thing["spec"].get("action") == "pod-kill" and desired == "Run":
+            for one in (one for one in records if one["phase"] != phase):
+                namespace, _, pod = one["id"].partition("/")
+                self.cluster.delete("Pod", pod, namespace, gracePeriodSeconds=thing["spec"]["gracePeriod"])
+        return [one | {"phase": phase} for one in records]
+
+    def _selected(self, selector: Json) -> list[str]:
+        if "pods" in selector:
+            return [f"{space}/{name}" for space, names in selector["pods"].items() for name in names]
+        labels = ",".join(f"{key}={value}" for key, value in selector["labelSelectors"].items())
+        pods = (pod for space in selector["namespaces"] for pod in self.cluster.pods(labels, space))
+        return [f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods]
+
+    def _patch(self, kind: str, name: str, patch: Json) -> None:
+        self.cluster.patch(kind, name, patch)
+
+
+def _conditions(records: list[Json] | None, paused: bool) -> list[Json]:
+    phases = {one["phase"] for one in records or []}
+    states = {
+        "Selected": bool(records),
+        "AllInjected": phases == {"Injected"},
+        "AllRecovered": phases == {"Not Injected"},
+        "Paused": paused,
+    }
+    return [{"type": kind, "status": "True" if state else "False"} for kind, state in states.items()]
