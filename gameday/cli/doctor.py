@@ -54,7 +54,7 @@ class Finding:
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings, if not gameday.toml.")
 @store_option
 def doctor(as_json: bool, config: Path | None, store: str | None) -> int:
-    """Check this machine, the settings and the store.
+    """Check this machine, the settings, the clusters that they name, and the store.
 
     Ends with 1 where something must be put right before an exercise is started.
     """
@@ -79,6 +79,7 @@ def examine(config: Path | None = None, store: str | None = None) -> Iterator[Fi
     yield from _guarded("terminal", _terminal)
     settings: list[Settings] = []
     yield from _guarded("settings", lambda: _settings(config, settings))
+    yield from _guarded("cluster", lambda: _clusters(settings))
     url = store or (settings[0].store.url if settings else None)
     yield from _guarded("store", lambda: _store(url))
     yield from _guarded("sockets", lambda: _sockets(url))
@@ -203,6 +204,15 @@ def _settings(config: Path | None, found: list[Settings]) -> Iterator[Finding]:
         if module.partition(".")[0] in sys.stdlib_module_names:
             text = f"allow_modules has {module!r}, of Python itself: any scenario can then run any code"
             yield Finding("settings", "warn", text, "allow the modules of Chaos Toolkit extensions only")
+
+
+def _clusters(found: list[Settings]) -> Iterator[Finding]:
+    if not any(target.kind == "kubernetes" for settings in found for target in settings.targets.values()):
+        return
+    from gameday.cli.doctor_clusters import clusters, examine_cluster
+
+    for target in clusters(found[0]):
+        yield from examine_cluster(target)
 
 
 def _store(url: str | None) -> Iterator[Finding]:
