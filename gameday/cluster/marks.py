@@ -33,7 +33,10 @@ ABSENT = {"absent": True}
 _TRIES = 5
 
 Change = Mapping[str, Json]
-"""`{"path": JSON pointer, "before": value, "after": value}`; `ABSENT` where there is none."""
+"""`{"path": JSON pointer, "before": value, "after": value}`; `ABSENT` where there is none.
+
+The same value before and after is no change, but what the others rely on: which container it is, of several, say.
+"""
 
 
 class Interfered(RuntimeError):
@@ -161,12 +164,12 @@ def _put_mark(api: Api, resource: Resource, namespace: str | None, name: str, ma
 
 
 def _replaced(path: str, old: Json, new: Json) -> list[dict[str, Json]]:
-    """JSON Patch operations from `old`, which is tested, to `new`."""
+    """JSON Patch operations from `old`, which is tested, to `new`; where they are the same, the test alone."""
+    tested = {"op": "test", "path": path, "value": old}
     if old == new:
-        return []
+        return [] if old == ABSENT else [tested]
     if old == ABSENT:
         return [{"op": "add", "path": path, "value": new}]
-    tested = {"op": "test", "path": path, "value": old}
     return [tested, {"op": "remove", "path": path} if new == ABSENT else {"op": "replace", "path": path, "value": new}]
 
 
@@ -188,7 +191,8 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
         if state != "marked":
             raise Interfered(f"{named(resource, namespace, name)}: {state}")
         patch = [{"op": "test", "path": _MARK_AT, "value": mark}]
-        for change in json.loads(mark)["changes"]:
+        # The other way round: what was appended to a list goes from its end.
+        for change in reversed(json.loads(mark)["changes"]):
             now = value_at(thing, change["path"])
             if now != change["before"]:
                 patch += _replaced(change["path"], change["after"], change["before"])
@@ -226,7 +230,7 @@ def _state(thing: Mapping[str, Any] | None, mark: str) -> str:
         return "clean"
     for change in said["changes"]:
         now, before = value_at(thing, change["path"]), change["before"]
-        if not ours and now == change["after"]:
+        if not ours and now == change["after"] != before:
             return (
                 f"{change['path']} is {_short(now)}, as the fault had it, but the fault's mark is gone: "
                 f"it was {_short(before)} before"
@@ -259,7 +263,7 @@ def by_hand(
 ) -> tuple[str, ...]:
     """Shell lines that put the values back and take the mark off."""
     patch: list[Json] = []
-    for change in changes:
+    for change in reversed(changes):
         patch += [one for one in _replaced(change["path"], change["after"], change["before"]) if one["op"] != "test"]
     command = [
         *kubectl(where, namespace),

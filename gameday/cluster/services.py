@@ -18,6 +18,7 @@ from gameday.cluster.resources import (
     NAMESPACES,
     PODS,
     REPLICASETS,
+    STATEFULSETS,
     WORKLOADS,
     Resource,
     labels_of,
@@ -136,6 +137,8 @@ class Workload:
     updated: int
     settled: bool
     """Its controller has seen the newest specification."""
+    rolled_out: bool
+    """Its pods are of the newest template, as far as its strategy wants them to be; no old ones are left beside."""
     selector: str
     labels: Mapping[str, str]
 
@@ -145,11 +148,11 @@ class Workload:
 
     @property
     def whole(self) -> bool:
-        return self.settled and self.ready >= self.replicas and self.updated >= self.replicas
+        return self.settled and self.ready >= self.replicas and self.rolled_out
 
     def words(self) -> str:
         """E.g. `2 of 3 pods of deployment shop/checkout are ready`."""
-        late = "" if self.settled and self.updated >= self.replicas else ", its rollout is not through"
+        late = "" if self.settled and self.rolled_out else ", its rollout is not through"
         return f"{self.ready} of {self.replicas} pods of {self.shown} are ready{late}"
 
 
@@ -166,9 +169,21 @@ def as_workload(resource: Resource, thing: Mapping[str, Any]) -> Workload:
         ready=int(status.get("readyReplicas") or 0),
         updated=int(status.get("updatedReplicas") or 0),
         settled=int(status.get("observedGeneration") or 0) >= int(data.get("generation") or 0),
+        rolled_out=_rolled_out(resource, spec, status, replicas),
         selector=as_text(spec.get("selector") or {}),
         labels=data.get("labels") or {},
     )
+
+
+def _rolled_out(resource: Resource, spec: Mapping[str, Any], status: Mapping[str, Any], replicas: int) -> bool:
+    updated = int(status.get("updatedReplicas") or 0)
+    if resource is STATEFULSETS:
+        strategy = spec.get("updateStrategy") or {}
+        if strategy.get("type") == "OnDelete":
+            return True
+        return updated >= replicas - int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
+    # A new pod beside as many old ones as are wanted is a rollout that is under way, or hangs.
+    return bool(spec.get("paused")) or (updated >= replicas and int(status.get("replicas") or 0) <= updated)
 
 
 def workload(api: Api, resource: Resource, namespace: str, name: str) -> Workload | None:
