@@ -12,8 +12,11 @@ from gameday.faults import (
     error_rate,
     latency,
     memory_stress,
+    network_partition,
+    node_cordon,
     pod_freeze,
     pod_kill,
+    rollout_break,
 )
 from gameday.faults.declaration import FaultDeclaration
 
@@ -26,6 +29,9 @@ _DECLARATIONS = (
     dns_failure.DECLARATION,
     cpu_stress.DECLARATION,
     memory_stress.DECLARATION,
+    network_partition.DECLARATION,
+    node_cordon.DECLARATION,
+    rollout_break.DECLARATION,
 )
 
 

@@ -79,11 +79,12 @@ def selecting(selector: str, target: Mapping[str, Json]) -> dict[str, Json]:
 def all_but(selector: str, namespace: str) -> list[dict[str, Json]]:
     """Peers of a rule: every pod of the cluster but those that `selector` finds in `namespace`."""
     elsewhere = {"key": _NAME_OF_NAMESPACE, "operator": "NotIn", "values": [namespace]}
+    there = {"matchLabels": {_NAME_OF_NAMESPACE: namespace}}
     peers: list[dict[str, Json]] = [{"namespaceSelector": {"matchExpressions": [elsewhere]}, "podSelector": {}}]
     for one in parse(selector)["matchExpressions"]:
         # Not (a and b) is (not a) or (not b): a peer for each.
         negated = {**one, "operator": _NEGATED[one["operator"]]}
-        peers.append({"podSelector": {"matchExpressions": [negated]}})
+        peers.append({"namespaceSelector": there, "podSelector": {"matchExpressions": [negated]}})
     return peers
 
 

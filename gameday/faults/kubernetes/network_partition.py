@@ -1,0 +1,115 @@
+"""Network partition on the plain API, by NetworkPolicies of our own.
+
+From everybody: one that lets nothing in, out, or both. From one other service: one on the side that is called, that
+lets in every pod but those of the caller. Nothing is ever allowed that was denied: see `policies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gameday.cluster.api import Api
+from gameday.cluster.marks import prepared
+from gameday.cluster.services import Choice, Pod, Service, check_limits, check_namespace, service
+from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.kubernetes import policies
+from gameday.faults.kubernetes.changes import ROOM as CHANGES
+from gameday.faults.kubernetes.changes import check_pods, pods_behind, share_of
+from gameday.faults.network_partition import NetworkPartitionParameters
+
+_KINDS: dict[str, list[policies.Kind]] = {"in": ["Ingress"], "out": ["Egress"], "both": ["Ingress", "Egress"]}
+_WORDS = {"in": "what it is sent", "out": "what it sends", "both": "both directions"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A service, and its pods as they are now."""
+
+    its: Service
+    pods: tuple[Pod, ...]
+    selector: str
+    share: Choice
+
+
+def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
+    """See `gameday.engine.ports.Backend.needs`."""
+    asked = NetworkPartitionParameters.model_validate(params)
+    names = [name for name in (asked.service, asked.from_) if name is not None]
+    return policies.needs(*(service(target, name) for name in names))
+
+
+def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
+    """See `gameday.engine.ports.Backend.plan`."""
+    asked = NetworkPartitionParameters.model_validate(params)
+    where = f"network-partition of {asked.service}"
+    rights = needs(target, params)
+    api = prepared(target["settings"]["cluster"])
+    own = _side(api, service(target, asked.service))
+    if asked.from_ is None:
+        touched = [own]
+        kinds = _KINDS[asked.direction]
+        policies.check_alone(api, own.its.namespace, own.pods, kinds)
+        made = [policies.policy(context, own.its.namespace, policies.selecting(own.selector, target), kinds)]
+        summary = f"{own.its.name} is cut off from everybody ({_WORDS[asked.direction]})"
+        notes = ["what it sends includes its questions to DNS"] if "Egress" in kinds else []
+    else:
+        other = _side(api, service(target, asked.from_))
+        # Whoever is called has the policy, so what comes from elsewhere is named in one place, and what goes out to
+        # nodes and the API server stays as it is.
+        pairs = [(own, other)] if asked.direction == "in" else [(other, own)]
+        pairs = [(own, other), (other, own)] if asked.direction == "both" else pairs
+        touched = [called for called, _ in pairs]
+        made = [_denied(api, called, caller, target, context) for called, caller in pairs]
+        summary = f"{own.its.name} is cut off from {other.its.name} ({_WORDS[asked.direction]})"
+        called = " and ".join(side.its.name for side in touched)
+        notes = [f"what reaches the pods of {called} from outside of the cluster's pods is cut off too"]
+    for side in touched:
+        check_pods(where, side.pods, target)
+        check_limits(where, side.share.total, side.share.total, side.share.in_namespace, context, target)
+        notes.append(f"{side.its.name}: {side.share.words()}")
+    seen_from_here = asked.from_ is None and asked.direction != "out"
+    address = policies.verified_by(where, own.its, context, by_address=seen_from_here)
+    cluster = target["settings"]["cluster"]
+    ours = policies.whose(made)
+    seen: dict[str, Json] = {"where": cluster, "objects": ours, "address": address}
+    return Plan(
+        summary=summary,
+        targets=tuple(pod.shown for side in touched for pod in side.pods),
+        objects=policies.keys(made),
+        inject=Call(f"{CHANGES}:inject_made", {"where": cluster, "objects": made}),
+        undo=Call(f"{CHANGES}:undo_made", {"where": cluster, "objects": ours}),
+        effective=Call(f"{policies.ROOM}:effective", seen),
+        recovered=Call(f"{policies.ROOM}:recovered", seen, timeout=15.0),
+        commands=policies.commands(cluster, made),
+        notes=(
+            *notes,
+            f"verified by {address} from here: it answers now, and must not while it lasts"
+            if address
+            else "verified by this entry's own `effective` check alone",
+            "connections that are open may go on, as the cluster's network has it",
+        ),
+        permissions=tuple(rights),
+    ).to_json()
+
+
+def _side(api: Api, its: Service) -> _Side:
+    check_namespace(api, its.namespace)
+    pods, runs, selector = pods_behind(api, its)
+    share = share_of(api, pods, runs.replicas if runs is not None else 0, its.namespace)
+    return _Side(its, tuple(pods), selector, share)
+
+
+def _denied(
+    api: Api, called: _Side, caller: _Side, target: Mapping[str, Json], context: Mapping[str, Json]
+) -> dict[str, Json]:
+    """A policy by which the pods of `called` let in all pods but those of `caller`."""
+    policies.check_alike(api, called.its.namespace, called.pods)
+    return policies.policy(
+        context,
+        called.its.namespace,
+        policies.selecting(called.selector, target),
+        ["Ingress"],
+        allowed=policies.all_but(caller.selector, caller.its.namespace),
+        suffix=f"-{called.its.name}",
+    )

@@ -1,0 +1,138 @@
+"""A service is cut off: which policies are made, whom they would let through, and where they are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gameday.faults.kubernetes.policies import all_but
+from gameday.targets.selectors import matches
+from tests.support.kubernetes.cluster import Cluster
+
+from .planned import Planned
+from .test_outages import Door, door
+
+__all__ = ["door"]
+CHECKED = {"checked": True}
+TWO = {"web": {"workload": "deployment/web"}, "api": {"workload": "deployment/api"}}
+
+
+def cut(cluster: Cluster, services: dict[str, Any] = TWO, /, **params: Any) -> Planned:
+    more = {key: params.pop(key) for key in ("context", "settings") if key in params}
+    return Planned(cluster, "network-partition", services, {"service": "web", **params}, **more)
+
+
+def lets_in(cluster: Cluster, spec: dict[str, Any], labels: dict[str, str], namespace: str) -> bool:
+    """Whether a policy lets in a pod with these labels."""
+    of_namespace = {"kubernetes.io/metadata.name": namespace}
+    return any(
+        matches(peer.get("namespaceSelector") or {}, of_namespace) and matches(peer.get("podSelector") or {}, labels)
+        for rule in spec.get("ingress") or ()
+        for peer in rule["from"]
+    )
+
+
+@pytest.fixture
+def both(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    cluster.deployment("api", replicas=1)
+
+
+@pytest.mark.usefixtures("both")
+@pytest.mark.parametrize(
+    ("direction", "kinds"), [("in", ["Ingress"]), ("out", ["Egress"]), ("both", ["Ingress", "Egress"])]
+)
+def test_from_everybody_one_policy_that_lets_nothing_through(
+    cluster: Cluster, direction: str, kinds: list[str]
+) -> None:
+    fault = cut(cluster, direction=direction, context=CHECKED)
+    assert cluster.list("NetworkPolicy") == []
+    fault.inject()
+    (made,) = cluster.list("NetworkPolicy")
+    assert made["spec"]["policyTypes"] == kinds and not {"ingress", "egress"} & set(made["spec"])
+    assert matches(made["spec"]["podSelector"], {"app": "web"})
+    assert not matches(made["spec"]["podSelector"], {"app": "web", "gameday.dev/protected": "true"})
+    assert fault.effective()["holds"]
+    fault.undo()
+    assert fault.recovered()["holds"] and cluster.list("NetworkPolicy") == []
+    fault.undo()
+
+
+@pytest.mark.usefixtures("both")
+def test_it_is_seen_at_the_address_where_that_shows_it(cluster: Cluster, door: Door) -> None:
+    services = {**TWO, "web": {**TWO["web"], "address": door.address}}
+    fault = cut(cluster, services)
+    fault.inject()
+    assert "does not enforce NetworkPolicy" in fault.effective()["evidence"]
+    door.close()
+    assert fault.effective()["holds"]
+    fault.undo()
+    assert not fault.recovered()["holds"]
+    door.open()
+    fault.until_recovered()
+    for blind in ({"direction": "out"}, {"from": "api"}):
+        with pytest.raises(ValueError, match="add an `effective:` check to this entry"):
+            cut(cluster, services, **blind)
+
+
+@pytest.mark.usefixtures("both")
+def test_from_one_other_everybody_else_is_let_in(cluster: Cluster) -> None:
+    fault = cut(cluster, **{"from": "api"}, context=CHECKED)
+    assert fault.plan["summary"] == "web is cut off from api (both directions)"
+    fault.inject()
+    made = {one["metadata"]["name"]: one["spec"] for one in cluster.list("NetworkPolicy")}
+    assert set(made) == {"gameday-x-1-fault-1-web", "gameday-x-1-fault-1-api"}
+    into_web, into_api = made["gameday-x-1-fault-1-web"], made["gameday-x-1-fault-1-api"]
+    assert matches(into_web["podSelector"], {"app": "web"}) and matches(into_api["podSelector"], {"app": "api"})
+    here = cluster.namespace
+    assert not lets_in(cluster, into_web, {"app": "api"}, here) and not lets_in(cluster, into_api, {"app": "web"}, here)
+    assert lets_in(cluster, into_web, {"app": "web"}, here) and lets_in(cluster, into_web, {}, here)
+    assert lets_in(cluster, into_web, {"app": "api"}, "elsewhere"), "a namesake of another namespace is another"
+    fault.undo()
+    assert fault.recovered()["holds"] and cluster.list("NetworkPolicy") == []
+
+
+@pytest.mark.usefixtures("both")
+@pytest.mark.parametrize(("direction", "called"), [("in", "web"), ("out", "api")])
+def test_one_direction_is_denied_where_it_arrives(cluster: Cluster, direction: str, called: str) -> None:
+    fault = cut(cluster, **{"from": "api"}, direction=direction, context=CHECKED)
+    (one,) = fault.plan["inject"]["args"]["objects"]
+    assert one["name"] == f"gameday-x-1-fault-1-{called}"
+    assert all(called in target for target in fault.plan["targets"])
+
+
+def test_not_both_of_two_labels_is_not_the_one_or_not_the_other(cluster: Cluster) -> None:
+    spec = {"ingress": [{"from": all_but("app=api,tier in (a,b),canary", "shop")}]}
+    kept_out = {"app": "api", "tier": "b", "canary": ""}
+    assert not lets_in(cluster, spec, kept_out, "shop")
+    for key in kept_out:
+        assert lets_in(cluster, spec, {other: kept_out[other] for other in kept_out if other != key}, "shop")
+    assert lets_in(cluster, spec, kept_out, "other")
+
+
+@pytest.mark.usefixtures("both")
+def test_a_policy_that_is_there_already_is_neither_opened_nor_in_vain(cluster: Cluster) -> None:
+    meta, selector = {"name": "theirs"}, {"matchLabels": {"app": "web"}}
+    spec: dict[str, Any] = {"podSelector": selector, "policyTypes": ["Ingress"]}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec}
+    cluster.apply(policy)
+    assert cut(cluster, context=CHECKED).plan, "one that denies all takes nothing from ours"
+    with pytest.raises(ValueError, match="would open what that one closes"):
+        cut(cluster, **{"from": "api"}, context=CHECKED)
+    cluster.apply({**policy, "spec": {**spec, "ingress": [{}]}})
+    with pytest.raises(ValueError, match=r"lets traffic through \(ingress\) for these pods"):
+        cut(cluster, context=CHECKED)
+    assert cut(cluster, direction="out", context=CHECKED).plan
+
+
+@pytest.mark.usefixtures("both")
+def test_the_limits_and_what_is_wrong(cluster: Cluster) -> None:
+    with pytest.raises(ValueError, match=r"100 %, and limits\.percent allows 50 %"):
+        cut(cluster, context={**CHECKED, "percent": 50.0})
+    with pytest.raises(ValueError, match="can't be cut off from itself"):
+        cut(cluster, **{"from": "web"}, context=CHECKED)
+    (pod,) = cluster.pods("app=api")
+    cluster.patch("Pod", pod["metadata"]["name"], {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    with pytest.raises(ValueError, match=r"labelled gameday\.dev/protected=true"):
+        cut(cluster, **{"from": "api"}, context=CHECKED)

@@ -1,0 +1,226 @@
+"""A bad deploy: what is changed in the template, how it shows, that it goes back, and where it is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gameday.cluster.resources import ALL
+from gameday.cluster.services import as_workload
+from gameday.faults.kubernetes.rollout_break import broken_image
+from tests.support.kubernetes.cluster import Cluster
+
+from .planned import Planned
+
+WEB = {"web": {"workload": "deployment/web", "service": "web"}}
+
+
+def broken(cluster: Cluster, services: dict[str, Any] = WEB, /, **params: Any) -> Planned:
+    more = {key: params.pop(key) for key in ("context", "settings") if key in params}
+    return Planned(cluster, "rollout-break", services, {"service": "web", **params}, **more)
+
+
+def the(cluster: Cluster, kind: str = "Deployment") -> dict[str, Any]:
+    found = cluster.get(kind, "web")
+    assert found is not None
+    return found
+
+
+def container(cluster: Cluster) -> dict[str, Any]:
+    one: dict[str, Any] = the(cluster)["spec"]["template"]["spec"]["containers"][0]
+    return one
+
+
+def env(cluster: Cluster) -> dict[str, Any]:
+    return {one["name"]: one.get("value", "") for one in container(cluster).get("env") or ()}
+
+
+def change(cluster: Cluster, patch: list[dict[str, Any]]) -> None:
+    cluster.patch("Deployment", "web", patch, how="application/json-patch+json")
+
+
+def test_an_image_that_does_not_exist_hangs_the_rollout_and_comes_back(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=2)
+    before = the(cluster)["spec"]["template"]
+    old = {pod["metadata"]["uid"] for pod in cluster.pods("app=web")}
+    fault = broken(cluster)
+    bad = broken_image(cluster.image)
+    assert bad in fault.plan["summary"]
+    assert any("takes down none of 2 old pods" in note for note in fault.plan["notes"])
+    assert not fault.effective()["holds"]
+    fault.inject()
+    assert container(cluster)["image"] == bad
+    said = fault.until_effective()
+    assert "Image" in said or "ErrImageNeverPull" in said
+    assert old <= {pod["metadata"]["uid"] for pod in cluster.pods("app=web")}, "the old pods serve on"
+    assert not fault.recovered()["holds"]
+    fault.undo()
+    fault.until_recovered()
+    assert the(cluster)["spec"]["template"] == before
+    assert {pod["metadata"]["uid"] for pod in cluster.pods("app=web")} == old
+    assert "gameday" not in str(the(cluster)["metadata"].get("labels", {}))
+
+
+def test_bad_values_come_and_go_and_the_other_variables_stay_unsaid(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1, env={"PASSWORD": "hunter2", "PYTHONHOME": "", "COLOUR": "blue"})
+    before = the(cluster)["spec"]["template"]
+    bad = {"PYTHONHOME": "/broken", "FIRST": "1", "SECOND": ""}
+    fault = broken(cluster, env=bad)
+    assert "hunter2" not in str(fault.plan)
+    fault.inject()
+    assert env(cluster) == {"PASSWORD": "hunter2", "COLOUR": "blue", **bad}
+    said = fault.until_effective()
+    assert "new pod web-" in said and ("CrashLoopBackOff" in said or "ended with 1" in said), said
+    fault.undo()
+    fault.until_recovered()
+    assert the(cluster)["spec"]["template"] == before
+
+
+def test_variables_where_there_were_none(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    fault = broken(cluster, env={"PYTHONHOME": "/broken", "MORE": "1"})
+    fault.inject()
+    assert env(cluster) == {"PYTHONHOME": "/broken", "MORE": "1"}
+    fault.undo()
+    fault.until_recovered()
+    assert "env" not in container(cluster)
+
+
+def test_a_value_that_breaks_nothing_is_no_break_unless_a_check_of_the_entry_sees_it(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    seen = broken(cluster, env={"COLOUR": "green"}, context={"checked": True})
+    alone = broken(cluster, env={"COLOUR": "green"})
+    seen.inject()
+    assert "new pods run with other values of COLOUR" in seen.until_effective()
+    cluster.whole("web")
+    said = alone.effective()
+    assert not said["holds"] and "other values of COLOUR breaks nothing" in said["evidence"]
+    seen.undo()
+    seen.until_recovered()
+
+
+def test_what_somebody_else_deployed_meanwhile_is_left_and_loud(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    fault = broken(cluster)
+    fault.inject()
+    at = "/spec/template/spec/containers/0"
+    change(cluster, [{"op": "replace", "path": f"{at}/image", "value": "example.com/fix:2"}])
+    with pytest.raises(RuntimeError, match=r"somebody else has changed .*/image to .example.com/fix:2. since"):
+        fault.undo()
+    assert container(cluster)["image"] == "example.com/fix:2"
+    assert not fault.recovered()["holds"]
+
+
+def test_a_container_that_is_another_one_by_now_is_not_changed(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    fault = broken(cluster)
+    other = {**container(cluster), "name": "other"}
+    change(cluster, [{"op": "replace", "path": "/spec/template/spec/containers/0", "value": other}])
+    with pytest.raises(RuntimeError, match="containers/0/name was changed since"):
+        fault.inject()
+    assert container(cluster)["image"] == cluster.image
+    fault.undo()
+    assert container(cluster)["name"] == "other"
+
+
+def test_which_container_has_to_be_said_where_nothing_else_says_it(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    side = {**container(cluster), "name": "side", "command": ["python3", "-c", "import time; time.sleep(1e9)"]}
+    side.pop("ports", None)
+    change(cluster, [{"op": "add", "path": "/spec/template/spec/containers/-", "value": side}])
+    cluster.whole("web")
+    with pytest.raises(ValueError, match="several containers: say `container`, one of app, side"):
+        broken(cluster)
+    with pytest.raises(ValueError, match=r"no container 'sid': there is app, side"):
+        broken(cluster, container="sid")
+    assert "container side of" in broken(cluster, container="side").plan["summary"]
+
+
+def test_a_strategy_that_takes_old_pods_down_counts_against_the_limits(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=2, strategy={"type": "Recreate"})
+    with pytest.raises(ValueError, match=r"2 of 2 pods, 100 %, and limits\.percent allows 50 %"):
+        broken(cluster, context={"percent": 50.0})
+    cluster.deployment("web", replicas=2, strategy={"rollingUpdate": {"maxUnavailable": "50%", "maxSurge": 0}})
+    with pytest.raises(ValueError, match=r"would touch 1 of 2 pods, 50 %, and limits\.percent allows 40 %"):
+        broken(cluster, context={"percent": 40.0})
+    notes = broken(cluster, context={"percent": 50.0}).plan["notes"]
+    assert any("takes down 1 of 2 old pods" in note for note in notes)
+
+
+def test_a_rollout_that_would_not_begin_or_not_come_back_is_refused(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    cluster.patch("Deployment", "web", {"spec": {"paused": True}})
+    with pytest.raises(ValueError, match="is paused, so nothing would be rolled out"):
+        broken(cluster)
+    cluster.patch("Deployment", "web", {"spec": {"paused": False}})
+    with pytest.raises(ValueError, match=r"has the image .* already, so nothing would change"):
+        cluster.whole("web")
+        broken(cluster, image=cluster.image)
+    fault = broken(cluster)
+    fault.inject()
+    with pytest.raises(ValueError, match="is changed by fault-1 of this exercise still"):
+        broken(cluster, context={"fault": "fault-2"})
+    fault.undo()
+    fault.until_recovered()
+    change(cluster, [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "x/broken:1"}])
+    cluster.until(lambda: len(cluster.pods("app=web")) == 2, what="the rollout hangs beside a pod that is ready")
+    with pytest.raises(ValueError, match="has to be whole before, and in no rollout"):
+        broken(cluster)
+
+
+def test_a_set_that_starts_in_order_does_not_come_back_by_itself(cluster: Cluster) -> None:
+    services = {"web": {"workload": "statefulset/web"}}
+    cluster.deployment("web", replicas=1, kind="StatefulSet")
+    with pytest.raises(ValueError, match="its broken pod must be deleted by hand"):
+        broken(cluster, services)
+
+
+def test_a_set_that_starts_at_once_comes_back(cluster: Cluster) -> None:
+    services = {"web": {"workload": "statefulset/web"}}
+    cluster.deployment("web", replicas=2, kind="StatefulSet", podManagementPolicy="Parallel")
+    with pytest.raises(ValueError, match=r"limits\.percent allows 40 %"):
+        broken(cluster, services, context={"percent": 40.0})
+    fault = broken(cluster, services)
+    fault.inject()
+    fault.until_effective()
+    fault.undo()
+    fault.until_recovered()
+    assert len(cluster.pods("app=web")) == 2
+
+
+@pytest.mark.parametrize(
+    ("image", "bad"),
+    [
+        ("web", "web:gameday-broken"),
+        ("shop/web:1.4", "shop/web:gameday-broken"),
+        ("registry:5000/shop/web", "registry:5000/shop/web:gameday-broken"),
+        ("registry:5000/web:1@sha256:0123", "registry:5000/web:gameday-broken"),
+    ],
+)
+def test_the_tag_that_does_not_exist(image: str, bad: str) -> None:
+    assert broken_image(image) == bad
+
+
+def test_one_cause_at_a_time(cluster: Cluster) -> None:
+    with pytest.raises(ValueError, match="keep one of image and env"):
+        broken(cluster, image="x", env={"A": "b"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "through"),
+    [
+        ("Deployment", {}, {"replicas": 2, "updatedReplicas": 2}, True),
+        ("Deployment", {}, {"replicas": 3, "updatedReplicas": 1}, False),
+        ("Deployment", {}, {"replicas": 3, "updatedReplicas": 2}, False),
+        ("Deployment", {"paused": True}, {"replicas": 2, "updatedReplicas": 0}, True),
+        ("StatefulSet", {}, {"replicas": 2, "updatedReplicas": 1}, False),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, {"replicas": 2, "updatedReplicas": 0}, True),
+        ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"partition": 1}}}, {"updatedReplicas": 1}, True),
+    ],
+)
+def test_a_rollout_is_through_when_its_strategy_has_nothing_left_to_do(
+    kind: str, spec: dict[str, Any], status: dict[str, Any], through: bool
+) -> None:
+    thing = {"metadata": {"name": "web"}, "spec": {"replicas": 2, **spec}, "status": {"readyReplicas": 2, **status}}
+    assert as_workload(ALL[kind], thing).whole is through
