@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +60,4 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path, doubles: Callable[[]
             settings |= mark.kwargs
     one = DoubleCluster(doubles(), tmp_path, **settings)
     yield one
-    if one.double.alive:
-        one.signal(signal.SIGCONT)
-        told = one.violations
-        assert not told, "the test server could not answer:\n" + "\n".join(told)
+    one.close()

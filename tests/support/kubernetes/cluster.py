@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import ssl
 import time
 import urllib.error
@@ -277,6 +278,13 @@ class DoubleCluster(Cluster):
         self._api = f"http://127.0.0.1:{double.private}"
         double.order("reset", **settings)
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+
+    def close(self) -> None:
+        """The end of the test: fails when something was asked that the double could not answer."""
+        if self.double.alive:
+            self.signal(signal.SIGCONT)
+            told = self.violations
+            assert not told, "the test server could not answer:\n" + "\n".join(told)
 
     @property
     def pid(self) -> int:

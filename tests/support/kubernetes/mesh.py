@@ -1,8 +1,8 @@
 """The controller of Chaos Mesh for a real API server that has its definitions and nobody who acts on them.
 
 What it knows of traffic and processes is nothing: it moves the objects as the real one does, each step a write of its
-own (finalizer, desired phase, conditions, records), and for `pod-kill` it does delete pods. So it shows that our requests
-and the API server's answers fit together, and proves no fault.
+own (finalizer, desired phase, conditions, records), and for `pod-kill` it does delete pods. So it shows that our
+requests and the API server's answers fit together, and proves no fault.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Mesh:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.1 if self.cluster.is_real else 0.01):
             for kind in KINDS:
                 for thing in self.cluster.list(kind):
                     try:
