@@ -13,7 +13,7 @@ from gameday.cli.staging import payload_of, stage
 from gameday.cli.watch import afterwards, live_feed, show
 from gameday.console.preview_model import PreviewModel, ScenarioCard
 from gameday.errors import Exit
-from gameday.scenario.loading import load
+from gameday.interchange.files import load_file
 from gameday.targets.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def run_in_console(
     confirm: str | None,
     engines: dict[str, str],
     despite_faults: bool,
+    no_abort_condition: bool = False,
 ) -> int:
     """Pick (or `first`), preview, start, respond, debrief; the exit code of the exercise, 0 where none was started."""
     from gameday.console.app import Console
@@ -59,6 +60,7 @@ def run_in_console(
             confirm=confirmed(path),
             engines=engines,
             despite_faults=despite_faults,
+            no_abort_condition=no_abort_condition,
             seed=seed,
         )
 
@@ -71,6 +73,7 @@ def run_in_console(
             confirm=confirmed(path),
             engines=engines,
             say=lambda _: None,
+            no_abort_condition=no_abort_condition,
         )
         payload = payload_of(staged, store=store, attended=True, seed=seed)
         launch_staged(staged, payload, despite_faults=despite_faults)
@@ -91,7 +94,7 @@ def load_target(path: Path, settings: Settings, parameters: dict[str, str]) -> s
     """The target that the scenario itself names."""
     from gameday.faults.catalogue import catalogue
 
-    found = load(path, catalogue=catalogue(), parameters=parameters, preset=settings.severity.preset)
+    found = load_file(path, catalogue=catalogue(), parameters=parameters, preset=settings.severity.preset)
     return found.scenario.target or "none"
 
 

@@ -33,6 +33,7 @@ _COLUMN = 38
 @click.option("--confirm", metavar="NAME", help="Needed for a production target: its name.")
 @click.option("--engine", "engines", multiple=True, metavar="FAULT=ENGINE", help="On a cluster: what does a fault.")
 @click.option("--despite-faults", is_flag=True, help="As with run: faults of an earlier exercise refuse nothing.")
+@click.option("--no-abort-condition", is_flag=True, help="As with run: what was imported needs none.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @store_option
@@ -44,6 +45,7 @@ def preview(
     confirm: str | None,
     engines: tuple[str, ...],
     despite_faults: bool,
+    no_abort_condition: bool,
     config: Path | None,
     as_json: bool,
     store: str,
@@ -67,6 +69,7 @@ def preview(
         confirm=confirm,
         engines=engine_choices(engines),
         despite_faults=despite_faults,
+        no_abort_condition=no_abort_condition,
         seed=seed,
     )
     if as_json:

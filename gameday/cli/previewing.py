@@ -28,11 +28,11 @@ from gameday.errors import GamedayError
 from gameday.faults.catalogue import all_faults, catalogue
 from gameday.faults.declaration import FaultDeclaration
 from gameday.faults.planning import backend_for, plan
+from gameday.interchange.files import load_file
 from gameday.probes.judge import explain, holds
 from gameday.probes.prober import LiveProber
 from gameday.sandbox import control as sandbox
 from gameday.scenario.duration import format_duration
-from gameday.scenario.loading import load
 from gameday.scenario.models import (
     PROBES,
     TOLERANCES,
@@ -63,7 +63,7 @@ def card(path: Path, settings: Settings) -> ScenarioCard:
     """One scenario file as a list shows it."""
     try:
         targets = known_targets(settings)
-        found = load(path, catalogue=catalogue(), preset=settings.severity.preset, targets=targets).scenario
+        found = load_file(path, catalogue=catalogue(), preset=settings.severity.preset, targets=targets).scenario
     except ScenarioErrors as errors:
         return ScenarioCard(path, error=str(errors.problems[0]))
     except GamedayError as error:
@@ -89,6 +89,7 @@ def preview_of(
     confirm: str | None = None,
     engines: Pairs | None = None,
     despite_faults: bool = False,
+    no_abort_condition: bool = False,
     seed: int | None = None,
 ) -> PreviewModel:
     """Everything that a run of the scenario would do, with targets resolved as they are now. Only reads.
@@ -101,12 +102,26 @@ def preview_of(
         UsageError: there is no such target.
     """
     targets = known_targets(settings, target)
-    loaded = load(path, catalogue=catalogue(), parameters=parameters, preset=settings.severity.preset, targets=targets)
+    warnings: list[str] = []
+    loaded = load_file(
+        path,
+        catalogue=catalogue(),
+        parameters=parameters,
+        preset=settings.severity.preset,
+        targets=targets,
+        say=warnings.append,
+    )
     name = target or loaded.scenario.target or "none"
     info = check_target(name, settings)
-    refusals = policy.refusals(loaded.scenario, info, settings, confirm=confirm, catalogue=all_faults())
+    refusals = policy.refusals(
+        loaded.scenario,
+        info,
+        settings,
+        confirm=confirm,
+        no_abort_condition=no_abort_condition,
+        catalogue=all_faults(),
+    )
     refusals += missing_secrets(loaded.scenario)
-    warnings: list[str] = []
     # A refused run is no reason to reach for a target that policy keeps it from.
     allowed, reachable = not refusals, True
     if info.kind == "sandbox":

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--confirm", metavar="NAME", help="Needed for a production target: its name.")
 @click.option("--engine", "engines", multiple=True, metavar="FAULT=ENGINE", help="On a cluster: what does a fault.")
 @click.option("--despite-faults", is_flag=True, help="Start although faults of an earlier exercise stand there.")
+@click.option("--no-abort-condition", is_flag=True, help="Run what was imported although nothing would stop it.")
 @config_option
 @store_option
 def run(
@@ -46,10 +47,14 @@ def run(
     confirm: str | None,
     engines: tuple[str, ...],
     despite_faults: bool,
+    no_abort_condition: bool,
     config: Path | None,
     store: str,
 ) -> int:
     """Run SCENARIO as an exercise, and write its debrief.
+
+    SCENARIO may be a Chaos Toolkit experiment, in JSON or YAML: it is imported, and what of it can't be carried over
+    is said first.
 
     With a terminal it opens the console: a preview of what will be touched, then the start; without SCENARIO, a list to
     pick from. With --unattended it needs none: the exercise's id and the path of its debrief go to stdout, talk goes to
@@ -76,11 +81,19 @@ def run(
             confirm=confirm,
             engines=chosen,
             despite_faults=despite_faults,
+            no_abort_condition=no_abort_condition,
         )
     if scenario is None:
         raise UsageError("which scenario? `gameday run SCENARIO`; in a terminal `gameday run` lets you pick one")
     staged = stage(
-        scenario, target=target, parameters=parameters, settings=settings, confirm=confirm, engines=chosen, say=say
+        scenario,
+        target=target,
+        parameters=parameters,
+        settings=settings,
+        confirm=confirm,
+        engines=chosen,
+        say=say,
+        no_abort_condition=no_abort_condition,
     )
     payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
     return start_and_follow(staged, payload, folder=folder, plain=True, despite_faults=despite_faults)

@@ -23,8 +23,10 @@ from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, StoreError, TargetError
 from gameday.exercise.events import ExerciseStarted
 from gameday.faults.catalogue import all_faults, catalogue
+from gameday.interchange.files import load_file
 from gameday.sandbox import control as sandbox
-from gameday.scenario.loading import Loaded, load
+from gameday.scenario.configuring import dynamic
+from gameday.scenario.loading import Loaded
 from gameday.scenario.models import Scenario
 from gameday.store import default_url, new_exercise_id, open_store
 from gameday.store.errors import StoreMissing
@@ -74,8 +76,11 @@ def stage(
     confirm: str | None,
     say: Say,
     engines: dict[str, str] | None = None,
+    no_abort_condition: bool = False,
 ) -> Staged:
     """Check the scenario, ask policy, bring the sandbox up where it is the target, fill in names.
+
+    `path` may lead to a file of another tool, which is imported; what of it can't be carried over is said.
 
     Raises:
         ScenarioErrors: the file is wrong, or names what the target does not publish (exit 2).
@@ -83,10 +88,19 @@ def stage(
     """
     faults = catalogue()
     targets = known_targets(settings, target)
-    loaded = load(path, catalogue=faults, parameters=parameters, preset=settings.severity.preset, targets=targets)
+    loaded = load_file(
+        path, catalogue=faults, parameters=parameters, preset=settings.severity.preset, targets=targets, say=say
+    )
     name = target or loaded.scenario.target or "none"
     kind = check_target(name, settings)
-    refusals = policy.refusals(loaded.scenario, kind, settings, confirm=confirm, catalogue=all_faults())
+    refusals = policy.refusals(
+        loaded.scenario,
+        kind,
+        settings,
+        confirm=confirm,
+        no_abort_condition=no_abort_condition,
+        catalogue=all_faults(),
+    )
     _refuse(refusals)
     started, info = False, None
     if kind.kind == "sandbox":
@@ -97,13 +111,26 @@ def stage(
         info = {**running.info, "state_dir": str(running.state_dir)}
     try:
         resolved = clusters.resolved(resolve(name, settings, sandbox_info=info), engines or {})
-        scenario, document = loaded.resolve(resolved.names)
+        scenario, document = loaded.resolve(resolved.names, _asked(loaded, resolved))
         _refuse(obstacles(scenario, resolved.to_json()))
     except Exception:
         if started and info is not None:
             sandbox.down(Path(info["state_dir"]))
         raise
     return Staged(loaded, scenario, document, resolved, settings, started)
+
+
+def _asked(loaded: Loaded, target: TargetInfo) -> dict[str, Any]:
+    """The values of the configuration that probes have to be asked for; once, so that all activities have the same."""
+    named, _ = loaded.resolve(target.names)
+    if not dynamic(named.configuration):
+        return {}
+    from gameday.faults.dynamic import DynamicError, find
+
+    try:
+        return find(named.configuration)
+    except DynamicError as error:
+        raise RefusedError(f"refused before anything was touched: {error}") from None
 
 
 def _refuse(reasons: Sequence[str]) -> None:

@@ -36,12 +36,13 @@ def validate(
 ) -> int:
     """Check scenario files; say what is wrong, where, and the right word.
 
-    A directory is searched for *.yaml and *.yml. Files that are right are listed on stdout, problems go to stderr as
+    A directory is searched for *.yaml and *.yml; a Chaos Toolkit experiment, in JSON too, is judged as the scenario
+    that it becomes. Files that are right are listed on stdout, problems go to stderr as
     file:line:column: message. Services, measures, alerts and ${names} are held against what the target publishes, as
     far as that is known without reaching it. Exit code 0 where all are right, 2 where anything is wrong.
     """
     from gameday.faults.catalogue import catalogue
-    from gameday.scenario.loading import load
+    from gameday.interchange.files import load_file
     from gameday.scenario.problems import Problem, ScenarioErrors
 
     faults = catalogue()
@@ -60,10 +61,13 @@ def validate(
     for path in _with_progress(files, sys.stderr.isatty() and len(files) >= _MANY):
         problems: list[Problem] = []
         title = digest = None
+        notes: list[str] = []
         try:
             if path in barren:
                 raise ScenarioErrors([Problem(path, None, None, f"no {' or '.join(_SUFFIXES)} file is in here")])
-            loaded = load(path, catalogue=faults, parameters=parameters, preset=preset, targets=targets)
+            loaded = load_file(
+                path, catalogue=faults, parameters=parameters, preset=preset, targets=targets, say=notes.append
+            )
             title, digest = loaded.scenario.title, loaded.sha256
         except ScenarioErrors as errors:
             problems = errors.problems
@@ -76,11 +80,15 @@ def validate(
                     "title": title,
                     "sha256": digest,
                     "problems": [problem.to_json() for problem in problems],
+                    "notes": notes,
                 }
             )
         elif problems:
             say.err("".join(f"{problem}\n" for problem in problems))
         elif not quiet:
+            # Of a file of another tool: what of it can't be carried over.
+            if notes:
+                say.err("".join(f"{note}\n" for note in notes))
             say.out(f"ok  {path}  ({title})\n")
     say.flush()
     if as_json:
