@@ -210,12 +210,12 @@ def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> s
         for group in (groups(written) if isinstance(written, Mapping) else {}).values()
         for name, where in group.items()
     }
-    configuration = dict(configuration)
+    configuration, variables = dict(configuration), {}
     for name, value in (provider.get("configuration") or {}).items():
         if not isinstance(value, Mapping):
             configuration[name] = value
         elif value.get("type") == "env" and (value.get("key") in os.environ or "default" not in value):
-            secrets[name] = ("env", str(value.get("key")))
+            variables[name] = ("env", str(value.get("key")))
         elif value.get("type") == "env":
             configuration[name] = value["default"]
 
@@ -237,7 +237,8 @@ def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> s
         if isinstance(arguments, str):
             return " ".join([*given, path, arguments])
         pairs = [each for pair in arguments.items() for each in pair] if isinstance(arguments, dict) else arguments
-        return " ".join([*given, path, *(shlex.quote(str(each)) for each in pairs or () if each not in (None, ""))])
+        filled_in = [_shell_word(str(each), variables) for each in pairs or () if each not in (None, "")]
+        return " ".join([*given, path, *filled_in])
     words = ["curl", "-sS", "--fail", "-X", str(provider.get("method", "GET")).upper()]
     for name, value in (provider.get("headers") or {}).items():
         secret = place(value)
@@ -250,7 +251,8 @@ def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> s
     else:
         words += [word for key, value in (arguments or {}).items() for word in ("--data-urlencode", f"{key}={value}")]
     words += ["--get"] if arguments and words[4] == "GET" else []
-    return " ".join(_shell_word(str(word), secrets) for word in [*words, filled(provider["url"])])
+    read = {**secrets, **variables}
+    return " ".join(_shell_word(str(word), read) for word in [*words, filled(provider["url"])])
 
 
 def _shell_word(text: str, secrets: Mapping[str, tuple[str, str]]) -> str:

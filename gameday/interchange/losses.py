@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+_LONGEST = 60
+"""Characters of a key that are shown."""
 Way = tuple[str | int, ...]
 Place = Callable[[Way], tuple[int, int] | None]
 """Line and column, from 1, of what stands at a way; None where nobody knows."""
@@ -39,11 +41,11 @@ class Losses:
 
     def lose(self, way: Way, why: str, what: str = "") -> None:
         """Something is not in what comes out."""
-        self.found[Loss(what or spelt(way), why, True, self.place(way))] = None
+        self.found[Loss(_line(what or spelt(way)), _line(why), True, self.place(way))] = None
 
     def change(self, way: Way, why: str, what: str = "") -> None:
         """Something is in what comes out, in another way."""
-        self.found[Loss(what or spelt(way), why, False, self.place(way))] = None
+        self.found[Loss(_line(what or spelt(way)), _line(why), False, self.place(way))] = None
 
     def __iter__(self) -> Iterator[Loss]:
         return iter(self.found)
@@ -53,9 +55,14 @@ class Losses:
         return any(loss.lost for loss in self.found)
 
 
+def _line(text: str) -> str:
+    """`text`, which may have anything of a file in it, as it can stand on a terminal and in a comment."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def spelt(way: Way) -> str:
     """`method[2].provider.timeout`, indexes from 1 as people count."""
     text = ""
     for step in way:
-        text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else step
+        text += f"[{step + 1}]" if isinstance(step, int) else f"{'.' if text else ''}{step[:_LONGEST]}"
     return text or "the file"

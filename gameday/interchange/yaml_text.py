@@ -87,15 +87,16 @@ def _items(items: list[Json], indent: int) -> Iterator[str]:
         if short is not None and len(short) + indent + 2 <= WIDTH:
             yield f"{pad}- {short}"
             continue
+        if not isinstance(item, Mapping | list):
+            yield f"{pad}- {scalar(item)}"
+            continue
         nested = list(_mapping(item, indent + 2) if isinstance(item, Mapping) else _items(item, indent + 2))
         if isinstance(item, Mapping) and not nested[0].lstrip().startswith("#"):
             yield f"{pad}- {nested[0].lstrip()}"
             yield from nested[1:]
-        elif isinstance(item, Mapping | list):
+        else:
             yield f"{pad}-"
             yield from nested
-        else:
-            yield f"{pad}- {scalar(item)}"
 
 
 def _flow(value: Json) -> str | None:
