@@ -156,7 +156,7 @@ def _new_words(after: _Glimpse) -> str:
 
 
 def _leaving_words(grace: float) -> str:
-    return f"being deleted, with {grace:g} s to end" if grace else "being deleted"
+    return f"deleted, with {grace:g} s to end" if grace else "deleted"
 
 
 def _asked_to_go(thing: Mapping[str, Json]) -> float | None:
@@ -167,7 +167,7 @@ def _asked_to_go(thing: Mapping[str, Json]) -> float | None:
 def _ready_words(before: _Glimpse, now: float) -> str:
     if before.unready is not None:
         return f"ready again after {took(now - before.unready)}"
-    return f"ready {took(now - before.born)} after it was new" if before.born is not None else "ready"
+    return f"ready after {took(now - before.born)}" if before.born is not None else "ready"
 
 
 def _ready_condition(thing: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -42,16 +42,16 @@ def recent(api: Api, resource: Resource, namespace: str, name: str, now: float) 
         for one in api.items(history_of(resource), namespace, selector=selector)
         if any(owner.get("uid") == uid for owner in meta(one).get("ownerReferences") or ())
     ]
-    found = {at: _words(one, _first_number(one)) for one in left if (at := _age(one, now)) is not None}
+    found = [(at, _words(one, _first_number(one))) for one in left if (at := _age(one, now)) is not None]
     newest = max(left, key=_number, default=None)
     # A template that comes back brings its old ReplicaSet back, with a new number.
     again = newest is not None and (_first_number(newest) != _number(newest) or _age(newest, now) is None)
     if newest is not None and again and (at := _progressed(runs, now)) is not None:
-        found[at] = f"{_words(newest, _number(newest))}, an earlier template again"
+        found.append((at, f"{_words(newest, _number(newest))}, an earlier template again"))
     thing = named(resource, namespace, name)
     return [
         Happening("recent", thing, f"rolled out {ago(now - at)}: {text}", at, standing=True)
-        for at, text in sorted(found.items())[-_MOST:]
+        for at, text in sorted(found)[-_MOST:]
     ]
 
 

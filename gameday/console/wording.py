@@ -188,9 +188,23 @@ _OBSERVED: dict[str, Tone] = {
 }
 
 
-def _observed(event: e.TargetObserved, before: Exercise) -> Sentence:
-    since = f" at {wall_text(event.at)}" if event.at is not None and event.what == "recent" else ""
-    return Sentence("TARGET", f"{event.thing}: {event.text}{since}", _OBSERVED.get(event.what, "quiet"))
+def _observed(event: e.TargetObserved, before: Exercise) -> Sentence | None:
+    if event.what == "new":
+        # That it is ready is news, or that something isn't whole for want of it.
+        return None
+    if event.what == "recent":
+        since = f" ({wall_text(event.at)})" if event.at is not None else ""
+        return Sentence("TARGET", f"recent: {event.thing} {event.text}{since}", "calm")
+    verb = " is NOT WHOLE" if event.what == "not_whole" else ""
+    return Sentence("TARGET", f"{_short_name(event)}{verb}: {event.text}", _OBSERVED.get(event.what, "quiet"))
+
+
+def _short_name(event: e.TargetObserved) -> str:
+    """A workload by its service, a pod by its name alone: the column is narrow, and the journal has the whole."""
+    kind, _, name = event.thing.partition(" ")
+    if kind == "pod":
+        return name.rpartition("/")[2]
+    return event.services[0] if len(event.services) == 1 and kind in ("deployment", "statefulset") else event.thing
 
 
 def _alert(event: e.AlertSeen, before: Exercise) -> Sentence:

@@ -65,7 +65,9 @@ def is_news(exercise: Exercise, observed: TargetObserved) -> bool:
     """Whether how things stand, as a follower that begins anew tells it, is not what the journal says already."""
     known = exercise.workloads.get(observed.thing)
     if observed.what == "recent":
-        told = known is not None and any(at == observed.at for at, _ in known.recent)
+        # How long ago it was is another at each telling; what it was is the same.
+        what = observed.text.partition(": ")[2]
+        told = known is not None and any(at == observed.at and text.endswith(what) for at, text in known.recent)
         during = exercise.started is not None and observed.at is not None and observed.at >= exercise.started.wall
         return not told and not during
     # The first word on it is news: that it is watched, and how it is.
@@ -86,6 +88,8 @@ def _of(fault: FaultState, workload: WorkloadState) -> WholeAgain:
     start, event = _impact(fault, first, began)
     state: Outcome = "not whole" if last.over is None else "whole again"
     said = last.text if last.over is None else last.outcome
+    if len(its) > 1:
+        said = f"not whole {len(its)} times; the last time {said}"
     return WholeAgain(fault.entry, workload.services, workload.thing, state, event, start, last.over, said)
 
 

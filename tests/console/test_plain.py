@@ -71,7 +71,7 @@ ONE_OF_EACH: list[tuple[e.Event, str, str]] = [
     (e.FaultFailed("payments-dark", "timed out"), "FAULT", "FAILED: timed out"),
     (e.FaultEffective("payments-dark", "refused"), "FAULT", "EFFECTIVE: refused"),
     (e.FaultRepeated("payments-dark", "deleted web-1"), "FAULT", "struck again: deleted web-1"),
-    (e.TargetObserved("restart", "pod shop/web-1", "restarted (OOMKilled)", 5.0), "TARGET", "pod shop/web-1: restarted"),
+    (e.TargetObserved("restart", "pod shop/web-1", "restarted (OOMKilled)", 5.0), "TARGET", "web-1: restarted"),
     (e.FaultUndoing("payments-dark", "its time is over"), "UNDO", "its time is over"),
     (e.UndoSent("payments-dark", 2), "UNDO", "attempt 2"),
     (e.UndoFailed("payments-dark", 1, "502"), "UNDO", "attempt 1 FAILED: 502"),
