@@ -157,3 +157,22 @@ def test_an_update_needs_the_version(cluster: DoubleCluster) -> None:
     with pytest.raises(Refused) as refused:
         cluster.ask("PUT", cluster.path("NetworkChaos", "slow"), delay())
     assert refused.value.status == 422
+
+
+@MESH
+@pytest.mark.parametrize(
+    ("spec", "field", "reason"),
+    [
+        ({"value": 1}, "spec.value", "FieldValueTypeInvalid"),
+        ({"mode": "some"}, "spec.mode", "FieldValueNotSupported"),
+        ({"delay": {"jitter": "1ms"}}, "spec.delay.latency", "FieldValueRequired"),
+        ({"delay": {"latency": "soon"}}, "spec.delay.latency", "FieldValueInvalid"),
+        ({"selector": None}, "spec.selector", "FieldValueRequired"),
+        ({"target": {"mode": "all"}}, "spec.target.selector", "FieldValueRequired"),
+    ],
+)
+def test_what_the_schema_refuses(cluster: DoubleCluster, spec: dict[str, Any], field: str, reason: str) -> None:
+    with pytest.raises(Refused) as refused:
+        cluster.apply(delay(**spec))
+    assert refused.value.status == 422
+    assert [(one["field"], one["reason"]) for one in refused.value.body["details"]["causes"]] == [(field, reason)]

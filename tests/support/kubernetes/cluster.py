@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from tests.support.kubernetes.resources import Resource, of_kind
 
 T = TypeVar("T")
 Json = dict[str, Any]
+Objects = list[Json]
 
 SERVE = ["python3", "-m", "http.server", "8080"]
 IDLE = ["python3", "-c", "import time; time.sleep(1e9)"]
@@ -118,12 +119,12 @@ class Cluster:
             raise
         return found
 
-    def list(self, kind: str, namespace: str | None = None, selector: str = "", fields: str = "") -> list[Json]:
+    def list(self, kind: str, namespace: str | None = None, selector: str = "", fields: str = "") -> Objects:
         """The objects of a kind; `namespace=""` means those of all namespaces."""
         query = {"labelSelector": selector, "fieldSelector": fields}
         text = urllib.parse.urlencode({key: value for key, value in query.items() if value})
         answer = self.ask("GET", self.path(kind, namespace=namespace) + (f"?{text}" if text else ""))
-        items: list[Json] = answer["items"]
+        items: Objects = answer["items"]
         return items
 
     def delete(self, kind: str, name: str, namespace: str | None = None, **options: Any) -> None:
@@ -150,7 +151,7 @@ class Cluster:
 
     # Waiting
 
-    def until(self, function: Callable[[], T], timeout: float = 10, what: str = "") -> T:
+    def until(self, function: Callable[[], T | None], timeout: float = 10, what: str = "") -> T:
         """The first true thing that `function` returns, asked again and again; fails after `timeout` seconds."""
         end = time.monotonic() + timeout * (6 if self.is_real else 1)
         while True:
@@ -184,7 +185,7 @@ class Cluster:
 
     # Workloads
 
-    def pods(self, selector: str, namespace: str | None = None) -> list[Json]:
+    def pods(self, selector: str, namespace: str | None = None) -> Objects:
         """The pods that match and are not on their way out."""
         found = self.list("Pod", namespace, selector)
         return [one for one in found if "deletionTimestamp" not in one["metadata"]]
@@ -196,7 +197,7 @@ class Cluster:
         labels: dict[str, str] | None = None,
         *,
         namespace: str | None = None,
-        command: list[str] | None = None,
+        command: Sequence[str] | None = None,
         env: dict[str, str] | None = None,
         pod_labels: dict[str, str] | None = None,
         grace: int = 0,

@@ -1,108 +1,159 @@
-"""The fields of Chaos Mesh's custom resources: what is unknown is dropped with a warning, or refused when strict."""
+"""The fields of Chaos Mesh's custom resources, as far as gameday can use them.
+
+What is unknown is dropped with a warning, or refused when strict; what is missing, of a wrong type or not among the
+allowed values is refused with 422. What the webhooks of Chaos Mesh would refuse beyond that is not.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.kubernetes.answers import bad_request, invalid, unknown_in_patch
 from tests.support.kubernetes.resources import Resource
 
 Json = dict[str, Any]
+# (reason, field, message)
+Cause = tuple[str, str, str]
 
-# A table maps a field to None (anything goes) or to the table below it.
-Table = dict[str, Any]
 
-SELECTOR: Table = {
-    "namespaces": None,
-    "labelSelectors": None,
-    "expressionSelectors": None,
-    "annotationSelectors": None,
-    "fieldSelectors": None,
-    "podPhaseSelectors": None,
-    "nodeSelectors": None,
-    "nodes": None,
-    "pods": None,
-}
-_COMMON: Table = {"selector": SELECTOR, "mode": None, "value": None, "duration": None, "remoteCluster": None}
-_CONTAINERS: Table = {"containerNames": None}
+@dataclass(frozen=True)
+class Field:
+    """One field: its type in the words of OpenAPI, and what is asked of it."""
 
-FIELDS: dict[str, Table] = {
-    "PodChaos": _COMMON | _CONTAINERS | {"action": None, "gracePeriod": None},
+    type: str = "string"
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+    least: int | None = None
+    pattern: str = ""
+    default: Any = None
+    # The fields of an object; an object without any takes whatever comes.
+    fields: dict[str, Field] = field(default_factory=dict)
+
+
+TEXT, NUMBER, LIST, MAP = Field(), Field("integer"), Field("array"), Field("object")
+SPAN = r"^[0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h)$"
+
+
+def _needs(one: Field) -> Field:
+    return Field(one.type, True, one.allowed, one.least, one.pattern, one.default, one.fields)
+
+
+def _object(**fields: Field) -> Field:
+    return Field("object", fields=fields)
+
+
+_SELECTOR = _object(
+    namespaces=LIST,
+    labelSelectors=MAP,
+    expressionSelectors=LIST,
+    annotationSelectors=MAP,
+    fieldSelectors=MAP,
+    podPhaseSelectors=LIST,
+    nodeSelectors=MAP,
+    nodes=LIST,
+    pods=MAP,
+)
+_MODE = Field(required=True, allowed=("one", "all", "fixed", "fixed-percent", "random-max-percent"))
+_WHOM = {"selector": _needs(_SELECTOR), "mode": _MODE, "value": TEXT}
+_COMMON = _WHOM | {"duration": TEXT, "remoteCluster": TEXT}
+
+
+def _action(*allowed: str) -> dict[str, Field]:
+    return {"action": Field(required=True, allowed=allowed)}
+
+
+def _rate(name: str) -> Field:
+    return _object(**{name: _needs(TEXT)}, correlation=TEXT)
+
+
+FIELDS: dict[str, dict[str, Field]] = {
+    "PodChaos": _COMMON
+    | _action("pod-kill", "pod-failure", "container-kill")
+    | {"containerNames": LIST, "gracePeriod": Field("integer", least=0)},
     "NetworkChaos": _COMMON
+    | _action("netem", "delay", "loss", "duplicate", "corrupt", "partition", "bandwidth")
     | {
-        "action": None,
-        "device": None,
-        "targetDevice": None,
-        "direction": None,
-        "externalTargets": None,
-        "target": {"selector": SELECTOR, "mode": None, "value": None},
-        "delay": {"latency": None, "jitter": None, "correlation": None, "reorder": None},
-        "loss": {"loss": None, "correlation": None},
-        "duplicate": {"duplicate": None, "correlation": None},
-        "corrupt": {"corrupt": None, "correlation": None},
-        "rate": {"rate": None},
-        "bandwidth": {"rate": None, "limit": None, "buffer": None, "peakrate": None, "minburst": None},
+        "device": TEXT,
+        "targetDevice": TEXT,
+        "direction": Field(allowed=("to", "from", "both"), default="to"),
+        "externalTargets": LIST,
+        "target": _object(**_WHOM),
+        "delay": _object(
+            latency=Field(required=True, pattern=SPAN),
+            jitter=Field(pattern=SPAN),
+            correlation=TEXT,
+            reorder=_object(gap=_needs(NUMBER), reorder=_needs(TEXT), correlation=TEXT),
+        ),
+        "loss": _rate("loss"),
+        "duplicate": _rate("duplicate"),
+        "corrupt": _rate("corrupt"),
+        "rate": _object(rate=_needs(TEXT)),
+        "bandwidth": _object(
+            rate=_needs(TEXT),
+            limit=Field("integer", True, least=1),
+            buffer=Field("integer", True, least=1),
+            peakrate=Field("integer", least=0),
+            minburst=Field("integer", least=0),
+        ),
     },
-    "DNSChaos": _COMMON | _CONTAINERS | {"action": None, "patterns": None},
+    "DNSChaos": _COMMON | _action("error", "random") | {"containerNames": LIST, "patterns": LIST},
     "StressChaos": _COMMON
-    | _CONTAINERS
     | {
-        "stressngStressors": None,
-        "stressors": {
-            "cpu": {"workers": None, "load": None, "options": None},
-            "memory": {"workers": None, "size": None, "oomScoreAdj": None, "options": None},
-        },
+        "containerNames": LIST,
+        "stressngStressors": TEXT,
+        "stressors": _object(
+            cpu=_object(workers=_needs(NUMBER), load=Field("integer", least=0), options=LIST),
+            memory=_object(
+                workers=_needs(NUMBER), size=TEXT, oomScoreAdj=Field("integer", least=-1000, default=0), options=LIST
+            ),
+        ),
     },
     "IOChaos": _COMMON
-    | _CONTAINERS
+    | _action("latency", "fault", "attrOverride", "mistake")
     | {
-        "action": None,
-        "attr": None,
-        "delay": None,
-        "errno": None,
-        "methods": None,
-        "mistake": None,
-        "path": None,
-        "percent": None,
-        "volumePath": None,
+        "containerNames": LIST,
+        "attr": MAP,
+        "delay": TEXT,
+        "errno": NUMBER,
+        "methods": LIST,
+        "mistake": MAP,
+        "path": TEXT,
+        "percent": Field("integer", default=100),
+        "volumePath": _needs(TEXT),
     },
 }
 FIELDS["Schedule"] = {
-    "schedule": None,
-    "startingDeadlineSeconds": None,
-    "concurrencyPolicy": None,
-    "historyLimit": None,
-    "type": None,
-    "podChaos": FIELDS["PodChaos"],
-    "networkChaos": FIELDS["NetworkChaos"],
-    "dnsChaos": FIELDS["DNSChaos"],
-    "stressChaos": FIELDS["StressChaos"],
-    "ioChaos": FIELDS["IOChaos"],
+    "schedule": _needs(TEXT),
+    "type": _needs(TEXT),
+    "startingDeadlineSeconds": Field("integer", least=0),
+    "concurrencyPolicy": Field(allowed=("Forbid", "Allow")),
+    "historyLimit": Field("integer", least=1),
+    **{
+        name: _object(**FIELDS[kind])
+        for name, kind in [
+            ("podChaos", "PodChaos"),
+            ("networkChaos", "NetworkChaos"),
+            ("dnsChaos", "DNSChaos"),
+            ("stressChaos", "StressChaos"),
+            ("ioChaos", "IOChaos"),
+        ]
+    },
 }
 
-_ACTIONS = {
-    "NetworkChaos": ["netem", "delay", "loss", "duplicate", "corrupt", "partition", "bandwidth"],
-    "PodChaos": ["pod-kill", "pod-failure", "container-kill"],
-    "DNSChaos": ["error", "random"],
-    "IOChaos": ["latency", "fault", "attrOverride", "mistake"],
-}
-_MODES = ["one", "all", "fixed", "fixed-percent", "random-max-percent"]
-_REQUIRED = {
-    "PodChaos": ["action", "mode", "selector"],
-    "NetworkChaos": ["action", "mode", "selector"],
-    "DNSChaos": ["action", "mode", "selector"],
-    "StressChaos": ["mode", "selector"],
-    "IOChaos": ["action", "mode", "selector", "volumePath"],
-    "Schedule": ["schedule", "type"],
-}
+_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
 def check(resource: Resource, obj: Json, validation: str, patched: bool = False) -> dict[str, list[str]]:
-    """Drop unknown fields in place, check required ones, fill in defaults. Returns headers: the warning, if any."""
-    table = FIELDS.get(resource.kind)
-    if table is None or not resource.custom:
+    """Drop unknown fields in place, check the others, fill in defaults. Returns headers: the warnings, if any."""
+    fields = FIELDS.get(resource.kind)
+    if fields is None:
         return {}
-    unknown = sorted(_prune(obj.get("spec") or {}, table, "spec"))
+    name, spec = obj["metadata"]["name"], obj.get("spec")
+    if spec is None:
+        raise invalid(resource, name, [("FieldValueRequired", "spec", "Required value")])
+    unknown = sorted(_prune(spec, fields, "spec"))
     headers: dict[str, list[str]] = {}
     if unknown and validation == "Strict":
         said = ", ".join(f'unknown field "{field}"' for field in unknown)
@@ -114,37 +165,52 @@ def check(resource: Resource, obj: Json, validation: str, patched: bool = False)
         )
     if unknown and validation == "Warn":
         headers["Warning"] = [f'299 - "unknown field \\"{field}\\""' for field in unknown]
-    _require(resource, obj)
-    _complete(resource, obj["spec"])
+    _complete(spec, fields)
+    causes = _faults(spec, fields, "spec")
+    if causes:
+        raise invalid(resource, name, causes)
     return headers
 
 
-def _prune(obj: Json, table: Table, path: str) -> list[str]:
-    unknown = [f"{path}.{field}" for field in obj if field not in table]
-    for field in [field for field in obj if field not in table]:
-        del obj[field]
-    for field, below in table.items():
-        if below is not None and isinstance(obj.get(field), dict):
-            unknown += _prune(obj[field], below, f"{path}.{field}")
+def _prune(obj: Json, fields: dict[str, Field], path: str) -> list[str]:
+    unknown = [f"{path}.{name}" for name in obj if name not in fields]
+    for name in [name for name in obj if name not in fields]:
+        del obj[name]
+    for name, one in fields.items():
+        if one.fields and isinstance(obj.get(name), dict):
+            unknown += _prune(obj[name], one.fields, f"{path}.{name}")
     return unknown
 
 
-def _require(resource: Resource, obj: Json) -> None:
-    name, spec = obj["metadata"]["name"], obj.get("spec")
-    if spec is None:
-        raise invalid(resource, name, [("FieldValueRequired", "spec", "Required value")])
-    missing = [field for field in _REQUIRED[resource.kind] if field not in spec]
-    if missing:
-        raise invalid(resource, name, [("FieldValueRequired", f"spec.{field}", "Required value") for field in missing])
-    for field, allowed in (("action", _ACTIONS.get(resource.kind)), ("mode", _MODES)):
-        if allowed and field in spec and spec[field] not in allowed:
-            said = ", ".join(f'"{one}"' for one in allowed)
-            message = f'Unsupported value: "{spec[field]}": supported values: {said}'
-            raise invalid(resource, name, [("FieldValueNotSupported", f"spec.{field}", message)])
+def _complete(obj: Json, fields: dict[str, Field]) -> None:
+    for name, one in fields.items():
+        if one.default is not None:
+            obj.setdefault(name, one.default)
+        if one.fields and isinstance(obj.get(name), dict):
+            _complete(obj[name], one.fields)
 
 
-def _complete(resource: Resource, spec: Json) -> None:
-    if resource.kind == "NetworkChaos":
-        spec.setdefault("direction", "to")
-    if resource.kind == "StressChaos" and "memory" in (spec.get("stressors") or {}):
-        spec["stressors"]["memory"].setdefault("oomScoreAdj", 0)
+def _faults(obj: Json, fields: dict[str, Field], path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for name, one in sorted(fields.items()):
+        where, value = f"{path}.{name}", obj.get(name)
+        if value is None:
+            causes += [("FieldValueRequired", where, "Required value")] if one.required else []
+            continue
+        found = _TYPES[type(value)]
+        if found != one.type:
+            said = f'Invalid value: "{found}": {where} in body must be of type {one.type}: "{found}"'
+            causes.append(("FieldValueTypeInvalid", where, said))
+        elif one.allowed and value not in one.allowed:
+            supported = ", ".join(f'"{word}"' for word in one.allowed)
+            said = f'Unsupported value: "{value}": supported values: {supported}'
+            causes.append(("FieldValueNotSupported", where, said))
+        elif one.least is not None and value < one.least:
+            said = f"Invalid value: {value}: {where} in body should be greater than or equal to {one.least}"
+            causes.append(("FieldValueInvalid", where, said))
+        elif one.pattern and not re.search(one.pattern, value):
+            said = f"Invalid value: \"{value}\": {where} in body should match '{one.pattern}'"
+            causes.append(("FieldValueInvalid", where, said))
+        elif one.fields:
+            causes += _faults(value, one.fields, where)
+    return causes

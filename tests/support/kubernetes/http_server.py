@@ -214,9 +214,10 @@ class _Requests(http.server.BaseHTTPRequestHandler):
         for name, values in answer.headers.items():
             for value in values:
                 self.send_header(name, value)
-        self._headers_buffer.append(b"\r\n")  # type: ignore[attr-defined]
-        head = b"".join(self._headers_buffer)  # type: ignore[attr-defined]
-        self._headers_buffer = []
+        # The buffer of the base class: it would be flushed in a write of its own.
+        held: list[bytes] = vars(self)["_headers_buffer"]
+        head = b"".join([*held, b"\r\n"])
+        held.clear()
         # One write: two would wait for each other's acknowledgement.
         self.wfile.write(head + body)
 

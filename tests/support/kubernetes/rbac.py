@@ -53,4 +53,4 @@ def _bound(world: World, user: str, namespace: str) -> list[Json]:
 def _is(subject: Json, user: str, within: str) -> bool:
     if subject["kind"] == "ServiceAccount":
         return user == f"system:serviceaccount:{subject.get('namespace', within)}:{subject['name']}"
-    return subject["kind"] == "User" and subject["name"] == user
+    return bool(subject["kind"] == "User" and subject["name"] == user)

@@ -138,6 +138,10 @@ def _fields(resource: Resource, obj: Json, call: Call) -> dict[str, list[str]]:
 
 def _typed(resource: Resource, obj: Json) -> Json:
     kind, api_version = obj.get("kind", resource.kind), obj.get("apiVersion", resource.api_version)
+    if kind != resource.kind and resource.custom:
+        other = Resource(resource.group, resource.version, resource.plural, kind)
+        cause = ("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {resource.kind}')
+        raise answers.invalid(other, obj.get("metadata", {}).get("name", ""), [cause])
     if kind != resource.kind or api_version != resource.api_version:
         raise answers.bad_request(
             f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}:'
@@ -189,11 +193,11 @@ def patched(resource: Resource, call: Call, old: Json) -> Json:
     """`old` as the patch in the request wants it; 415 for a patch that this resource does not take."""
     kind = call.content_type.partition(";")[0].strip()
     if kind == patches.JSON_PATCH:
-        return patches.apply_json_patch(old, call.body)
+        return dict(patches.apply_json_patch(old, call.body))
     if kind == patches.MERGE_PATCH:
-        return patches.merge(old, _body(call))
+        return dict(patches.merge(old, _body(call)))
     if kind == patches.STRATEGIC and not resource.custom:
-        return patches.strategic(old, _body(call))
+        return dict(patches.strategic(old, _body(call)))
     if kind == "application/apply-patch+yaml":
         raise Unknown("server-side apply")
     raise answers.unsupported_media(resource)

@@ -25,7 +25,7 @@ def tend_budgets(world: World, now: float) -> float:
         counts = budget_status(world, one)
         enough = counts["disruptionsAllowed"] > 0
         generation = one["metadata"]["generation"]
-        old = next(iter(one.get("status", {}).get("conditions") or []), {})
+        old: Json = next(iter(one.get("status", {}).get("conditions") or []), {})
         state = "True" if enough else "False"
         said = {
             "type": "DisruptionAllowed",

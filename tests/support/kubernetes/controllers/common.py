@@ -71,7 +71,7 @@ def changed(obj: Json) -> Json:
 def condition(status: Json, kind: str, state: str, reason: str, message: str) -> Json:
     """A condition whose times move only when it changes."""
     now = stamp()
-    old = next((one for one in status.get("conditions") or [] if one["type"] == kind), {})
+    old: Json = next((one for one in status.get("conditions") or [] if one["type"] == kind), {})
     same = old.get("status") == state
     unchanged = same and old.get("reason") == reason and old.get("message") == message
     return {

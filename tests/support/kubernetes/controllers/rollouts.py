@@ -53,7 +53,7 @@ def _tend(world: World, parent: Json, sets: list[Json], now: float) -> float:
 
 
 def _template(replica_set: Json) -> Json:
-    template = copy.deepcopy(replica_set["spec"]["template"])
+    template: Json = copy.deepcopy(replica_set["spec"]["template"])
     template.get("metadata", {}).get("labels", {}).pop("pod-template-hash", None)
     return template
 
@@ -78,7 +78,7 @@ def _create(world: World, parent: Json, sets: list[Json]) -> Json:
     selector = copy.deepcopy(spec["selector"])
     selector.setdefault("matchLabels", {})["pod-template-hash"] = label
     number = max((_number(one) for one in sets), default=0) + 1
-    made = {
+    made: Json = {
         "kind": "ReplicaSet",
         "apiVersion": "apps/v1",
         "metadata": {
