@@ -24,7 +24,7 @@ from gameday.store.address import ENVIRONMENT, default_url
 from gameday.targets import policy
 from gameday.targets.published import known_targets
 from gameday.targets.resolving import check_target
-from gameday.targets.settings import Settings, TargetSettings, load_settings
+from gameday.targets.settings import ServiceSettings, Settings, TargetSettings, load_settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
@@ -52,7 +52,7 @@ def sections() -> dict[str, type[BaseModel]]:
         else:
             assert isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
             found[name] = field.annotation
-    return found
+    return {**found, "targets.NAME.services.NAME": ServiceSettings}
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_kinds_presets_and_spellings_of_production_are_all_there() -> None:
 def test_what_can_be_done_on_each_kind_is_what_the_catalogue_says() -> None:
     for kind in get_args(TargetSettings.model_fields["kind"].annotation):
         (said,) = re.findall(rf"^- `{kind}`: (.*?)\.", PAGE, re.MULTILINE | re.DOTALL)
-        faults = {name for name, fault in all_faults().items() if kind in fault.backends}
+        faults = {name for name, fault in all_faults().items() if kind in fault.kinds}
         assert set(re.findall(r"`([\w-]+)`", said)) == faults - {"activity"}
         assert ("activities" in said) == ("activity" in faults)
 
@@ -111,7 +111,10 @@ def test_what_can_be_done_on_each_kind_is_what_the_catalogue_says() -> None:
 def test_the_example_uses_every_table(settings: Settings) -> None:
     assert settings.model_fields_set == set(Settings.model_fields)
     used = {key for target in settings.targets.values() for key in target.model_fields_set}
-    assert used >= {"kind", "environment", "names", "services", "measures", "proxy"}
+    assert used >= {"kind", "environment", "names", "services", "measures", "proxy", "context", "namespaces", "engines"}
+    tables = settings.targets["cluster"].service_tables
+    used = {key for table in tables.values() for key in table.model_fields_set}
+    assert used >= {"namespace", "workload", "service", "address", "external"}
     assert policy.is_production(check_target("edge", settings))
 
 
