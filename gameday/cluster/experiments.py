@@ -43,8 +43,8 @@ FINALIZER = "chaos-mesh/records"
 INJECTED, NOT_INJECTED = "Injected", "Not Injected"
 _ONE_SHOT = ("pod-kill", "container-kill")
 ADVICE = (
-    "don't remove its finalizer, nor annotate it with cleanFinalizer=forced: that drops the record of what is still to "
-    "be taken back; look whether Chaos Mesh's controller and the daemon on that node run"
+    "see whether Chaos Mesh's controller and its daemon on that node run, and don't take the finalizer off "
+    "(cleanFinalizer=forced): it holds the only record of what is left"
 )
 _LOOK_AGAIN = 0.1
 _TRIES = 5

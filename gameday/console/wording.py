@@ -42,7 +42,7 @@ def describe(record: Record, before: Exercise) -> Sentence | None:
     if sentence is None:
         return None
     text = clean(sentence.text)
-    if len(text) > LONGEST:
+    if len(text) > LONGEST and not isinstance(record.event, e.FaultLeaked):
         text = text[: LONGEST - 1] + "…"
     if record.recorded - record.wall > LATE and isinstance(record.event, _BACKDATED):
         text += f" (written down {wall_text(record.recorded)})"
@@ -143,7 +143,9 @@ def _recovered(event: e.FaultRecovered, before: Exercise) -> Sentence:
 
 def _leaked(event: e.FaultLeaked, before: Exercise) -> Sentence:
     by_hand = "; by hand: " + " ; ".join(event.commands) if event.commands else ""
-    return Sentence("LEAK", f"{_summary(before, event.entry)} is NOT UNDONE: {event.error}{by_hand}", "bad")
+    # Whatever came back from the target is cut, and the commands, which somebody has to type now, never.
+    error = event.error if len(event.error) <= LONGEST else f"{event.error[: LONGEST - 1]}…"
+    return Sentence("LEAK", f"{_summary(before, event.entry)} is NOT UNDONE: {error}{by_hand}", "bad")
 
 
 _CONDITION_WORDS: dict[str, tuple[str, Tone]] = {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from gameday.engine.workers import function
 from gameday.faults.chaos_mesh import pod_kill
 from gameday.faults.planning import needs, plan
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
+from tests.support.kubernetes.mesh import Mesh
+from tests.support.runs import Place
 
 from .targets import CONTEXT, place_of, target_of, where
 
@@ -83,9 +88,30 @@ ALL_FAULTS: dict[str, dict[str, Any]] = {
 
 
 @MESH
+@pytest.mark.proves("latency", "kubernetes/chaos-mesh")
+@pytest.mark.proves("dns-failure", "kubernetes/chaos-mesh")
+@pytest.mark.proves("cpu-stress", "kubernetes/chaos-mesh")
+@pytest.mark.proves("memory-stress", "kubernetes/chaos-mesh")
+@pytest.mark.proves("dependency-outage", "kubernetes/chaos-mesh")
+@pytest.mark.proves("network-partition", "kubernetes/chaos-mesh")
 @pytest.mark.parametrize("fault", EVERY)
 def test_a_fault_is_injected_and_taken_back(cluster: DoubleCluster, fault: str) -> None:
     cluster.deployment("web", replicas=2)
+    live(cluster, fault)
+
+
+@pytest.mark.parametrize("fault", EVERY)
+@pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
+def test_the_same_with_what_the_api_server_makes_of_each_step(cluster: Cluster, fault: str) -> None:
+    """On a real one with its definitions, too. The controller is one of the tests, so it proves no fault."""
+    if cluster.is_real and not has_chaos_mesh(cluster):
+        pytest.skip("the cluster has no Chaos Mesh")
+    cluster.deployment("web", replicas=2)
+    with Mesh(cluster):
+        live(cluster, fault)
+
+
+def live(cluster: Cluster, fault: str) -> None:
     made = planned(cluster, fault, EVERY[fault])
     assert object_of(cluster, made) is None, "planning only reads"
     run(made.inject)
@@ -209,7 +235,7 @@ def test_what_never_recovers_is_not_recovered_and_says_what_not_to_do(
     said = run(made.recovered)
     assert not said["holds"]
     assert "held by chaos-mesh/records: 1 of 1 pods have not recovered" in said["evidence"]
-    assert "don't remove its finalizer" in said["evidence"]
+    assert "don't take the finalizer off" in said["evidence"]
     there = object_of(cluster, made) or {}
     assert there["metadata"]["finalizers"] == ["chaos-mesh/records"]
     assert "cleanFinalizer" not in str(there["metadata"]["annotations"])
@@ -322,7 +348,7 @@ def test_litter_that_never_recovers_is_said_to_be_there(
     cluster.until(holds(made.effective))
     (one,), _ = litter.find(Api(where(cluster)), [cluster.namespace])
     said = litter.clear(Api(where(cluster)), one)
-    assert not said["holds"] and "don't remove its finalizer" in said["evidence"]
+    assert not said["holds"] and "don't take the finalizer off" in said["evidence"]
 
 
 # --- pod-kill --------------------------------------------------------------------------------------------------------
@@ -337,8 +363,22 @@ def marked(cluster: Cluster) -> list[str]:
 
 
 @MESH
+@pytest.mark.proves("pod-kill", "kubernetes/chaos-mesh")
 def test_pods_are_killed_and_the_experiment_goes(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=3)
+    kill(cluster)
+
+
+@pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
+def test_a_kill_with_what_the_api_server_makes_of_each_step(cluster: Cluster) -> None:
+    if cluster.is_real and not has_chaos_mesh(cluster):
+        pytest.skip("the cluster has no Chaos Mesh")
+    cluster.deployment("web", replicas=3)
+    with Mesh(cluster):
+        kill(cluster)
+
+
+def kill(cluster: Cluster) -> None:
     before = uids(cluster)
     made = planned(cluster, "pod-kill", {"service": "web", "count": 2}, duration=None)
     assert made.passes and len(made.targets) == 2
@@ -682,3 +722,63 @@ def test_a_run_with_a_latency_and_a_kill(cluster: DoubleCluster, tmp_path: Path)
     cluster.whole("web")
     assert len(before - uids(cluster)) == 1
     assert marked(cluster) == []
+
+
+SLOW = "  - at: 0s\n    id: slow\n    fault: latency\n    with: {service: web, delay: 300ms}\n    for: 10m\n"
+
+
+@pytest.fixture
+def door() -> Iterator[socket.socket]:
+    """What the abort condition watches: as long as it listens there is no reason to abort."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+    yield listening
+    listening.close()
+
+
+@pytest.fixture
+def slow(cluster: DoubleCluster, tmp_path: Path, door: socket.socket) -> Iterator[Place]:
+    """A run with a latency in effect."""
+    cluster.deployment("web", replicas=2)
+    services = {"web": {"workload": "deployment/web"}}
+    more = {"watched": f"127.0.0.1:{door.getsockname()[1]}", "recovery": "4s", "engines": ["chaos-mesh"]}
+    place = place_of(tmp_path, cluster, services, SLOW, **more)
+    try:
+        place.start("run", "scenario.yaml", "--unattended")
+        place.wait_until("the fault in effect", lambda x: "slow" in x.faults and x.faults["slow"].stage == "effective")
+        yield place
+    finally:
+        place.clean_up()
+
+
+@MESH
+def test_an_abort_takes_it_back(cluster: DoubleCluster, slow: Place, door: socket.socket) -> None:
+    door.close()
+    assert slow.started[0].wait(60) == 3, slow.said()
+    assert cluster.list("NetworkChaos") == []
+    assert slow.exercise().faults["slow"].stage == "recovered"
+
+
+@MESH
+def test_without_a_guardian_it_is_taken_back_all_the_same(cluster: DoubleCluster, slow: Place) -> None:
+    guardian = slow.guardian()
+    assert guardian is not None
+    os.kill(guardian, signal.SIGKILL)
+    cluster.until(lambda: cluster.list("NetworkChaos") == [])
+    slow.started[0].wait(60)
+    slow.gone(60)
+
+
+@MESH
+def test_one_that_never_recovers_is_leaked_loudly_and_recovered_later(
+    cluster: DoubleCluster, slow: Place, door: socket.socket
+) -> None:
+    cluster.settings(chaos_mode="never-recovers")
+    door.close()
+    assert slow.started[0].wait(60) == 4, slow.said()
+    said = slow.said()
+    assert "have not recovered: " in said and "don't take the finalizer off" in said
+    assert "by hand: kubectl" in said and f"{experiments.PAUSE}=true" in said
+    cluster.settings(chaos_mode="")
+    done = slow.call("recover", timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert cluster.list("NetworkChaos") == []
