@@ -25,6 +25,8 @@ MEASURED = {
     "freeze": "engine stopped by SIGSTOP → first undo at the target",
     "dispatch": "due → dispatched, 200 timeline entries, 20 probes at 1 s",
     "startup": "gameday --help against chaos --help",
+    "pod_kill": "process start → pod gone, gameday run --unattended against chaos run",
+    "preview_pods": "preview of 6,000 pods against the raw list and json.loads",
 }
 """Name of the module here → what it measures."""
 SCRIPTS = {

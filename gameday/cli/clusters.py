@@ -17,13 +17,7 @@ from gameday.errors import UsageError
 if TYPE_CHECKING:
     from gameday.scenario.models import Scenario
 
-PRELOAD = (
-    "gameday.cluster.marks",
-    "gameday.cluster.lease",
-    "gameday.cluster.evidence",
-    "kubernetes.client",
-    "kubernetes.config",
-)
+PRELOAD = ("gameday.cluster.warm",)
 """What workers need on a cluster, imported by the guardian once."""
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from gameday.cluster.errors import Refused, Unreachable
@@ -252,7 +252,10 @@ class Api:
         if isinstance(error, MaxRetryError) and error.reason is not None:
             cause = error.reason
         never_sent = isinstance(cause, NewConnectionError | ConnectTimeoutError)
-        if "refused" in str(cause):
+        inner = cause.args[0] if cause.args else None
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            why = f"its certificate is not to be trusted: {inner.verify_message}"
+        elif "refused" in str(cause):
             why = "connection refused"
         elif isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
             why = f"no connection within {CONNECTING:g} s"
@@ -271,32 +274,19 @@ def words(where: Where) -> str:
 
 
 def _client(where: Where) -> Any:
-    """The official client for `where`, with a configuration of its own."""
-    from kubernetes import client, config
-    from kubernetes.config.config_exception import ConfigException
-    from urllib3 import Retry
+    """The official client for `where`."""
     from yaml import YAMLError
 
-    configuration = client.Configuration()
-    # What may be done twice is known to `ask`, not to the connection pool.
-    configuration.retries = Retry(total=0, redirect=0)
-    configuration.connection_pool_maxsize = 1
+    from gameday.cluster.official import connect, load
+
+    load()
+    from kubernetes.config.config_exception import ConfigException
+
     path = where.get("kubeconfig")
     try:
-        if where.get("in_cluster"):
-            config.load_incluster_config(client_configuration=configuration)
-        else:
-            config.load_kube_config(
-                config_file=str(Path(path).expanduser()) if path else None,
-                context=where.get("context"),
-                client_configuration=configuration,
-                persist_config=False,
-            )
+        return connect(kubeconfig=path, context=where.get("context"), in_cluster=bool(where.get("in_cluster")))
     except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"{words(where)} can't be used: {_why(error, path)}") from None
-    made = client.ApiClient(configuration)
-    made.user_agent = "gameday"
-    return made
 
 
 def _why(error: Exception, path: str | None) -> str:

@@ -173,7 +173,7 @@ def test_a_second_run_is_refused_before_anything_is_touched(cluster: Cluster, pl
 def rig(tmp_path: Path) -> Iterator[Rig]:
     """A guardian that can undo on a cluster, without an engine or a command."""
     (tmp_path / "rig").mkdir()
-    made = Rig(tmp_path / "rig", preload=["calls", "gameday.cluster.marks", "kubernetes.client", "kubernetes.config"])
+    made = Rig(tmp_path / "rig", preload=["calls", "gameday.cluster.warm"])
     yield made
     made.close()
 

@@ -1,0 +1,117 @@
+"""The official client without its thousand model classes: more than half of its import, and not used here.
+
+`kubernetes`, `kubernetes.client` and `kubernetes.client.models` are put into `sys.modules` as packages whose own
+`__init__` has not run yet: modules below them can be imported, and the first name that is asked of such a package runs
+its `__init__` and is found. So whoever else imports the client in this process (chaosk8s, say) gets all of it, later.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import ssl
+import sys
+import tempfile
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_PACKAGES = ("kubernetes", "kubernetes.client", "kubernetes.client.models")
+
+
+class _Later(ModuleType):
+    """A package whose `__init__` runs when something is asked of it that is not there."""
+
+    def __getattr__(self, name: str) -> Any:
+        spec = self.__spec__
+        if name.startswith("__") or spec is None or spec.loader is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if PathFinder.find_spec(f"{self.__name__}.{name}", self.__path__) is not None:
+            return importlib.import_module(f"{self.__name__}.{name}")
+        # From now on it is a module like any other.
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        spec.loader.exec_module(self)
+        return getattr(self, name)
+
+
+def load() -> None:
+    """Import as much of the client as requests need; what is imported already stays as it is."""
+    if "kubernetes" not in sys.modules:
+        parent: ModuleType | None = None
+        for name in _PACKAGES:
+            parent = _put(name, parent)
+    configuration = importlib.import_module("kubernetes.client.configuration")
+    api_client = importlib.import_module("kubernetes.client.api_client")
+    client = sys.modules["kubernetes.client"]
+    if isinstance(client, _Later):
+        # What `kubernetes.config` takes from the package.
+        vars(client).update(Configuration=configuration.Configuration, ApiClient=api_client.ApiClient)
+    importlib.import_module("kubernetes.config")
+
+
+def _put(name: str, parent: ModuleType | None) -> ModuleType:
+    spec: ModuleSpec | None
+    spec = importlib.util.find_spec(name) if parent is None else PathFinder.find_spec(name, parent.__path__)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    module = _Later(name)
+    module.__spec__, module.__file__, module.__package__ = spec, spec.origin, name
+    module.__path__ = list(spec.submodule_search_locations or ())
+    module.__loader__ = spec.loader
+    sys.modules[name] = module
+    if parent is not None:
+        setattr(parent, name.rpartition(".")[2], module)
+    return module
+
+
+def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool) -> Any:
+    """An `ApiClient` with a configuration of its own, for one connection, that repeats nothing by itself.
+
+    The client writes certificates and keys that stand in a kubeconfig into files that are deleted when the process ends
+    in an orderly way, which a worker never does. Here they are read and deleted at once.
+
+    Raises:
+        ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: the kubeconfig is wrong.
+    """
+    load()
+    from kubernetes import config
+    from kubernetes.client.api_client import ApiClient
+    from kubernetes.client.configuration import Configuration
+    from urllib3 import Retry
+
+    configuration = Configuration()
+    configuration.retries = Retry(total=0, redirect=0)
+    configuration.connection_pool_maxsize = 1
+    with tempfile.TemporaryDirectory(prefix="gameday-") as folder:
+        if in_cluster:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            config.load_kube_config(
+                config_file=str(Path(kubeconfig).expanduser()) if kubeconfig else None,
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
+                temp_file_path=folder,
+            )
+        made = ApiClient(configuration)
+        made.user_agent = "gameday"
+        if str(configuration.host).startswith("https:"):
+            _keep_secrets_in_memory(made, configuration)
+    return made
+
+
+def _keep_secrets_in_memory(client: Any, configuration: Any) -> None:
+    """Certificates and keys as a TLS context instead of as files that are read for each connection."""
+    tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    # Newer Pythons are stricter about authorities than kubectl is, and than the authorities of many clusters are.
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not configuration.verify_ssl:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    if configuration.cert_file:
+        tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+    words = client.rest_client.pool_manager.connection_pool_kw
+    for name in ("ca_certs", "cert_file", "key_file", "cert_reqs"):
+        words.pop(name, None)
+    words["ssl_context"] = tls
