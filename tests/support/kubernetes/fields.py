@@ -54,12 +54,13 @@ def check(resource: Resource, obj: Json, validation: str, patched: bool = False)
 
 
 def _walk(resource: Resource, value: Any, name: str, path: str, unknown: list[str]) -> None:
-    if value is None or name in ("object", "datetime"):
+    if value is None or name in ("object", "datetime", "bytes"):
         return
-    if found := re.fullmatch(r"list\[(.+)\]", name):
+    # Releases of the client spell these in two ways.
+    if found := re.fullmatch(r"[lL]ist\[(.+)\]", name):
         for at, one in enumerate(value if isinstance(value, list) else []):
             _walk(resource, one, found[1], f"{path}[{at}]", unknown)
-    elif found := re.fullmatch(r"dict\(str, (.+)\)", name):
+    elif found := re.fullmatch(r"[dD]ict[(\[]str, (.+)[)\]]", name):
         for key, one in (value if isinstance(value, dict) else {}).items():
             _walk(resource, one, found[1], f"{path}.{key}", unknown)
     elif name in _SCALARS:
