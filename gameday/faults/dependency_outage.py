@@ -105,7 +105,7 @@ for: 5m
             ),
             permissions=(
                 "get namespaces",
-                "get, list pods",
+                "list pods",
                 "by: service: get, patch services; list endpointslices.discovery.k8s.io",
                 "by: scale: get, patch deployments.apps or statefulsets.apps; list "
                 "horizontalpodautoscalers.autoscaling",

@@ -65,7 +65,7 @@ effective:
             recovered_when="the policies are gone, and the address answers again where it was asked",
             permissions=(
                 "get namespaces",
-                "get, list pods",
+                "list pods",
                 "list, get, create, patch, delete networkpolicies.networking.k8s.io",
                 "get deployments.apps, statefulsets.apps, replicasets.apps",
                 "get services, where nothing but a Service is known",

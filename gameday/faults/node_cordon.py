@@ -52,7 +52,7 @@ for: 5m
             recovered_when="every one of the nodes is as it was",
             permissions=(
                 "get, list, patch nodes (in the whole cluster: nodes are in no namespace)",
-                "with service: get, list pods; get deployments.apps, statefulsets.apps, replicasets.apps, services, "
+                "with service: list pods; get deployments.apps, statefulsets.apps, replicasets.apps, services, "
                 "namespaces",
             ),
         ),

@@ -64,20 +64,40 @@ def nodes(cluster: Cluster) -> Iterator[Nodes]:
     made.clear()
 
 
+def kept_off(cluster: Cluster, pod: str) -> bool:
+    """Whether the scheduler says that it does not place the pod because nodes are unschedulable."""
+    found = cluster.get("Pod", pod)
+    conditions = (found or {}).get("status", {}).get("conditions") or []
+    said = [one.get("message", "") for one in conditions if one["type"] == "PodScheduled"]
+    return any("were unschedulable" in one for one in said)
+
+
+def pod_for(cluster: Cluster, label: dict[str, str], name: str) -> str:
+    container = {"name": "app", "image": cluster.image, "imagePullPolicy": "Never"}
+    spec = {"nodeSelector": label, "containers": [container], "automountServiceAccountToken": False}
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+    return name
+
+
+@pytest.mark.proves("node-cordon", "kubernetes/api")
 def test_a_node_takes_no_pods_and_then_does_again(cluster: Cluster, nodes: Nodes) -> None:
-    name = nodes.add()
+    label = {"gameday-test": secrets.token_hex(3)}
+    name = nodes.add(label)
     fault = cordon(cluster, node=name)
     assert fault.plan["targets"] == (f"node {name}",)
     assert fault.effective() == {"holds": False, "evidence": f"node {name} still takes pods"}
     fault.inject()
     assert unschedulable(cluster, name)
     assert fault.effective() == {"holds": True, "evidence": f"{name} takes no new pods"}
+    pod = pod_for(cluster, label, "wants-it")
+    cluster.until(lambda: kept_off(cluster, pod), 10, "the scheduler keeps the pod off the node")
     assert not fault.recovered()["holds"]
     with pytest.raises(ValueError, match="carries a fault of x-1 already"):
         cordon(cluster, node=name, context={"exercise": "x-2"})
     fault.undo()
     assert fault.recovered() == {"holds": True, "evidence": f"node {name} is as it was"}
     assert not unschedulable(cluster, name)
+    cluster.until(lambda: not kept_off(cluster, pod), 10, "the scheduler considers the node again")
     fault.undo()
 
 

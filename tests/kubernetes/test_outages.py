@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,6 +54,7 @@ def web(cluster: Cluster) -> dict[str, Any]:
 # --- the Service points at nothing ---------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("dependency-outage", "kubernetes/api")
 @pytest.mark.usefixtures("web")
 def test_a_service_that_points_at_nothing_and_back_while_its_pods_go_on(cluster: Cluster) -> None:
     before = the(cluster, "Service")
@@ -143,9 +146,29 @@ def test_what_is_protected_or_marked_already_is_not_changed(cluster: Cluster) ->
     fault.until_recovered()
 
 
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("by", ["service", "scale"])
+def test_what_is_protected_between_plan_and_strike_is_not_changed(cluster: Cluster, by: str) -> None:
+    kind = "Service" if by == "service" else "Deployment"
+    cluster.patch(kind, "web", {"metadata": {"labels": {"chaos": "yes"}}})
+    for pod in cluster.pods("app=web"):
+        cluster.patch("Pod", pod["metadata"]["name"], {"metadata": {"labels": {"chaos": "yes"}}})
+    fault = outage(cluster, by=by, settings={"opt_in": "chaos=yes"})
+    for label, why in (("gameday.dev/protected", "labelled gameday.dev/protected=true"), ("chaos", "not opted in")):
+        cluster.patch(kind, "web", {"metadata": {"labels": {label: "true"}}})
+        with pytest.raises(RuntimeError, match=f"may not be touched any more: .*{why}"):
+            fault.inject()
+        cluster.patch(kind, "web", {"metadata": {"labels": {label: None}}})
+    assert the(cluster, "Deployment")["spec"]["replicas"] == 2
+    assert the(cluster, "Service")["spec"]["selector"] == {"app": "web"}
+    fault.undo()
+    assert fault.recovered()["holds"]
+
+
 # --- scaled to nothing ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves("dependency-outage", "kubernetes/api")
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
 def test_scaled_to_nothing_and_whole_again(cluster: Cluster, kind: str) -> None:
     cluster.deployment("web", replicas=2, kind=kind)
@@ -411,3 +434,23 @@ def test_a_policy_that_the_network_ignores_is_not_effective_and_undone(
     assert "FAILED: not effective" in ran.stderr and "does not enforce NetworkPolicy" in ran.stderr
     assert "has RECOVERED" in ran.stderr
     assert cluster.list("NetworkPolicy") == []
+
+
+@pytest.mark.usefixtures("web")
+def test_with_the_engine_and_the_guardian_killed_the_undo_still_comes(cluster: Cluster, tmp_path: Path) -> None:
+    place = place_of(tmp_path, cluster, RUNS, (TIMELINE % "scale").replace("1s", "60s"))
+    try:
+        command = place.start("run", "--unattended", "scenario.yaml")
+        place.wait_until("it is effective", lambda x: any(one.stage == "effective" for one in x.faults.values()), 60)
+        assert the(cluster, "Deployment")["spec"]["replicas"] == 0
+        guardian, engines = place.guardian(), place.pids("engine_process")
+        assert guardian is not None and engines
+        for pid in (*engines, guardian):
+            os.kill(pid, signal.SIGKILL)
+        cluster.until(lambda: the(cluster, "Deployment")["spec"]["replicas"] == 2, 20, "its replicas are back")
+        cluster.whole("web", timeout=20)
+        assert not traces(the(cluster, "Deployment"))
+        command.wait(90)
+        place.gone()
+    finally:
+        place.clean_up()

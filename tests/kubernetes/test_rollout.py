@@ -40,6 +40,7 @@ def change(cluster: Cluster, patch: list[dict[str, Any]]) -> None:
     cluster.patch("Deployment", "web", patch, how="application/json-patch+json")
 
 
+@pytest.mark.proves("rollout-break", "kubernetes/api")
 def test_an_image_that_does_not_exist_hangs_the_rollout_and_comes_back(cluster: Cluster) -> None:
     cluster.deployment("web", replicas=2)
     before = the(cluster)["spec"]["template"]

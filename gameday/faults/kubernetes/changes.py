@@ -105,18 +105,27 @@ class Struck:
         place = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.resource.kind.lower()}:{place}"
 
-    def to_json(self, context: Mapping[str, Json]) -> dict[str, Json]:
-        """As the functions below take it: the object, and the mark that goes on it."""
+    def to_json(self, target: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
+        """As the functions below take it: the object, the mark that goes on it, and what it must have opted in by."""
         mark = marks.mark_of(context, str(meta(self.thing)["uid"]), self.changes)
-        return {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name, "mark": mark}
+        whose: dict[str, Json] = {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name}
+        return {**whose, "mark": mark, "opt_in": target["settings"].get("opt_in")}
 
     def by_hand(self, where: Where) -> tuple[str, ...]:
         return marks.by_hand(where, self.resource, self.namespace, self.name, self.changes)
 
 
 def inject_marks(where: Where, objects: Sequence[Mapping[str, Json]]) -> None:
+    """Mark and strike each, unless it was protected, or opted out, since it was planned.
+
+    Raises:
+        RuntimeError: one may not be touched any more, or see `marks.strike`; those before it are changed.
+    """
     api = Api(where)
     for one in objects:
+        thing = api.get(*_of(one)) or {}
+        if why := protection(labels_of(thing), one["opt_in"]) if thing else "":
+            raise RuntimeError(f"{named(*_of(one))} may not be touched any more: {why}")
         marks.strike(api, *_of(one), one["mark"])
 
 

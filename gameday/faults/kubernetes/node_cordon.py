@@ -83,7 +83,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     ]
     share = _check_share(chosen, free, context, target)
     cluster = target["settings"]["cluster"]
-    args: dict[str, Json] = {"where": cluster, "objects": [one.to_json(context) for one in struck]}
+    args: dict[str, Json] = {"where": cluster, "objects": [one.to_json(target, context) for one in struck]}
     return Plan(
         summary=f"cordon {', '.join(chosen)}",
         targets=tuple(named(NODES, None, name) for name in chosen),

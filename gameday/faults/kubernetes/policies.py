@@ -39,10 +39,8 @@ NOTHING = {"matchLabels": {"gameday.dev/matches": "nothing"}}
 """Selects no pod: so a policy is harmless until it is set to work."""
 _NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
 _NEGATED = {"In": "NotIn", "NotIn": "In", "Exists": "DoesNotExist", "DoesNotExist": "Exists"}
-_IGNORED = (
-    "most likely this cluster's network does not enforce NetworkPolicy, or lets this machine through "
-    "(`by: service`, `by: scale` and Chaos Mesh don't depend on it)"
-)
+_IGNORED = "most likely this cluster's network does not enforce NetworkPolicy"
+_INSTEAD = " (Chaos Mesh does not depend on that, nor does an outage `by: service` or `by: scale`)"
 
 Kind = Literal["Ingress", "Egress"]
 
@@ -53,7 +51,7 @@ def needs(*concerned: Service) -> list[str]:
     for its in concerned:
         space = its.namespace
         found += [right(verb, NETWORK_POLICIES, space) for verb in ("list", "get", "create", "patch", "delete")]
-        found += [right(verb, PODS, space) for verb in ("get", "list")]
+        found.append(right("list", PODS, space))
         if its.workload:
             found.append(right("get", its.workload_resource, space))
         else:
@@ -200,10 +198,13 @@ def effective(where: Where, objects: Sequence[Mapping[str, Any]], address: str |
     said = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} set"
     if address is None:
         # Whether it shows is for the entry's own check to say; where that says no, this is why.
-        return {"holds": True, "evidence": said, "doubt": f"{said}, so {_IGNORED}"}
+        return {"holds": True, "evidence": said, "doubt": f"{said}, so {_IGNORED}{_INSTEAD}"}
     answers, words = reached(address)
     if answers:
-        return {"holds": False, "evidence": f"{said}, and {address} still {words}: {_IGNORED}"}
+        return {
+            "holds": False,
+            "evidence": f"{said}, and {address} still {words}: {_IGNORED}, or lets this machine through{_INSTEAD}",
+        }
     return {"holds": True, "evidence": f"{said}; {address} is {words}"}
 
 

@@ -66,7 +66,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     changes, broken = _changes(where, index, container, asked)
     struck = Struck(runs.resource, runs.namespace, thing, tuple(changes))
     cluster = target["settings"]["cluster"]
-    args: dict[str, Json] = {"where": cluster, "objects": [struck.to_json(context)]}
+    args: dict[str, Json] = {"where": cluster, "objects": [struck.to_json(target, context)]}
     pods_of_it: dict[str, Json] = {
         "namespace": runs.namespace,
         "selector": runs.selector,

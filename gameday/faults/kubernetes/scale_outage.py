@@ -76,7 +76,7 @@ def plan(
     change: dict[str, Json] = {"path": _REPLICAS, "before": value_at(thing, _REPLICAS), "after": 0}
     struck = Struck(runs.resource, runs.namespace, thing, (change,))
     cluster = target["settings"]["cluster"]
-    args: dict[str, Json] = {"where": cluster, "objects": [struck.to_json(context)]}
+    args: dict[str, Json] = {"where": cluster, "objects": [struck.to_json(target, context)]}
     return Plan(
         summary=f"outage of {its.name}: {runs.shown} scaled from {runs.replicas} to 0",
         targets=(runs.shown, *(pod.shown for pod in pods)),

@@ -66,7 +66,7 @@ def plan(
     after = label_value(f"{context['exercise']}-{context['fault']}")
     struck = Struck(SERVICES, its.namespace, thing, ({"path": at, "before": ABSENT, "after": after},))
     where = target["settings"]["cluster"]
-    change: dict[str, Json] = {"where": where, "objects": [struck.to_json(context)]}
+    change: dict[str, Json] = {"where": where, "objects": [struck.to_json(target, context)]}
     return Plan(
         summary=f"outage of {its.name}: {what} points at nothing",
         targets=(f"{what} ({ready} ready endpoints)",),
