@@ -33,6 +33,8 @@ SCALING = "ScalingReplicaSet"
 _STEPS = (1, 5, 20, 100, 500)
 """How often something has to have happened to be told, and told again."""
 _KEPT = 2000
+_IN_POD = re.compile(r" in pod \S+\([0-9a-f-]{36}\)")
+"""What a kubelet adds to name the pod, which is named anyway."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Announcements:
         _keep(self.counts, uid, count)
         if more <= 0:
             return
-        reason, message = str(event.get("reason")), one_line(event.get("message"))
+        reason, message = str(event.get("reason")), _IN_POD.sub("", one_line(event.get("message")))
         key = (kind, name, reason, message)
         before = self.totals.get(key, 0)
         total = before + more

@@ -12,11 +12,14 @@ import importlib.util
 import ssl
 import sys
 import tempfile
+import threading
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+_ONE_AT_A_TIME = threading.RLock()
+"""The client remembers the files that it wrote, for all threads: one would be given the name of another's."""
 _PACKAGES = ("kubernetes", "kubernetes.client", "kubernetes.client.models")
 
 
@@ -37,6 +40,11 @@ class _Later(ModuleType):
 
 def load() -> None:
     """Import as much of the client as requests need; what is imported already stays as it is."""
+    with _ONE_AT_A_TIME:
+        _load()
+
+
+def _load() -> None:
     if "kubernetes" not in sys.modules:
         parent: ModuleType | None = None
         for name in _PACKAGES:
@@ -83,7 +91,7 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool) ->
     configuration = Configuration()
     configuration.retries = Retry(total=0, redirect=0)
     configuration.connection_pool_maxsize = 1
-    with tempfile.TemporaryDirectory(prefix="gameday-") as folder:
+    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="gameday-") as folder:
         if in_cluster:
             config.load_incluster_config(client_configuration=configuration)
         else:

@@ -180,5 +180,10 @@ def _ready_since(thing: Mapping[str, Json]) -> float | None:
 
 
 def _unready_words(thing: Mapping[str, Json]) -> str:
-    told = one_line(_ready_condition(thing).get("message"))
+    ends = [
+        f"container {status.get('name')} ended: {_end_words(ended)}"
+        for status in _containers(thing)
+        if (ended := (status.get("state") or {}).get("terminated")) is not None and ended.get("exitCode") != 0
+    ]
+    told = "; ".join(ends) or one_line(_ready_condition(thing).get("message"))
     return f"not ready{f': {told}' if told else ''}"
