@@ -159,6 +159,8 @@ def _fault_rows(fault: FaultPreview) -> list[tuple[str, str]]:
     return [
         ("CAN'T NOW", fault.error),
         ("touches", fault.touches),
+        ("by", fault.engine),
+        *(("note", note) for note in fault.notes),
         ("in effect", fault.effective and f"when {fault.effective}"),
         ("undone by", fault.undo),
         ("recovered", fault.recovered and f"when {fault.recovered}"),

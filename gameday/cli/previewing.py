@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gameday.cli import clusters
-from gameday.cli.preflight import missing_rights, missing_secrets
+from gameday.cli.preflight import missing_evidence, missing_rights, missing_secrets
 from gameday.cli.staging import in_use
 from gameday.console.preview_model import (
     CheckPreview,
@@ -45,7 +45,7 @@ from gameday.scenario.models import (
     Probing,
     Scenario,
 )
-from gameday.scenario.problems import ScenarioErrors
+from gameday.scenario.problems import ScenarioErrors, listed
 from gameday.targets import policy
 from gameday.targets.published import known_targets
 from gameday.targets.resolving import check_target, resolve
@@ -53,7 +53,7 @@ from gameday.targets.settings import Settings
 
 Pairs = dict[str, str]
 _SEEDS = range(8)
-"""How instances are chosen is tried with these, to see among which."""
+"""How instances are chosen is tried with these, to see among which, where the plan does not say it."""
 _NOT_UP = "asked when the target is up"
 _NOT_ASKED = "not asked: the run is refused"
 _BY_RUN = "a Chaos Toolkit activity: asked by the run"
@@ -144,6 +144,7 @@ def preview_of(
         scenario, _ = loaded.resolve(info.names)
         if allowed:
             refusals += missing_rights(scenario, info.to_json())
+            warnings += missing_evidence(scenario, info.to_json())
         if store is not None and (reason := in_use(info, store, despite_faults=despite_faults)):
             refusals.append(reason)
     asked: list[Probing] = [*scenario.steady_state, *scenario.abort_when]
@@ -225,6 +226,7 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
         if backend is not None:
             shown = replace(
                 shown,
+                engine=_engine(declaration, info, reachable),
                 undo="nothing to undo" if declaration.one_shot or entry.one_shot else backend.undone_by,
                 effective=backend.effective_when,
                 recovered=backend.recovered_when,
@@ -235,9 +237,19 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
             except (ValueError, RuntimeError, GamedayError, OSError) as error:
                 shown = replace(shown, error=str(error))
             else:
-                shown = _planned(shown, plans)
+                shown = _planned(shown, plans, seeds)
         found.append(shown)
     return found
+
+
+def _engine(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) -> str:
+    """What does the fault, and what could instead; "" where there is only one way."""
+    there = [one for one in info.settings.get("engines", ()) if one in declaration.engines(info.kind)]
+    if not reachable or "" in declaration.engines(info.kind) or not there:
+        return ""
+    taken, _ = backend_for(declaration, info.to_json())
+    others = [f"--engine {declaration.name}={one}" for one in there if one != taken]
+    return f"{taken}{f' (instead: {listed(others)})' if others else ''}"
 
 
 def _backend(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) -> Backend | None:
@@ -251,15 +263,21 @@ def _backend(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) -
 
 
 def _plans(scenario: Scenario, name: str, entry: Entry, target: Mapping[str, Any], seeds: Sequence[int]) -> list[Plan]:
-    return [
-        Plan.from_json(plan(**plan_arguments(scenario, name, entry, dict(target), exercise="preview", seed=seed)))
-        for seed in seeds
-    ]
+    made: list[Plan] = []
+    for seed in seeds:
+        asked = plan_arguments(scenario, name, entry, dict(target), exercise="preview", seed=seed)
+        made.append(Plan.from_json(plan(**asked)))
+        if made[0].among or target["kind"] == "kubernetes":
+            break
+    return made
 
 
-def _planned(shown: FaultPreview, plans: Sequence[Plan]) -> FaultPreview:
+def _planned(shown: FaultPreview, plans: Sequence[Plan], seeds: Sequence[int]) -> FaultPreview:
     """`shown` with its targets: those of the plan, or where plans differ by their seeds, all that may be chosen."""
     first = plans[0]
+    shown = replace(shown, notes=first.notes)
+    if first.among and len(seeds) > 1:
+        return replace(shown, targets=first.among, chosen=len(first.targets))
     if all(other.targets == first.targets for other in plans):
         return replace(shown, summary=first.summary, targets=first.targets)
     among = sorted({name for each in plans for name in each.targets})
