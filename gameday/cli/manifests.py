@@ -57,7 +57,7 @@ def manifests(
     written anywhere; without a connection the engines are those of the settings.
     """
     from gameday.cli.clusters import engine_choices
-    from gameday.cli.rights import impossible, of_evidence, wanted
+    from gameday.cli.rights import also, impossible, wanted
     from gameday.targets.settings import load_settings
 
     for option, value in (("--service-account", account), ("--namespace", namespace)):
@@ -73,7 +73,7 @@ def manifests(
     for path, scenario in scenarios.items():
         if reasons := impossible(scenario, document):
             raise UsageError("\n".join(f"{path}: {reason}" for reason in dict.fromkeys(reasons)))
-        for right, reasons in [*wanted(scenario, document).items(), *of_evidence(scenario, document).items()]:
+        for right, reasons in [*wanted(scenario, document).items(), *also(scenario, document).items()]:
             known = needed.setdefault(right, [])
             known += [reason for reason in reasons if reason not in known]
         for line in _underivable(scenario):

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gameday.cli.clusters import is_cluster
-from gameday.cli.rights import of_evidence, wanted
+from gameday.cli.rights import also, wanted
 from gameday.engine.fault_life import plan_arguments
 from gameday.errors import GamedayError
 from gameday.faults.chaostoolkit import places
@@ -33,11 +33,14 @@ def missing_rights(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
 
 
 def missing_evidence(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
-    """On a cluster: what keeps its own evidence from the journal. Nothing to refuse a run for."""
+    """On a cluster: what keeps its own evidence from the journal, or what is left from being found with that lost.
+
+    Nothing to refuse a run for.
+    """
     if not is_cluster(target):
         return []
     refused = wanted(scenario, target)
-    rights = [right for right in of_evidence(scenario, target) if right not in refused]
+    rights = [right for right in also(scenario, target) if right not in refused]
     return _lacking("less will be known: the cluster does not let us", rights, target)
 
 

@@ -197,12 +197,20 @@ def _clear(target: TargetInfo) -> Exit:
                 _take_away(api, one, state)
     except Unreachable as error:
         blind.append(f"a second look was not possible: {error}")
-    for line in blind:
-        _loud(f"CAN'T SAY: {line}; whether a fault of gameday's stands there is not known", ())
+    for line in _in_short(blind):
+        _loud(f"CAN'T SAY: {line}: whether faults of gameday's are among them is not known", ())
     if not found:
         but = ", as far as that could be looked at" if blind else ""
         click.echo(f"nothing of gameday's is in {', '.join(namespaces)}{but}")
     return Exit.NOT_RECOVERED if state.left or blind else Exit.OK
+
+
+def _in_short(blind: Sequence[str]) -> Iterator[str]:
+    """What could not be looked at; what is merely forbidden in one line."""
+    forbidden = [line.partition(": ")[0] for line in blind if ": 403 " in line]
+    if forbidden:
+        yield f"this account may not list {', '.join(forbidden)} (ask with one that may)"
+    yield from (line for line in blind if ": 403 " not in line)
 
 
 def _take_away(api: Api, one: Litter, state: _Found) -> None:

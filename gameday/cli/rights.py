@@ -5,7 +5,7 @@ One place for `gameday manifests`, which prints them as roles, and for the prefl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gameday.faults.catalogue import catalogue
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CLAIM = "the claim"
 EVIDENCE = "the evidence"
+RECOVERY = "recover --target"
 
 
 def wanted(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -36,13 +37,30 @@ def wanted(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]
     return found
 
 
-def of_evidence(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The rights that the evidence needs, as `wanted`: it is run without them too, and then less is known."""
+def also(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Rights without which it is run all the same, as `wanted`: for what the cluster itself says, and for finding what
+    was left there by the same account, with the journal lost."""
     from gameday.cluster.evidence import permissions
 
     services = target["settings"]["services"]
-    rights = permissions({name: services[name] for name in touched(scenario, target)})
-    return {right: [EVIDENCE] for right in rights}
+    found: dict[str, list[str]] = {}
+    for right in permissions({name: services[name] for name in touched(scenario, target)}):
+        _add(found, right, EVIDENCE)
+    for right in _of_recovery(wanted(scenario, target)):
+        _add(found, right, RECOVERY)
+    return found
+
+
+def _of_recovery(rights: Iterable[str]) -> Iterator[str]:
+    """To list what the faults change or make: undoing it is among their own rights."""
+    from gameday.cluster.litter import CHANGED, MADE
+    from gameday.cluster.resources import Access, right
+
+    kinds = {(one.group, one.plural): one for one in (*MADE, *CHANGED)}
+    for access in map(Access.parse, rights):
+        kind = kinds.get((access.group, access.plural))
+        if kind is not None and access.verb in ("create", "patch", "update"):
+            yield right("list", kind, access.namespace)
 
 
 def impossible(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ import yaml
 
 from gameday.cli.manifests import manifests
 from gameday.cli.preflight import missing_evidence, missing_rights
+from gameday.cli.recover_target import recover_target
+from gameday.cluster import marks
+from gameday.cluster.api import Api
+from gameday.cluster.resources import DEPLOYMENTS
 from gameday.errors import UsageError
 from gameday.faults.catalogue import catalogue
 from gameday.scenario.loading import load
@@ -20,7 +25,7 @@ from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 from tests.support.kubernetes.resources import of_kind
 from tests.support.runs import Place
 
-from .targets import place_of, target_of
+from .targets import CONTEXT, place_of, target_of, where
 
 Json = dict[str, Any]
 Print = Callable[..., tuple[str, str]]
@@ -196,7 +201,9 @@ def test_every_fault_by_every_engine_gets_all_that_it_says_it_needs(
 ) -> None:
     entry = yaml.safe_load(catalogue()[fault].example)
     names = [entry["with"][key] for key in catalogue()[fault].services if key in entry["with"]]
-    services = {name: {"workload": f"deployment/{name}", "service": name} for name in names}
+    services = {
+        name: {"workload": f"deployment/{name}", "service": name, "address": "http://127.0.0.1:1"} for name in names
+    }
     more = {"engines": [engine], **({"proxy": "http://127.0.0.1:8474"} if engine == "toxiproxy" else {})}
     place = place_of(tmp_path, cluster, services, f"  - {json.dumps(entry)}\n", **more)
     account = Account(cluster, printed(place, "--namespace", cluster.namespace)[0], tmp_path)
@@ -225,9 +232,30 @@ def test_the_rules_are_the_least_and_say_what_they_are_for(cluster: Cluster, tmp
     assert rules[("leases",), ()] == ["create"], "what is made has no name yet"
     assert "create" not in rules[("pods",), ()] and "pods/eviction" not in str(rules)
     assert not any("*" in str(rule) or "secrets" in str(rule) for rule in role["rules"])
-    assert "  # delete: pod-kill\n" in text and "  # the claim\n" in text
+    assert re.search(r"^  # delete[^:]*: pod-kill$", text, re.MULTILINE) and "  # the claim\n" in text
     subject = of(found, "RoleBinding")[0]["subjects"]
     assert subject == [{"kind": "ServiceAccount", "name": "gameday", "namespace": "gameday"}]
+
+
+def test_what_the_account_leaves_it_can_find_with_the_journal_lost(
+    cluster: Cluster, tmp_path: Path, printed: Print, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = cluster.deployment("web", 2)
+    place = place_of(tmp_path, cluster, WEB, f"  - {{at: 0s, {EVERYTHING['scale']}}}\n")
+    text, _ = printed(place, "--namespace", cluster.namespace)
+    assert "recover --target" in text
+    account = Account(cluster, text, tmp_path)
+    cluster.until(lambda: not missing(place, target_of(account.seen, WEB)), what="the roles are in force")
+    change = {"path": "/spec/replicas", "before": 2, "after": 0}
+    mark = marks.mark_of(CONTEXT, made["metadata"]["uid"], [change])
+    marks.strike(Api(where(cluster)), DEPLOYMENTS, cluster.namespace, "web", mark)
+    place = place_of(tmp_path, account.seen, WEB, KILL)
+    # What it may not look at it can't have changed, but others may have.
+    assert recover_target("staging", place.folder / "gameday.toml", f"sqlite:///{tmp_path}/none.db") == 4
+    out, said = capsys.readouterr()
+    assert f"deployment {cluster.namespace}/web  recovered" in out
+    assert said.count("CAN'T SAY") == 1 and "nodes" in said
+    cluster.whole("web")
 
 
 def test_two_namespaces_get_a_role_each_with_what_is_done_there(

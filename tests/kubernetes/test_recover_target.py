@@ -154,7 +154,7 @@ def test_what_may_not_be_looked_at_is_not_certain(cluster: DoubleCluster, recove
     code, out, said = recover()
     assert code == 4
     assert "web  recovered" in out and replicas(cluster) == 2, "what can be seen is taken away all the same"
-    assert f"CAN'T SAY: networkpolicies in {cluster.namespace}" in said
+    assert f"CAN'T SAY: this account may not list networkpolicies in {cluster.namespace} (" in said
     assert "chaos" not in said, "a cluster without Chaos Mesh has nothing of it"
 
 
