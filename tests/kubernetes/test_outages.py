@@ -270,6 +270,18 @@ def test_an_autoscaler_is_named(cluster: Cluster) -> None:
     assert any("HorizontalPodAutoscaler web-hpa scales it: it stops at 0" in note for note in notes)
 
 
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("by", ["service", "scale"])
+def test_who_may_change_it_back_meanwhile_is_named(cluster: Cluster, by: str) -> None:
+    kind = "Service" if by == "service" else "Deployment"
+    assert not any("may change it back" in note for note in outage(cluster, by=by).plan["notes"])
+    labels = {"argocd.argoproj.io/instance": "shop", "kustomize.toolkit.fluxcd.io/name": "shop"}
+    cluster.patch(kind, "web", {"metadata": {"labels": labels}})
+    notes = outage(cluster, by=by).plan["notes"]
+    told = [note.partition(" keeps it")[0] for note in notes if "may change it back at once" in note]
+    assert told == ["Argo CD", "Flux"]
+
+
 # --- a policy ------------------------------------------------------------------------------------------------------
 
 

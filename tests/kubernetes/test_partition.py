@@ -136,3 +136,10 @@ def test_the_limits_and_what_is_wrong(cluster: Cluster) -> None:
     cluster.patch("Pod", pod["metadata"]["name"], {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
     with pytest.raises(ValueError, match=r"labelled gameday\.dev/protected=true"):
         cut(cluster, **{"from": "api"}, context=CHECKED)
+
+
+@pytest.mark.usefixtures("both")
+def test_what_is_outside_of_the_cluster_needs_another_engine(cluster: Cluster) -> None:
+    services = {**TWO, "pay": {"external": ["192.0.2.0/24"]}}
+    with pytest.raises(ValueError, match=r"outside of the cluster \(192.0.2.0/24\).*Chaos Mesh can"):
+        cut(cluster, services, **{"from": "pay"}, context=CHECKED)

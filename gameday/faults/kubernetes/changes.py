@@ -6,14 +6,14 @@ whatever becomes of the others. Which objects, and what verifies the fault, is e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gameday.cluster import creations, marks
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import Change, prepared
-from gameday.cluster.resources import ALL, SERVICES, Resource, labels_of, meta, named
+from gameday.cluster.resources import ALL, SERVICES, Resource, annotations_of, labels_of, meta, named
 from gameday.cluster.services import Choice, Pod, Service, Workload, check_unprotected, list_pods, pods_of, protection
 from gameday.engine.ports import Json
 from gameday.targets.selectors import as_text
@@ -81,6 +81,23 @@ def pods_behind(api: Api, its: Service) -> tuple[list[Pod], Workload | None, str
 def share_of(api: Api, pods: Sequence[Pod], wanted: int, namespace: str) -> Choice:
     """All pods of a workload, and how large a share of the namespace they are."""
     return Choice(tuple(pods), max(len(pods), wanted), len(list_pods(api, namespace)))
+
+
+_KEEPERS = {
+    "argocd.argoproj.io/": "Argo CD",
+    "kustomize.toolkit.fluxcd.io/": "Flux",
+    "helm.toolkit.fluxcd.io/": "Flux",
+}
+"""What labels and annotations begin with that tell who keeps an object as it stands in a repository."""
+
+
+def kept_by_others(thing: Mapping[str, Any]) -> Iterator[str]:
+    """Notes on who may change an object back while the fault lasts."""
+    for owner in meta(thing).get("ownerReferences") or ():
+        yield f"it belongs to {owner.get('kind')} {owner.get('name')}, whose controller may change it back at once"
+    said = [*labels_of(thing), *annotations_of(thing)]
+    for who in dict.fromkeys(who for key in said for start, who in _KEEPERS.items() if key.startswith(start)):
+        yield f"{who} keeps it as it stands in a repository and may change it back at once: pause that first"
 
 
 # --- several objects, changed ----------------------------------------------------------------------------------------

@@ -94,6 +94,11 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
 
 
 def _side(api: Api, its: Service) -> _Side:
+    if its.external and not (its.workload or its.selector or its.service):
+        raise ValueError(
+            f"{its.name} is outside of the cluster ({', '.join(its.external)}): a NetworkPolicy can't take one "
+            f"destination away without touching other traffic. Chaos Mesh can (`--engine network-partition=chaos-mesh`)"
+        )
     check_namespace(api, its.namespace)
     pods, runs, selector = pods_behind(api, its)
     share = share_of(api, pods, runs.replicas if runs is not None else 0, its.namespace)

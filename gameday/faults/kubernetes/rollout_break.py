@@ -26,7 +26,7 @@ from gameday.cluster.services import (
 )
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
-from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, marks_undone, share_of
+from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, share_of
 from gameday.faults.kubernetes.scale_outage import running, whole
 from gameday.faults.rollout_break import RolloutBreakParameters
 
@@ -87,6 +87,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
             f"its strategy takes down {down or 'none'} of {runs.replicas} old pods while the rollout hangs",
             "PodDisruptionBudgets are not asked by a rollout",
             *(["what these variables hold now is written into the journal, to put it back"] if asked.env else []),
+            *kept_by_others(thing),
         ),
         permissions=tuple(rights),
     ).to_json()

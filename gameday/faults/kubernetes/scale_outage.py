@@ -24,7 +24,7 @@ from gameday.cluster.services import (
 )
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
-from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, marks_undone, share_of
+from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, share_of
 
 _ROOM = "gameday.faults.kubernetes.scale_outage"
 _REPLICAS = "/spec/replicas"
@@ -93,7 +93,8 @@ def plan(
             share.words(),
             "its pods are deleted, with all that they keep in memory or emptyDir; PodDisruptionBudgets are not asked",
             "it is back when its pods have started: limits.recovery must be longer than its start-up takes",
-            *_scaled_by_others(api, runs, thing),
+            *_autoscalers(api, runs),
+            *kept_by_others(thing),
         ),
         permissions=tuple(permissions),
     )
@@ -111,7 +112,7 @@ def _check_kept(runs: Workload, thing: Mapping[str, Any]) -> None:
         )
 
 
-def _scaled_by_others(api: Api, runs: Workload, thing: Mapping[str, Any]) -> Iterator[str]:
+def _autoscalers(api: Api, runs: Workload) -> Iterator[str]:
     for scaler in api.items(AUTOSCALERS, runs.namespace):
         aim = (scaler.get("spec") or {}).get("scaleTargetRef") or {}
         if (aim.get("kind"), aim.get("name")) == (runs.resource.kind, runs.name):
@@ -119,8 +120,6 @@ def _scaled_by_others(api: Api, runs: Workload, thing: Mapping[str, Any]) -> Ite
                 f"HorizontalPodAutoscaler {meta(scaler)['name']} scales it: it stops at 0 replicas, and goes on when "
                 f"they are back"
             )
-    for owner in meta(thing).get("ownerReferences") or ():
-        yield f"it belongs to {owner.get('kind')} {owner.get('name')}, whose controller may scale it back at once"
 
 
 def effective(where: Where, namespace: str, selector: str, name: str) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from gameday.cluster.resources import ENDPOINT_SLICES, NAMESPACES, PODS, SERVICE
 from gameday.cluster.services import Service, check_namespace, list_pods
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
-from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, marks_undone
+from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone
 from gameday.targets.selectors import as_text
 
 _ROOM = "gameday.faults.kubernetes.service_outage"
@@ -81,6 +81,7 @@ def plan(
             f"limits.percent don't count them",
             "connections that are open stay open, and what goes to pods past the Service goes on",
             "verified by its EndpointSlices: no ready address while it lasts, as many as ready pods after",
+            *kept_by_others(thing),
         ),
         permissions=tuple(permissions),
     )
