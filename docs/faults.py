@@ -70,7 +70,7 @@ def _proved(fault: str, backend: str, claims: Sequence[Proof], records: dict[str
     if not found:
         return "not proved"
     # What is done to a Toxiproxy is tried on the sandbox's proxy, which answers as Toxiproxy does.
-    return "**double**" if backend == "toxiproxy" else "**local**"
+    return "**double**" if backend.rpartition("/")[2] == "toxiproxy" else "**local**"
 
 
 def _overview(proved: dict[tuple[str, str], str]) -> Iterator[str]:

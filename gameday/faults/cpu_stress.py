@@ -11,7 +11,7 @@ from gameday.faults.declaration import FaultDeclaration
 from gameday.faults.supervised import InstanceParameters
 
 PERMISSIONS = (
-    "get, list pods",
+    "list pods",
     "get deployments.apps, statefulsets.apps, replicasets.apps",
     "get namespaces",
     "list events",

@@ -49,7 +49,7 @@ for: 3m
             effective_when="Chaos Mesh says AllInjected, and every one of these pods is Injected",
             recovered_when="the DNSChaos is gone, which Chaos Mesh lets it be only when all pods have recovered",
             permissions=(
-                "get, list pods",
+                "list pods",
                 "get deployments.apps, statefulsets.apps, replicasets.apps",
                 "get namespaces",
                 "list events",

@@ -81,7 +81,7 @@ for: 3m
             ),
             recovered_when="the NetworkChaos is gone, which Chaos Mesh lets it be only when all pods have recovered",
             permissions=(
-                "get, list pods",
+                "list pods",
                 "get deployments.apps, statefulsets.apps, replicasets.apps",
                 "get namespaces",
                 "list events",

@@ -82,7 +82,7 @@ effective:
             ),
             recovered_when="the NetworkChaos is gone, which Chaos Mesh lets it be only when all pods have recovered",
             permissions=(
-                "get, list pods",
+                "list pods",
                 "get deployments.apps, statefulsets.apps, replicasets.apps",
                 "get namespaces",
                 "list events",

@@ -91,7 +91,7 @@ def chosen(
 
 def reads(its: Service) -> list[str]:
     """The rights that finding a service's pods needs."""
-    found = [right(verb, PODS, its.namespace) for verb in ("get", "list")] + [right("get", NAMESPACES)]
+    found = [right("list", PODS, its.namespace), right("get", NAMESPACES)]
     if its.workload:
         return [*found, right("get", its.workload_resource, its.namespace)]
     return [*found, *(right("get", each, its.namespace) for each in (REPLICASETS, *WORKLOADS.values()))]

@@ -165,7 +165,7 @@ def _plan(
     if cut.from_pods_of is not None:
         others = _all_of(api, fault, (cut.from_pods_of,), target, context)
         spec["target"] = selected(others)
-        notes.append(f"and {others.words()} of {cut.from_pods_of.name}")
+        notes.append(f"at the other end, {cut.from_pods_of.name}: {others.words()}")
         _check_together(fault, choice, others, target, context)
     elif cut.from_hosts:
         spec["externalTargets"] = list(cut.from_hosts)

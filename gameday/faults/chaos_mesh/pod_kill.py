@@ -36,8 +36,8 @@ _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
     its = service(target, PodKillParameters.model_validate(params).service)
-    marking = [right("patch", PODS, its.namespace), right("list", DISRUPTION_BUDGETS, its.namespace)]
-    return [*reads(its), *marking, *writes(POD_CHAOS, its.namespace)]
+    marking = [right(verb, PODS, its.namespace) for verb in ("get", "patch")]
+    return [*reads(its), right("list", DISRUPTION_BUDGETS, its.namespace), *marking, *writes(POD_CHAOS, its.namespace)]
 
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
