@@ -28,6 +28,7 @@ from gameday.cluster.resources import (
     IO_CHAOS,
     NETWORK_CHAOS,
     POD_CHAOS,
+    PODS,
     STRESS_CHAOS,
     Resource,
     annotations_of,
@@ -40,6 +41,8 @@ KINDS = (POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 PAUSE = "experiment.chaos-mesh.org/pause"
 """Annotation: an experiment with it, `"true"`, injects nothing, and takes back what it has injected."""
 FINALIZER = "chaos-mesh/records"
+KILL = "gameday.dev/kill"
+"""Label of a pod that is to be killed: the name of the PodChaos that selects by it."""
 INJECTED, NOT_INJECTED = "Injected", "Not Injected"
 _ONE_SHOT = ("pod-kill", "container-kill")
 ADVICE = (
@@ -141,6 +144,7 @@ def end(
 ) -> None:
     """Pause it, wait up to `patience` seconds until it is over, delete it. Legal from every state; not there is fine.
 
+    One that is done once knows no pause: the pods that it has not killed yet lose the mark by which it selects them.
     What has not recovered by then is deleted all the same where Chaos Mesh's finalizer holds it: it stays, visible,
     until it has. Where nothing holds it, the record of what is injected would be lost, so it stays as it is.
 
@@ -150,7 +154,9 @@ def end(
     """
     until = time.monotonic() + patience
     there: dict[str, Json] | None = api.get(resource, namespace, name)
-    if there is not None and not _one_shot(there):
+    if there is not None and _one_shot(there):
+        unmark(api, str(namespace), name)
+    elif there is not None:
         there = _paused(api, resource, namespace, name, own)
     while there is not None and "deletionTimestamp" not in meta(there):
         found = over(there)
@@ -197,6 +203,25 @@ def _paused(
 def _one_shot(thing: Mapping[str, Any]) -> bool:
     """It is done once and knows no pause."""
     return thing.get("kind") == POD_CHAOS.kind and (thing.get("spec") or {}).get("action") in _ONE_SHOT
+
+
+def unmark(api: Api, namespace: str, name: str) -> None:
+    """Take the mark of the PodChaos `name` off whoever still lives.
+
+    Raises:
+        Refused, Unreachable: see `Api.ask`.
+    """
+    mark_at = pointer("metadata", "labels", KILL)
+    for thing in api.items(PODS, namespace, selector=f"{KILL}={name}"):
+        if "deletionTimestamp" in meta(thing):
+            continue
+        patch = [{"op": "test", "path": mark_at, "value": name}, {"op": "remove", "path": mark_at}]
+        try:
+            api.patch(PODS, namespace, str(meta(thing)["name"]), patch)
+        except Refused as refused:
+            # Gone meanwhile, or unmarked: no mark either way.
+            if refused.status not in (404, 422):
+                raise
 
 
 def ended(api: Api, resource: Resource, namespace: str | None, name: str) -> dict[str, Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -447,6 +448,23 @@ def test_marks_that_chaos_mesh_did_not_know_of_are_found_with_the_next_change(cl
     cluster.until(holds(made.recovered))
 
 
+@pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
+def test_with_the_store_lost_a_kill_that_never_came_leaves_no_mark(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if cluster.is_real and not has_chaos_mesh(cluster):
+        pytest.skip("the cluster has no Chaos Mesh")
+    monkeypatch.setattr(pod_kill, "_PAUSES", (0.01,))
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "pod-kill", {"service": "web", "all": True}, duration=None)
+    run(made.inject)
+    assert len(marked(cluster)) == 2
+    api = Api(where(cluster))
+    (one,), _ = litter.find(api, [cluster.namespace])
+    assert litter.clear(api, one)["holds"]
+    assert (object_of(cluster, made), marked(cluster)) == (None, [])
+
+
 @pytest.mark.settings(chaos_mesh=True)
 def test_what_chaos_mesh_can_not_do_to_pods(cluster: Cluster) -> None:
     cluster.deployment("web", replicas=2)
@@ -705,6 +723,31 @@ def test_what_the_schema_does_not_know_is_refused_and_not_dropped(cluster: Clust
         run(made.inject)
     assert cluster.get(inert["kind"], inert["metadata"]["name"]) is None
     assert set(ALL) >= {inert["kind"]}
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.settings(chaos_mesh=True)
+@pytest.mark.parametrize(("fault", "params"), [("latency", LATENCY), ("pod-kill", {"service": "web", "grace": 1.0})])
+def test_the_commands_that_are_printed_end_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, fault: str, params: dict[str, Any]
+) -> None:
+    if not cluster.is_real:
+        pytest.skip("kubectl asks for schemas that the double does not have")
+    if not has_chaos_mesh(cluster):
+        pytest.skip("the cluster has no Chaos Mesh")
+    monkeypatch.setattr(pod_kill, "_PAUSES", (0.01,))
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, fault, params)
+    run(made.inject)
+    with Mesh(cluster):
+        cluster.until(holds(made.effective))
+        for command in made.commands:
+            done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+        cluster.until(lambda: object_of(cluster, made) is None)
+    cluster.until(lambda: marked(cluster) == [])
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------

@@ -24,8 +24,7 @@ from gameday.faults.declaration import own_name, verdict
 from gameday.faults.pod_kill import PodKillParameters
 
 _ROOM = "gameday.faults.chaos_mesh.pod_kill"
-MARK = "gameday.dev/kill"
-"""Label of a pod that is to be killed: the name of the PodChaos."""
+MARK = experiments.KILL
 _MARK_AT = pointer("metadata", "labels", MARK)
 _NUDGED_AT = pointer("metadata", "annotations", "gameday.dev/nudged")
 _TRIES = 5
@@ -198,16 +197,8 @@ def prepare_undo(where: Where, namespace: str, name: str, own: Mapping[str, str]
 def undo(where: Where, namespace: str, name: str, own: Mapping[str, str]) -> None:
     """Take the marks off what still lives, and the PodChaos away. Legal from every state."""
     api = prepared(where)
-    for thing in api.items(PODS, namespace, selector=f"{MARK}={name}"):
-        if "deletionTimestamp" in meta(thing):
-            continue
-        unmark = [{"op": "test", "path": _MARK_AT, "value": name}, {"op": "remove", "path": _MARK_AT}]
-        try:
-            api.patch(PODS, namespace, str(meta(thing)["name"]), unmark)
-        except Refused as refused:
-            # Gone meanwhile, or unmarked: no mark either way.
-            if refused.status not in (404, 422):
-                raise
+    # Also where the PodChaos itself never came about.
+    experiments.unmark(api, namespace, name)
     experiments.end(api, POD_CHAOS, namespace, name, own, patience=0.0)
 
 
