@@ -55,9 +55,9 @@ class DependencyOutageParameters(Parameters):
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
         if self.by in ("service", "scale") and self.mode == "blackhole":
-            raise ValueError(f"by: {self.by} refuses connections, and mode says blackhole: leave one away (by: policy)")
+            raise ValueError(f"by: {self.by} refuses, it makes no black hole: leave mode away, or say by: policy")
         if self.by == "policy" and self.mode == "refused":
-            raise ValueError("by: policy is a black hole, and mode says refused: leave one away (by: service)")
+            raise ValueError("by: policy makes a black hole, it refuses nothing: leave mode away, or say by: service")
         return self
 
 

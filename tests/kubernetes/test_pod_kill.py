@@ -354,3 +354,14 @@ def test_an_unattended_run_that_goes_on_is_stopped(cluster: Cluster, tmp_path: A
     assert "struck again: deleted web-" in done.stderr
     cluster.whole("web")
     assert len(set(before) - set(uids(cluster))) >= 1
+
+
+def test_a_workload_that_is_not_whole_beforehand_is_said(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=2)
+    assert not any("counts as recovered" in note for note in plan(cluster)["notes"])
+    image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "example.com/broken:1"}]
+    cluster.patch("Deployment", "web", image, how="application/json-patch+json")
+    cluster.until(lambda: len(cluster.pods("app=web")) > 2, what="the rollout hangs")
+    assert any(
+        "not through now: the fault counts as recovered only when it is whole" in n for n in plan(cluster)["notes"]
+    )

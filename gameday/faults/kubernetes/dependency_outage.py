@@ -15,7 +15,7 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
     asked = DependencyOutageParameters.model_validate(params)
     its = service(target, asked.service)
-    match way(asked, its):
+    match way(asked, its, target):
         case "service":
             return service_outage.needs(its)
         case "scale":
@@ -28,7 +28,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     """See `gameday.engine.ports.Backend.plan`."""
     asked = DependencyOutageParameters.model_validate(params)
     its = service(target, asked.service)
-    chosen = way(asked, its)
+    chosen = way(asked, its, target)
     rights = needs(target, params)
     api = prepared(target["settings"]["cluster"])
     match chosen:
@@ -40,7 +40,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
             return policy_outage.plan(api, its, target, context, rights).to_json()
 
 
-def way(asked: DependencyOutageParameters, its: Service) -> Way:
+def way(asked: DependencyOutageParameters, its: Service, target: Mapping[str, Json]) -> Way:
     """How the outage is made: as asked, else by what `mode` means, else by what is known of the service.
 
     Raises:
@@ -54,7 +54,8 @@ def way(asked: DependencyOutageParameters, its: Service) -> Way:
                 f"dependency-outage=chaos-mesh`), or Toxiproxy before it (`--engine dependency-outage=toxiproxy`)"
             )
         raise ValueError(
-            f"what {its.name} is in the cluster is not known: say so under [targets.….services.{its.name}], "
+            f"what {its.name} is in the cluster is not known: say so under "
+            f"[targets.{target['name']}.services.{its.name}], "
             f'service = "…" or workload = "deployment/…"'
         )
     if asked.by is not None:

@@ -69,7 +69,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         check_limits(where, side.share.total, side.share.total, side.share.in_namespace, context, target)
         notes.append(f"{side.its.name}: {side.share.words()}")
     seen_from_here = asked.from_ is None and asked.direction != "out"
-    address = policies.verified_by(where, own.its, context, by_address=seen_from_here)
+    address = policies.verified_by(where, own.its, target, context, by_address=seen_from_here)
     cluster = target["settings"]["cluster"]
     ours = policies.whose(made)
     seen: dict[str, Json] = {"where": cluster, "objects": ours, "address": address}

@@ -62,6 +62,8 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     wanted = runs.replicas if runs is not None else choice.total
     if runs is None:
         notes.append(f"what runs {its.name} is not known; it is whole again with {wanted} ready pods")
+    elif not runs.whole:
+        notes.append(f"{runs.words()} now: the fault counts as recovered only when it is whole")
     kill: dict[str, Json] = {
         "where": target["settings"]["cluster"],
         "pods": [_small(pod) for pod in choice.pods],
@@ -90,7 +92,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     return Plan(
         summary=summary,
         targets=tuple(pod.shown for pod in choice.pods),
-        objects=tuple(f"pods:{its.namespace}/{its.name}" for _ in (0,)),
+        objects=(f"pods:{its.namespace}/{its.name}",),
         inject=Call(f"{_ROOM}:inject", kill, timeout=30.0 + (asked.grace or 0)),
         undo=stop,
         effective=Call(f"{_ROOM}:effective", {"where": kill["where"], "pods": kill["pods"]}),

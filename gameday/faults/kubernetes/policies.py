@@ -159,7 +159,9 @@ def check_alike(api: Api, namespace: str, pods: Sequence[Pod]) -> None:
             )
 
 
-def verified_by(where: str, its: Service, context: Mapping[str, Json], *, by_address: bool = True) -> str | None:
+def verified_by(
+    where: str, its: Service, target: Mapping[str, Json], context: Mapping[str, Json], *, by_address: bool = True
+) -> str | None:
     """The address by which the effect is seen from here, None where the entry's own `effective` check sees it.
 
     Raises:
@@ -175,7 +177,8 @@ def verified_by(where: str, its: Service, context: Mapping[str, Json], *, by_add
         return its.address
     if context.get("checked"):
         return None
-    here = f'[targets.….services.{its.name}] address = "http://…" (it must answer from here), or ' if by_address else ""
+    table = f"[targets.{target['name']}.services.{its.name}]"
+    here = f'{table} address = "http://…" (it must answer from here), or ' if by_address else ""
     raise ValueError(
         f"{where}: clusters accept a NetworkPolicy and may ignore it, and nothing would show whether this one works: "
         f"add {here}an `effective:` check to this entry (what callers see while it lasts)"

@@ -23,7 +23,7 @@ def plan(
     share = share_of(api, pods, runs.replicas if runs is not None else 0, its.namespace)
     check_limits(where, share.total, share.total, share.in_namespace, context, target)
     policies.check_alone(api, its.namespace, pods, ["Ingress"])
-    address = policies.verified_by(where, its, context)
+    address = policies.verified_by(where, its, target, context)
     cluster = target["settings"]["cluster"]
     made = [policies.policy(context, its.namespace, policies.selecting(selector, target), ["Ingress"])]
     ours = policies.whose(made)

@@ -43,7 +43,7 @@ def plan(
     if not its.service:
         raise ValueError(
             f"which Service others reach {its.name} by is not known: say so under "
-            f'[targets.….services.{its.name}], service = "…"'
+            f'[targets.{target["name"]}.services.{its.name}], service = "…"'
         )
     thing = changeable(api, SERVICES, its.namespace, its.service, target, context)
     what = named(SERVICES, its.namespace, its.service)
