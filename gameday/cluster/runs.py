@@ -16,6 +16,8 @@ from gameday.cluster.resources import Resource, annotations_of
 from gameday.cluster.services import Workload, as_workload
 
 Json = Any
+ROLLING = "rolling out"
+"""How the text begins of what is not whole only since not all of its pods are new ones yet."""
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
@@ -153,7 +155,7 @@ class Runs:
         if after.replicas == 0:
             words = f"scaled from {self.wanted} to 0"
         elif self.rolling and after.ready >= after.replicas:
-            words += ", its rollout is not through"
+            words = f"{ROLLING}, {words}"
         self.wanted = after.replicas or self.wanted
         yield from self.state.look(after.whole and after.replicas > 0, after.ready, self.wanted, words, now)
 

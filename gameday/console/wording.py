@@ -184,7 +184,6 @@ def _abort(event: e.AbortBegan, before: Exercise) -> Sentence:
 _OBSERVED: dict[str, Tone] = {
     "ready": "good",
     "whole": "good",
-    "not_whole": "warn",
     "unready": "warn",
     "restart": "warn",
 }
@@ -197,8 +196,11 @@ def _observed(event: e.TargetObserved, before: Exercise) -> Sentence | None:
     if event.what == "recent":
         since = f" ({wall_text(event.at)})" if event.at is not None else ""
         return Sentence("TARGET", f"recent: {event.thing} {event.text}{since}", "calm")
-    verb = " is NOT WHOLE" if event.what == "not_whole" else ""
-    return Sentence("TARGET", f"{_short_name(event)}{verb}: {event.text}", _OBSERVED.get(event.what, "quiet"))
+    if event.what == "not_whole":
+        rolling = event.text.startswith("rolling out")
+        verb = "is not whole yet" if rolling else "is NOT WHOLE"
+        return Sentence("TARGET", f"{_short_name(event)} {verb}: {event.text}", "calm" if rolling else "warn")
+    return Sentence("TARGET", f"{_short_name(event)}: {event.text}", _OBSERVED.get(event.what, "quiet"))
 
 
 def _short_name(event: e.TargetObserved) -> str:

@@ -97,7 +97,7 @@ def _group_text(key: tuple[str, ...], group: _Group) -> str:
         return group.alone
     parts = [f"{group.counts[what]} {words}" for what, words in _DETAILS.items() if group.counts[what]]
     pods = f"pods {', '.join(parts)}" if parts else ""
-    shown = [f"{reason}{f' ({often} times)' if often > 1 else ''}" for reason, often in group.reasons.most_common()]
+    shown = [reason for reason, _ in group.reasons.most_common()]
     more = f" and {len(shown) - _REASONS} other reasons" if len(shown) > _REASONS else ""
     events = f"events {', '.join(shown[:_REASONS])}{more}" if shown else ""
     took = group.last - group.first.clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -258,3 +259,38 @@ def test_a_milestone_within_a_second_before_impact_is_not_minus_nothing() -> Non
     journal.stamp("acknowledged", 35.0, ago=8.0)
     rows = {row.milestone: row.after for row in milestone_rows(fold(journal.records))}
     assert (rows["detected"], rows["acknowledged"]) == ("+0:00", "-0:04")
+
+
+def test_a_fault_shows_that_what_it_touched_is_not_whole() -> None:
+    journal = running()
+    start = journal.records[0]
+    assert isinstance(start.event, e.ExerciseStarted)
+    target = {**start.event.target, "settings": {"services": {"payments": {}, "checkout": {}}}}
+    journal.records[0] = replace(start, event=replace(start.event, target=target))
+    seen = e.TargetObserved("not_whole", "deployment shop/payments", "1 of 3 pods ready", None, ["payments"])
+    journal.add(seen, at=130.0)
+    (row,) = fault_rows(fold(journal.records), now=142.0)
+    assert row.what.startswith("payments not whole for 0:12, 1 of 3 pods ready; ")
+    journal.add(replace(seen, what="whole", text="whole again"), at=143.0)
+    (row,) = fault_rows(fold(journal.records), now=144.0)
+    assert "whole" not in row.what
+
+
+@pytest.mark.parametrize(
+    ("what", "thing", "text", "said"),
+    [
+        ("not_whole", "deployment shop/web", "2 of 3 pods ready", "web is NOT WHOLE: 2 of 3 pods ready"),
+        ("not_whole", "deployment shop/web", "rolling out, 3 of 3", "web is not whole yet: rolling out, 3 of 3"),
+        ("whole", "deployment shop/web", "whole again after 5 s", "web: whole again after 5 s"),
+        ("gone", "pod shop/web-7d9c-x", "deleted", "web-7d9c-x: deleted"),
+        ("recent", "deployment shop/web", "rolled out", "recent: deployment shop/web rolled out (14:30:00)"),
+        ("new", "pod shop/web-7d9c-x", "new", None),
+    ],
+)
+def test_what_the_target_says_in_short(what: Any, thing: str, text: str, said: str | None) -> None:
+    journal = Journal().start()
+    journal.add(e.TargetObserved(what, thing, text, ZERO, ["web"]))
+    reader = Reader()
+    reader.take(journal.records)
+    told = [line.sentence.text for line in reader.snapshot().journal if line.sentence.word == "TARGET"]
+    assert told == ([] if said is None else [said])

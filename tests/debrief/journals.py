@@ -285,6 +285,53 @@ def leaked() -> list[Record]:
     return j.records
 
 
+def pod_kill() -> list[Record]:
+    """Unattended, on a cluster that tells of itself: a pod is killed, somebody rolls out in the middle of it."""
+    target = {
+        "name": "staging",
+        "kind": "kubernetes",
+        "environment": "staging",
+        "services": ["checkout"],
+        "settings": {"services": {"checkout": {"namespace": "shop", "workload": "deployment/checkout"}}},
+    }
+    timeline = [{"id": "kill", "at": "0s", "fault": "pod-kill", "with": {"service": "checkout"}}]
+    script = scenario(timeline=timeline, expect=[], steady_state=[], target="staging")
+    j = Journal()
+
+    def seen(clock: float, what: Any, thing: str, text: str, at: float | None = None) -> None:
+        j.at(clock, ev.TargetObserved(what, thing, text, at, ["checkout"]), source="target")
+
+    workload, pod = "deployment shop/checkout", "pod shop/checkout-7d9c-"
+    j.at(0.0, started(script, attended=False, target=target))
+    j.at(0.1, ev.EngineStarted(4711, 4710, "laptop"))
+    seen(0.4, "recent", workload, "rolled out 34 min ago: revision 12, image shop/checkout:1.4", EVENING - 2040)
+    seen(0.5, "whole", workload, "whole, 3 of 3 pods ready")
+    j.at(1.0, ev.TimelineStarted())
+    armed = {"summary": "kill checkout-7d9c-a of checkout", "targets": [f"{pod}a"]}
+    j.at(1.1, ev.FaultPlanned("kill", "pod-kill", 1.0))
+    j.at(1.2, ev.FaultArmed("kill", "pod-kill", armed, True, None))
+    j.at(1.3, ev.FaultInjecting("kill", 1))
+    seen(1.4, "gone", f"{pod}a", "deleted", EVENING + 1)
+    seen(1.45, "new", f"{pod}d", "new", EVENING + 1)
+    seen(1.5, "not_whole", workload, "2 of 3 pods ready")
+    j.at(1.6, ev.FaultEffective("kill", "gone: checkout-7d9c-a"))
+    j.at(1.7, ev.FaultUndoing("kill", "it passes by itself: waiting until the target is whole again"))
+    seen(3.0, "event", f"{pod}d", "FailedScheduling: 0/3 nodes are available", EVENING - 20)
+    seen(4.0, "event", f"{pod}d", "FailedScheduling: 0/3 nodes are available (5 times)")
+    seen(4.1, "event", f"{pod}d", "BackOff: Back-off restarting failed container")
+    seen(4.2, "restart", f"{pod}b", "container app restarted: OOMKilled, exit code 137; 1 in all", EVENING - 30)
+    seen(6.0, "rollout", workload, "rollout begun: image shop/checkout:1.4 → shop/checkout:1.5")
+    for number, name in enumerate("efg"):
+        seen(7.0 + number, "new", f"{pod}{name}", "new")
+        seen(7.5 + number, "ready", f"{pod}{name}", "ready after 0.5 s")
+        seen(7.6 + number, "gone", f"{pod}{'bcd'[number]}", "deleted")
+    seen(10.5, "rollout", workload, "rollout is through after 4.5 s, revision 13")
+    seen(10.6, "whole", workload, "whole again after 9.1 s, at worst 2 of 3 pods ready")
+    j.at(10.9, ev.FaultRecovered("kill", "3 of 3 pods of checkout are ready"))
+    j.at(12.0, ev.ExerciseEnded("completed", 0, "done as hoped"))
+    return j.records
+
+
 def tabletop() -> list[Record]:
     """Attended, no target: two injects, a response that runs through."""
     script = {

@@ -17,13 +17,14 @@ from gameday.debrief.html import render_html
 from gameday.debrief.json import SCHEMA_FILE, debrief_schema, render_json
 from gameday.debrief.markdown import render_markdown
 from gameday.exercise.record import Record
-from tests.debrief.journals import leaked, payment_outage, tabletop
+from tests.debrief.journals import leaked, payment_outage, pod_kill, tabletop
 from tests.exercise.journal import golden_records
 
 GOLDEN = Path(__file__).with_name("golden")
 JOURNALS: dict[str, Callable[[], list[Record]]] = {
     "payment-outage": payment_outage,
     "leaked": leaked,
+    "pod-kill": pod_kill,
     "tabletop": tabletop,
     "connections": golden_records,
 }

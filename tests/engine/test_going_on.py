@@ -141,3 +141,19 @@ def test_one_that_is_killed_is_started_again(stage: Stage) -> None:  # noqa: F81
             await asyncio.sleep(0.02)
 
     assert asyncio.run(stage.run(stage.script({"for": "3s"}), meanwhile)) == 0
+
+
+def test_one_that_is_started_again_does_not_tell_again_how_things_stand(stage: Stage) -> None:  # noqa: F811
+    whole = {"what": "whole", "thing": "deployment shop/web", "text": "whole, 3 of 3 pods ready", "at": None}
+    recent = {"what": "recent", "thing": "deployment shop/web", "text": "rolled out 3 min ago: revision 2", "at": 5.0}
+    says = [{"observed": whole, "standing": True}, {"observed": recent, "standing": True}, {"observed": OBSERVED}]
+    stage.followers = [follower(stage.rig, *says, ends=True)]
+
+    async def meanwhile() -> None:
+        while len(watching(stage.rig.world)) < 3:
+            await asyncio.sleep(0.02)
+
+    assert asyncio.run(stage.run(stage.script({"for": "4s"}), meanwhile)) == 0
+    seen = [event for event in stage.events() if isinstance(event, ev.TargetObserved)]
+    assert sum(event.what == "restart" for event in seen) >= 2, "what is no standing is told each time"
+    assert [event.what for event in seen if event.what != "restart"] == ["whole", "recent"]

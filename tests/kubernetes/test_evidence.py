@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gameday.cluster.evidence import permissions, watch
 from gameday.cluster.resources import Access
+from gameday.exercise.events import Warned
+from tests.kubernetes.targets import place_of
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 Json = dict[str, Any]
@@ -407,3 +410,27 @@ def test_the_rights_it_asks_for_are_those_that_it_needs(cluster: DoubleCluster) 
     used = {(one.verb, one.group, one.resource) for one in cluster.requests if one.verb}
     wanted = {(one.verb, one.group, one.plural) for one in map(Access.parse, permissions(services))}
     assert used == wanted
+
+
+# --- a whole exercise -------------------------------------------------------------------------------------------------
+
+
+@starting
+def test_an_exercise_measures_until_its_workload_is_whole_again(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.deployment("web", replicas=2)
+    timeline = "  - {id: kill, at: 0s, fault: pod-kill, with: {service: web, grace: 0s}}"
+    place = place_of(
+        tmp_path, cluster, {"web": {"namespace": cluster.namespace, "workload": "deployment/web"}}, timeline
+    )
+    done = place.call("run", "scenario.yaml", "--unattended")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(place.call("show", "--json").stdout)
+    (again,) = shown["faults"][0]["whole_again"]
+    assert again["state"] == "whole again" and 0 < again["seconds"] < 60
+    (workload,) = shown["workloads"]
+    assert workload["whole"] is True and len(workload["not_whole"]) == 1
+    assert "revision 1" in workload["recent_rollouts"][0]["text"]
+    assert f"web after {again['seconds']:.1f} s" in place.call("show").stdout
+    (debrief,) = (json.loads(path.read_text()) for path in (tmp_path / "reports").glob("*.json"))
+    assert debrief["faults"][0]["whole"][0]["seconds"] == round(again["seconds"], 6)
+    assert not [one for one in place.records() if isinstance(one.event, Warned)]
