@@ -117,12 +117,24 @@ def test_what_never_recovers_keeps_its_finalizer(cluster: DoubleCluster) -> None
     cluster.until(lambda: cluster.get("NetworkChaos", "slow") is None)
 
 
-@pytest.mark.double(chaos_mesh=True, chaos_delay=0.3)
+@pytest.mark.double(chaos_mesh=True, chaos_delay=60.0)
 def test_slow(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=1)
     cluster.apply(delay())
     cluster.until(lambda: phases(cluster) == ["Not Injected"])
+    cluster.settings(chaos_delay=0.0)
     cluster.until(lambda: phases(cluster) == ["Injected"])
+
+
+@pytest.mark.double(chaos_mesh=True, chaos_mode="absent")
+def test_without_its_controller_nothing_happens_to_an_object(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    cluster.apply(delay())
+    cluster.patch("Deployment", "web", {"spec": {"replicas": 2}})
+    cluster.whole("web")
+    assert "status" not in (cluster.get("NetworkChaos", "slow") or {})
+    cluster.delete("NetworkChaos", "slow")
+    assert cluster.get("NetworkChaos", "slow") is None
 
 
 @MESH

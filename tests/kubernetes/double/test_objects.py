@@ -174,3 +174,48 @@ def test_the_uid_of_a_precondition_must_match(cluster: Cluster) -> None:
     assert refused.value.status == 409
     cluster.delete("ConfigMap", "one", preconditions={"uid": made["metadata"]["uid"]})
     assert cluster.get("ConfigMap", "one") is None
+
+
+def policy(name: str, **spec: Any) -> dict[str, Any]:
+    whole = {"podSelector": {}, "policyTypes": ["Egress"], **spec}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name}, "spec": whole}
+
+
+def test_an_unknown_field_is_dropped_or_refused(cluster: Cluster) -> None:
+    made = cluster.ask("POST", cluster.path("NetworkPolicy"), policy("lax", policyTipes=["Ingress"]))
+    assert "policyTipes" not in made["spec"]
+    strict = "?fieldValidation=Strict"
+    with pytest.raises(Refused) as refused:
+        cluster.ask("POST", cluster.path("NetworkPolicy") + strict, policy("strict", policyTipes=["Ingress"]))
+    assert refused.value.status == 400
+    assert 'strict decoding error: unknown field "spec.policyTipes"' in refused.value.body["message"]
+    for how in ("application/merge-patch+json", STRATEGIC):
+        with pytest.raises(Refused) as refused:
+            change = {"spec": {"policyTipes": ["Ingress"]}}
+            cluster.ask("PATCH", cluster.path("NetworkPolicy", "lax") + strict, change, how)
+        assert refused.value.status in (400, 422)
+        assert 'unknown field "spec.policyTipes"' in refused.value.body["message"]
+
+
+def test_a_value_of_a_wrong_type_is_refused(cluster: Cluster) -> None:
+    with pytest.raises(Refused) as refused:
+        cluster.ask("POST", cluster.path("ConfigMap"), {**config_map("one"), "data": {"a": 1}})
+    assert refused.value.status == 400
+    assert "cannot unmarshal number into Go struct field ConfigMap.data of type string" in refused.value.body["message"]
+
+
+def test_an_update_that_says_no_version(cluster: Cluster) -> None:
+    cluster.apply(config_map("one", a="1"))
+    cluster.ask("PUT", cluster.path("ConfigMap", "one"), config_map("one", a="2"))
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "one"}}
+    cluster.apply(lease)
+    with pytest.raises(Refused) as refused:
+        cluster.ask("PUT", cluster.path("Lease", "one"), lease)
+    assert (refused.value.status, refused.value.body["reason"]) == (422, "Invalid")
+
+
+def test_a_version_that_is_not_yet(cluster: Cluster) -> None:
+    with pytest.raises(Refused) as refused:
+        cluster.ask("GET", cluster.path("ConfigMap") + "?resourceVersion=999999999")
+    assert refused.value.status == 504
+    assert refused.value.body["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"

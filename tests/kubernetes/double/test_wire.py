@@ -66,7 +66,7 @@ class Replay:
             self.answers[name] = self._send(number, recorded)
 
     def _send(self, number: str, recorded: Json) -> tuple[int, dict[str, str], Any]:
-        until = time.monotonic() + 2
+        until = time.monotonic() + 5
         while True:
             found = self._ask(number, self.translated(recorded["request"]))
             self._learn(recorded["response"]["body"], found[2])
@@ -192,7 +192,7 @@ class Replay:
 
     def before_16(self) -> None:
         # As on the real server, nothing is ready again by the next recording.
-        self.cluster.settings(startup=5.0, termination=0.5)
+        self.cluster.settings(startup=60.0, termination=1.0)
 
     def before_20(self) -> None:
         self.cluster.settings(startup=0.0, termination=0.02)

@@ -198,7 +198,7 @@ def test_a_cordoned_node_takes_no_pods(cluster: DoubleCluster) -> None:
     assert cluster.pods("app=web")[0]["spec"]["nodeName"] == "n2"
 
 
-@pytest.mark.double(termination=0.3)
+@pytest.mark.double(termination=30.0)
 def test_a_pod_ends_in_its_own_time(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=1, grace=30)
     (pod,) = names(cluster.pods("app=web"))
@@ -208,6 +208,7 @@ def test_a_pod_ends_in_its_own_time(cluster: DoubleCluster) -> None:
     assert going["metadata"]["deletionGracePeriodSeconds"] == 30
     cluster.whole("web")
     assert cluster.get("Pod", pod), "replaced before it is gone"
+    cluster.settings(termination=0.0)
     cluster.until(lambda: cluster.get("Pod", pod) is None)
 
 

@@ -138,6 +138,18 @@ def no_such_method() -> Failure:
     return failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
+def too_new(asked: int, current: int) -> Failure:
+    """A list of a version that this server has not seen yet; the real one waits some seconds for it first."""
+    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    return failure(
+        504,
+        "Timeout",
+        f"Timeout: Too large resource version: {asked}, current: {current}",
+        {"causes": causes, "retryAfterSeconds": 1},
+        {"Retry-After": ["1"]},
+    )
+
+
 def unsupported_media(resource: Resource) -> Failure:
     if not resource.custom:
         return failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})

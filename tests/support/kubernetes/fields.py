@@ -62,7 +62,7 @@ def _walk(resource: Resource, value: Any, name: str, path: str, unknown: list[st
             _walk(resource, one, found[1], f"{path}[{at}]", unknown)
     elif found := re.fullmatch(r"[dD]ict[(\[]str, (.+)[)\]]", name):
         for key, one in (value if isinstance(value, dict) else {}).items():
-            _walk(resource, one, found[1], f"{path}.{key}", unknown)
+            _walk(resource, one, found[1], f"{path}[{key}]", unknown)
     elif name in _SCALARS:
         if not isinstance(value, _SCALARS[name]) or (name == "int" and isinstance(value, bool)):
             _refuse(resource, value, path, _GO[name])
@@ -82,7 +82,7 @@ def _walk(resource: Resource, value: Any, name: str, path: str, unknown: list[st
 
 def _refuse(resource: Resource, value: Any, path: str, wanted: str) -> None:
     found = {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(value), "number")
-    where = re.sub(r"\[\d+\]", "", path)
+    where = re.sub(r"\[[^]]*\]", "", path)
     raise bad_request(
         f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}:'
         f" json: cannot unmarshal {found} into Go struct field {resource.kind}.{where} of type {wanted}"

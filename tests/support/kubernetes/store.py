@@ -7,6 +7,7 @@ valid, what a delete does) are not here but in `verbs`.
 from __future__ import annotations
 
 import copy
+import json
 import threading
 import time
 import uuid
@@ -53,10 +54,12 @@ class Store:
         self.floor = 1000
         self.objects: dict[str, dict[Place, Json]] = {}
         self.history: deque[Change] = deque()
+        self._encoded: dict[tuple[str, Place], tuple[str, bytes]] = {}
 
     def clear(self) -> None:
         with self.lock:
             self.objects.clear()
+            self._encoded.clear()
             self.history.clear()
             self.version += 1
             self.floor = self.version
@@ -71,6 +74,18 @@ class Store:
             held = self.objects.get(resource.key, {})
             places = sorted(place for place in held if not namespace or place[0] == namespace)
             return [held[place] for place in places]
+
+    def encoded(self, resource: Resource, obj: Json) -> bytes:
+        """An object as it stands in a list, encoded once for each of its versions."""
+        meta = obj["metadata"]
+        place = (resource.key, (meta.get("namespace", ""), meta["name"]))
+        held = self._encoded.get(place)
+        if held is None or held[0] != meta["resourceVersion"]:
+            # Only custom resources repeat their kind in a list.
+            shown = {key: value for key, value in obj.items() if resource.custom or key not in ("kind", "apiVersion")}
+            held = (meta["resourceVersion"], json.dumps(shown, separators=(",", ":")).encode())
+            self._encoded[place] = held
+        return held[1]
 
     def every(self) -> Iterator[tuple[str, Json]]:
         for key, held in self.objects.items():
@@ -111,6 +126,7 @@ class Store:
             before = self.objects.get(resource.key, {}).pop((meta.get("namespace", ""), meta["name"]), None)
             if before is None:
                 return
+            self._encoded.pop((resource.key, (meta.get("namespace", ""), meta["name"])), None)
             self.version += 1
             last = copy.deepcopy(obj)
             last["metadata"]["resourceVersion"] = str(self.version)

@@ -42,6 +42,9 @@ def list_(world: World, resource: Resource, call: Call) -> Answer:
     store = world.store
     match = selection(resource, call)
     version, start = store.version, ("", "")
+    asked = call.query.get("resourceVersion", "")
+    if asked.isdigit() and int(asked) > version:
+        raise answers.too_new(int(asked), version)
     if token := call.query.get("continue"):
         try:
             spot = json.loads(base64.b64decode(token + "=="))
@@ -72,12 +75,9 @@ def list_(world: World, resource: Resource, call: Call) -> Answer:
         meta["continue"] = base64.b64encode(json.dumps(spot).encode()).decode().rstrip("=")
         if not call.query.get("labelSelector") and not call.query.get("fieldSelector"):
             meta["remainingItemCount"] = left
-    if not resource.custom:
-        items = [{key: value for key, value in one.items() if key not in ("kind", "apiVersion")} for one in items]
-    head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
-    if resource.custom:
-        head = dict(reversed(head.items()))
-    return Answer(200, {**head, "metadata": meta, "items": items})
+    head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta}
+    encoded = b",".join(store.encoded(resource, one) for one in items)
+    return Answer(200, json.dumps(head)[:-1].encode() + b',"items":[' + encoded + b"]}")
 
 
 def _body(call: Call) -> Json:

@@ -59,22 +59,21 @@ def tend_nodes(world: World, now: float) -> float:
     return float("inf")
 
 
-# When each pod was seen first, by uid: metadata has whole seconds only.
+# When each pod was seen first, and first on its way out, by uid: metadata has whole seconds only.
 _SEEN: dict[str, float] = {}
-_ENDS: dict[str, float] = {}
+_ENDING: dict[str, float] = {}
 
 
 def _end(world: World, pod: Json, now: float) -> float:
     uid = pod["metadata"]["uid"]
-    grace = pod["metadata"].get("deletionGracePeriodSeconds", 0)
-    if uid not in _ENDS:
+    grace = float(pod["metadata"].get("deletionGracePeriodSeconds", 0))
+    if uid not in _ENDING:
         _tell_end(world, pod)
-        _ENDS[uid] = now + min(grace, world.settings.termination)
-    if grace == 0:
-        _ENDS[uid] = now
-    if now < _ENDS[uid]:
-        return _ENDS[uid]
-    del _ENDS[uid]
+        _ENDING[uid] = now
+    end = _ENDING[uid] + min(grace, world.settings.termination)
+    if now < end:
+        return end
+    del _ENDING[uid]
     _SEEN.pop(uid, None)
     if pod["metadata"].get("finalizers"):
         if grace:
