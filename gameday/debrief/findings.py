@@ -181,6 +181,24 @@ def _not_effective(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Findi
         yield _finding("not-effective", "medium", title, line(fault.error), advice, evidence)
 
 
+def _checks(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    """Checks of the timeline, each asked when its time had come."""
+    for name, entry in x.entries.items():
+        if entry.held is not False or entry.done is None:
+            continue
+        standing = [
+            line(fault.entry, 80)
+            for fault in x.faults.values()
+            if fault.effective is not None
+            and fault.effective.clock <= entry.done.clock
+            and (fault.undo_sent is None or fault.undo_sent.clock > entry.done.clock)
+        ]
+        when = f" while {', '.join(standing)} stood" if standing else ""
+        advice = "The system does not bear this: decide whether it has to, and what would make it."
+        evidence = _seqs(seen, f"probe_answered:{name}")
+        yield _finding("check", "high", f"Check {line(name, 80)} did not hold{when}", "", advice, evidence)
+
+
 def _machines(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     for expectation in view.expectations:
         if expectation.by != "machine" or expectation.state not in ("late", "missed"):
@@ -456,6 +474,7 @@ RULES: tuple[Rule, ...] = (
     _not_whole,
     _aborted,
     _steady_state,
+    _checks,
     _machines,
     _not_effective,
     _detection,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+from gameday.debrief.build import build_debrief
 from gameday.exercise import events as ev
 from tests.support.runs import Place, Target
 
@@ -118,6 +119,9 @@ def test_a_hypothesis_that_does_not_hold_under_the_fault_fails_the_run(place: Pl
     assert done.returncode == 1, done.stderr
     assert "check 'nothing-is-broken-at-the-end' did not hold" in place.exercise().reason
     assert target.requests("DELETE", "/state/two")
+    worst = build_debrief(place.records()).findings[0]
+    assert worst.title == "Check nothing-is-broken-at-the-end did not hold while break-one stood"
+    assert [place.records()[seq - 1].kind for seq in worst.evidence] == ["probe_answered"]
 
 
 def test_a_safeguard_aborts_and_all_is_rolled_back(place: Place, target: Target) -> None:
