@@ -43,6 +43,7 @@ def measure(rounds: int, quick: bool) -> list[Figure]:
             cluster = DoubleCluster(double, folder)
         try:
             cluster.deployment("web", replicas=3)
+            _pair(cluster, folder, -1, rounds)  # byte code, the page cache and the store, once
             pairs = [_pair(cluster, folder, number, rounds) for number in range(rounds)]
         finally:
             cluster.close()
@@ -96,9 +97,9 @@ def _took(cluster: Cluster, folder: Path, command: list[str]) -> float:
         **os.environ,
         "KUBECONFIG": str(cluster.kubeconfig),
         "PYTHONPATH": str(ROOT),
-        "GAMEDAY_STORE": str(folder / "store.db"),
-        "XDG_STATE_HOME": str(folder / "state"),
-        "XDG_RUNTIME_DIR": str(folder / "run"),
+        "GAMEDAY_STORE": str(folder.parent / "store.db"),
+        "XDG_STATE_HOME": str(folder.parent / "state"),
+        "XDG_RUNTIME_DIR": str(folder.parent / "run"),
     }
     began = time.monotonic()
     with (folder / "said").open("wb") as said:

@@ -26,6 +26,15 @@ def is_cluster(target: Mapping[str, Json]) -> bool:
     return bool(target["kind"] == "kubernetes")
 
 
+def same(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+    """Whether two targets are one and the same thing to disturb; of clusters, whether they share a namespace."""
+    if not is_cluster(one) or not is_cluster(other):
+        return bool(one["settings"] == other["settings"])
+    ours, theirs = one["settings"], other["settings"]
+    where = [each["cluster"].get("server") or each["cluster"] for each in (ours, theirs)]
+    return where[0] == where[1] and bool(set(ours["namespaces"]) & set(theirs["namespaces"]))
+
+
 def resolved(target: TargetInfo, chosen: Mapping[str, str]) -> TargetInfo:
     """The target with what only the cluster can say. `chosen`: fault -> engine, by whoever runs it.
 

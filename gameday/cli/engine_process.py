@@ -15,10 +15,10 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from gameday.cli.clusters import followers
+from gameday.cli.payload import PYTHON, Payload
 from gameday.engine.asking import Alerts
 from gameday.engine.conductor import Conductor, Ports
 from gameday.engine.guardian import Config
@@ -35,29 +35,11 @@ from gameday.store import Holder, open_store
 from gameday.store.port import StoreInbox, StoreJournal
 from gameday.store.store import Store
 
-PYTHON = (sys.executable, "-P")
-"""How our own processes are started: never with the current folder on the path, where anybody's `random.py` may lie."""
 LOCKED = 0.25
 """Seconds that the engine waits for a locked store before it writes beside it."""
 SWITCHING = 0.0005
 """Seconds that a thread may keep another waiting for the interpreter; Python's own are ten times as many."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """What an engine is to do."""
-
-    mode: Literal["new", "resume", "recover"]
-    exercise: str
-    store: str
-    heartbeat: float
-    attended: bool
-    target: dict[str, Json]
-    started: dict[str, Json] = field(default_factory=dict)
-    """With mode `new`: the fields of `ExerciseStarted`, but for the clock's zero."""
-    rescue: dict[str, Json] = field(default_factory=dict)
-    """Fields of the `Config` of a second guardian, should the first one die."""
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from gameday.cli.clusters import PRELOAD as CLUSTER
 from gameday.cli.clusters import is_cluster
-from gameday.cli.engine_process import PYTHON, Payload
+from gameday.cli.payload import PYTHON, Payload
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.engine.guardian import Config, as_line
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
@@ -31,6 +31,8 @@ PRELOAD = [
     "gameday.probes.sync",
 ]
 """What workers need, imported by the guardian once, so that a worker starts in a millisecond or two."""
+_OF_PROBES = ("httpx", "gameday.probes.sync")
+"""What workers need for faults that bring checks of their own."""
 HEARTBEAT = 2.0
 ENDING = 2.0
 """Seconds that the exercise before is given to be quite over."""
@@ -78,6 +80,16 @@ class Running:
         return code
 
 
+def _preload(payload: Payload) -> list[str]:
+    """What this exercise's workers need. On a cluster few run Chaos Toolkit activities: only then they pay for it."""
+    if not is_cluster(payload.target):
+        return PRELOAD
+    timeline = payload.started.get("scenario", {}).get("timeline", ())
+    if payload.mode == "new" and all(entry.get("activity") is None for entry in timeline):
+        return [*CLUSTER, *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
+    return [*CLUSTER, *PRELOAD]
+
+
 def _message(line: bytes) -> dict[str, Any]:
     try:
         message = json.loads(line)
@@ -103,7 +115,7 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
         "clerk": [*PYTHON, "-m", "gameday.cli.clerk"],
         "after": after,
         "heartbeat": payload.heartbeat,
-        "preload": [*PRELOAD, *(CLUSTER if is_cluster(payload.target) else ())],
+        "preload": _preload(payload),
     }
     slim = asdict(payload) | {"started": {}, "rescue": {}}
     engine = [*PYTHON, "-m", "gameday.cli.engine_process", "{fd}"]
@@ -148,8 +160,11 @@ def target_held(payload: Payload) -> Iterator[list[int]]:
         return
     settings = payload.target["settings"]
     # What is reached by Chaos Toolkit alone has no settings; two of one name are told apart by their addresses.
-    where = settings or payload.target["names"]
-    name = hashlib.sha256(json.dumps([payload.target["name"], where], sort_keys=True).encode()).hexdigest()[:16]
+    what = [payload.target["name"], settings or payload.target["names"]]
+    if is_cluster(payload.target):
+        # Whatever it is called and whoever does its faults; namespaces that are shared are the Leases' business.
+        what = [settings["cluster"], settings["namespaces"]]
+    name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     try:
         if "state_dir" in settings:
             folder = Path(settings["state_dir"])

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from typing import Literal
 
-from gameday.cli.engine_process import Payload
 from gameday.cli.launching import HEARTBEAT, Running, launch
+from gameday.cli.payload import Payload
 from gameday.engine.journal import status_of
 from gameday.errors import UsageError
 from gameday.exercise.events import EngineLost, ExerciseStarted

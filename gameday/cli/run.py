@@ -17,8 +17,8 @@ from gameday.cli.who import user_name
 from gameday.errors import Exit, RefusedError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from gameday.cli.engine_process import Payload
     from gameday.cli.launching import Running
+    from gameday.cli.payload import Payload
     from gameday.cli.staging import Staged
 
 

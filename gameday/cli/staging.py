@@ -16,8 +16,8 @@ import click
 
 from gameday import __version__
 from gameday.cli import clusters
-from gameday.cli.engine_process import Payload
 from gameday.cli.launching import HEARTBEAT, target_held
+from gameday.cli.payload import Payload
 from gameday.cli.preflight import obstacles
 from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, StoreError, TargetError
@@ -28,7 +28,8 @@ from gameday.sandbox import control as sandbox
 from gameday.scenario.configuring import dynamic
 from gameday.scenario.loading import Loaded
 from gameday.scenario.models import Scenario
-from gameday.store import default_url, new_exercise_id, open_store
+from gameday.store import default_url, new_exercise_id, open_store, quick
+from gameday.store.address import read_address
 from gameday.store.errors import StoreMissing
 from gameday.targets import policy
 from gameday.targets.published import known_targets
@@ -148,6 +149,9 @@ def refuse_a_target_in_use(staged: Staged, store: str, *, despite_faults: bool) 
     """
     if staged.target.kind == "none":
         return
+    address = read_address(store)
+    if address.path is not None and address.path.is_file() and quick.idle(address.path):
+        return
     with open_store(store) as opened:
         reason = _in_use(opened, staged.target, despite_faults=despite_faults)
     if reason:
@@ -180,10 +184,10 @@ def in_use(target: TargetInfo, store: str, *, despite_faults: bool) -> str:
 
 def _in_use(opened: Store, target: TargetInfo, *, despite_faults: bool) -> str:
     def ours(summary: Summary) -> bool:
-        if summary.target != target.name:
+        if summary.target != target.name and target.kind != "kubernetes":
             return False
         first = opened.records(summary.id, limit=1)[0].event
-        return isinstance(first, ExerciseStarted) and first.target["settings"] == target.to_json()["settings"]
+        return isinstance(first, ExerciseStarted) and clusters.same(first.target, target.to_json())
 
     for summary in opened.running():
         if summary.engine_alive and ours(summary):

@@ -1,4 +1,4 @@
-"""One question to an SQLite store without loading SQLAlchemy, so that every command can ask it: what still stands?
+"""Questions to an SQLite store without loading SQLAlchemy, so that every command can ask: what stands, what runs?
 
 Reads only; a store that is not there, locked or of another schema has nothing to say here (opening it properly does).
 """
@@ -16,6 +16,9 @@ _QUERY = """
 SELECT id, scenario, target, unrecovered, pid, start_ticks, host, boot_id, renewed_at
 FROM gameday_exercises WHERE unrecovered > 0 ORDER BY started_at
 """
+
+
+_BUSY = "SELECT 1 FROM gameday_exercises WHERE unrecovered > 0 OR status IN ('running', 'paused') LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,15 @@ def standing(path: Path) -> list[Standing]:
         if pid is None or not Holder(pid, ticks, host, boot).alive(renewed, time.time()):
             found.append(Standing(exercise, scenario, target, faults))
     return found
+
+
+def idle(path: Path) -> bool:
+    """Whether the store at `path` surely has no exercise under way and no fault that stands; in doubt False."""
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.05)
+        try:
+            return connection.execute(_BUSY).fetchone() is None
+        finally:
+            connection.close()
+    except (sqlite3.Error, ValueError):
+        return False
