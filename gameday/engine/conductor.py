@@ -15,7 +15,7 @@ from typing import Any
 from gameday.engine import asking
 from gameday.engine import decide as do
 from gameday.engine.fault_life import FaultLife
-from gameday.engine.following import Follower, follow
+from gameday.engine.following import Follower, follow, last_word
 from gameday.engine.inbox import Inbox, InboxPort
 from gameday.engine.journal import Journal, WriteRefused, WriterReplaced
 from gameday.engine.link import Link
@@ -124,6 +124,7 @@ class Conductor:
                 # What was asked for before the end still counts, and may change what there is to judge.
                 heard = True
                 await self._hear_out(self._inbox.meet_all())
+                await last_word(self)
                 continue
             for action in decision.actions:
                 self._perform(action)

@@ -12,6 +12,7 @@ guardian was replaced. What it yields is a dict with one of these keys; anything
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 AGAIN = 1.0
 """Seconds until a call that ended is started again."""
+HEARING = 1.0
+"""Seconds that the end waits for the last word of what is watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,13 @@ async def follow(c: Conductor, follower: Follower) -> None:
             said = why
             c.append(ev.Warned(f"{follower.name}: {why}; trying again"))
         await asyncio.sleep(AGAIN)
+
+
+async def last_word(c: Conductor) -> None:
+    """Before the end: that a workload is whole again takes a moment to be heard, also once its fault has recovered."""
+    until = time.monotonic() + HEARING
+    while any(workload.broken for workload in c.exercise.workloads.values()) and time.monotonic() < until:
+        await asyncio.sleep(0.02)
 
 
 def _take(c: Conductor, follower: Follower, item: Any) -> None:

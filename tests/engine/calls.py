@@ -55,6 +55,18 @@ def watch(world: str, says: list[dict[str, Any]], ends: bool = False) -> Iterato
         yield {}
 
 
+def watch_late(world: str, name: str, delay: float, says: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Says the first at once, and the second some time after the fault was undone."""
+    yield says[0]
+    while not _said(world, f"undo {name}"):
+        time.sleep(0.01)
+    time.sleep(delay)
+    yield says[1]
+    while True:
+        time.sleep(0.02)
+        yield {}
+
+
 def inject_late(world: str, name: str, delay: float = 0.3) -> None:
     note(world, f"began {name}")
     time.sleep(delay)

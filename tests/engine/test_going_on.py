@@ -157,3 +157,14 @@ def test_one_that_is_started_again_does_not_tell_again_how_things_stand(stage: S
     seen = [event for event in stage.events() if isinstance(event, ev.TargetObserved)]
     assert sum(event.what == "restart" for event in seen) >= 2, "what is no standing is told each time"
     assert [event.what for event in seen if event.what != "restart"] == ["whole", "recent"]
+
+
+def test_the_end_waits_a_moment_to_hear_that_a_workload_is_whole_again(stage: Stage) -> None:  # noqa: F811
+    says = [
+        {"observed": {"what": what, "thing": "deployment shop/web", "text": "", "at": None}}
+        for what in ("not_whole", "whole")
+    ]
+    args = {"world": str(stage.rig.world), "name": "f0", "delay": 0.4, "says": says}
+    stage.followers = [Follower("watcher", Call("calls:watch_late", args, 5.0))]
+    assert asyncio.run(stage.run(stage.script({}))) == 0
+    assert [event.what for event in stage.events() if isinstance(event, ev.TargetObserved)] == ["not_whole", "whole"]
