@@ -268,7 +268,11 @@ def test_a_dry_experiment_stays_dry() -> None:
     [
         ('{"title": "t",\n "method": [}', "e.json", "e.json:2:13: not JSON"),
         ("title: t\nmethod: [", "e.yaml", "e.yaml:3:1: not YAML"),
-        ('{"title": "t", "timeline": []}', "e.json", "it has no method"),
+        (
+            '{"title": "t", "timeline": []}',
+            "e.json",
+            "it has no method; it looks like a scenario, which needs no import",
+        ),
         ('{"title": "t",\n "metod": []}', "e.json", "did you mean 'method'?"),
         ("[]", "e.json", "an experiment is a mapping"),
         ('{"method": []}', "e.json", "an experiment has a title"),

@@ -301,7 +301,7 @@ def test_portable_faults_and_unknown_names_are_not_exported(place: Place) -> Non
     place.write(
         "portable.yaml",
         "version: 1\ntitle: t\ntimeline:\n- {at: 0s, fault: pod-kill, with: {service: payments}}\n"
-        "abort_when: [{name: x, tcp: {address: 'a:1'}, equals: false}]\n",
+        "abort_when: [{name: x, http: {url: '${nowhere}/x'}, unless: {status: 200}}]\n",
     )
     refused = place.call("export", "portable.yaml", "--to", "chaostoolkit")
     assert refused.returncode == 5 and "fault-1: how a portable fault is done" in refused.stderr

@@ -45,9 +45,23 @@ def exported(
         CantExport: it has portable faults, which only targets know how to do.
         ScenarioErrors: it names what the target does not publish.
     """
+    _refuse_portable(Scenario.model_validate(document))
     resolved = resolve_names(dict(document), names)
     probes = {name: resolve_names({"probe": probe}, names)["probe"] for name, probe in measures.items()}
     return _Export(resolved, probes, losses).experiment()
+
+
+def _refuse_portable(scenario: Scenario) -> None:
+    portable = [
+        scenario.entry_id(index)
+        for index, entry in enumerate(scenario.timeline)
+        if entry.fault not in (None, "activity")
+    ]
+    if portable:
+        raise CantExport(
+            f"{', '.join(portable)}: how a portable fault is done is known to targets of gameday, and not to Chaos "
+            "Toolkit: write it as fault: activity, with what does it and what undoes it"
+        )
 
 
 class _Export:
@@ -60,12 +74,6 @@ class _Export:
         self._asked: list[str] = []
 
     def experiment(self) -> dict[str, Json]:
-        portable = [name for name, i in self.ids.items() if self.scenario.timeline[i].fault not in (None, "activity")]
-        if portable:
-            raise CantExport(
-                f"{', '.join(portable)}: how a portable fault is done is known to targets of gameday, and not to Chaos "
-                "Toolkit: write it as fault: activity, with what does it and what undoes it"
-            )
         self._set_aside()
         document = self.document
         for name in dynamic(self.out.configuration):

@@ -61,6 +61,8 @@ class Shape:
         if not any(key in document for key in SECTIONS):
             near = next((nearest(key, SECTIONS) for key in document if nearest(key, SECTIONS)), "")
             hint = near or "a Chaos Toolkit experiment has title: and method:"
+            if document.keys() & {"timeline", "steady_state", "abort_when"}:
+                hint = "it looks like a scenario, which needs no import"
             yield (), "this is no experiment: it has no method", hint
             return
         for key in ("title", "description"):
