@@ -58,17 +58,13 @@ def unknown(claims: Sequence[Proof]) -> list[Proof]:
 
 def _proved(fault: str, backend: str, claims: Sequence[Proof], records: dict[str, dict[str, str]]) -> str:
     found = [one for one in claims if (one.fault, one.backend) == (fault, backend)]
-    servers = {
-        records[one.test]["server"]
-        for one in found
-        if one.cluster and records.get(one.test, {}).get("digest") == one.digest
-    }
+    servers = {records[one.test]["server"] for one in found if records.get(one.test, {}).get("digest") == one.digest}
     if servers:
-        return f"**real** ({', '.join(sorted(servers))}), **double**"
-    if any(one.cluster for one in found):
-        return "**double**"
-    if not found:
+        return f"**real** ({', '.join(sorted(servers))})"
+    if all(one.only_real for one in found):
         return "not proved"
+    if _kind(backend) == "kubernetes":
+        return "**double**"
     # What is done to a Toxiproxy is tried on the sandbox's proxy, which answers as Toxiproxy does.
     return "**double**" if backend.rpartition("/")[2] == "toxiproxy" else "**local**"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from docs import faults
@@ -47,19 +48,22 @@ def test_what_no_test_proves_is_not_called_proved() -> None:
 
 def test_a_mark_names_what_the_catalogue_has() -> None:
     assert faults.unknown(claimed()) == []
-    assert faults.unknown([Proof("latency", "kubernetes/magic", "t", "d", True)]) != []
+    assert faults.unknown([Proof("latency", "kubernetes/magic", "t", "d")]) != []
 
 
 def test_real_is_what_has_passed_there_as_it_is_written_now() -> None:
-    proof = Proof(*KILL, "tests/x.py::test_kill", "abc", True)
+    proof = Proof(*KILL, "tests/x.py::test_kill", "abc")
     column = "Kubernetes, plain API"
     assert cell(faults.page([proof], {}), "pod-kill", column) == "**double**"
     record = {proof.test: {"digest": "abc", "server": "Kubernetes v1.36.2"}}
     assert cell(faults.page([proof], record), "pod-kill", column) == "**real**"
-    assert "**real** (Kubernetes v1.36.2), **double**" in faults.page([proof], record)
+    assert "| **real** (Kubernetes v1.36.2) |" in faults.page([proof], record)
     changed = {proof.test: {"digest": "abd", "server": "Kubernetes v1.36.2"}}
     assert cell(faults.page([proof], changed), "pod-kill", column) == "**double**"
     assert cell(faults.page([], record), "pod-kill", column) == "not proved"
+    blind = dataclasses.replace(proof, only_real=True)
+    assert cell(faults.page([blind], {}), "pod-kill", column) == "not proved"
+    assert cell(faults.page([blind], record), "pod-kill", column) == "**real**"
 
 
 def test_marks_are_read_from_the_sources(tmp_path: Path) -> None:
@@ -68,14 +72,14 @@ def test_marks_are_read_from_the_sources(tmp_path: Path) -> None:
     body = "def test_kill(cluster: Cluster) -> None:\n    assert cluster\n"
     test.write_text(f"{mark}{body}")
     (found,) = claimed(tmp_path)
-    assert (found.fault, found.backend, found.test, found.cluster) == (*KILL, "test_x.py::test_kill", True)
+    assert (found.fault, found.backend, found.test) == (*KILL, "test_x.py::test_kill")
     test.write_text(f"\n\n{mark}{body}")
     assert claimed(tmp_path) == [found], "where it stands is no matter"
     test.write_text(f"{mark}{body}    assert cluster.pods\n")
     (changed,) = claimed(tmp_path)
     assert changed.digest != found.digest
-    test.write_text(f'@pytest.mark.usefixtures("cluster")\n{mark}def test_kill() -> None: ...\n')
-    assert claimed(tmp_path)[0].cluster
+    test.write_text(f"{mark[:-2]}, only='real')\n{body}")
+    assert claimed(tmp_path)[0].only_real
     for never in ("skip", 'skip(reason="x")', "xfail", 'skipif(True, reason="x")'):
         test.write_text(f"@pytest.mark.{never}\n{mark}{body}")
         assert claimed(tmp_path) == []

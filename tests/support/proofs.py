@@ -32,8 +32,8 @@ class Proof:
     test: str
     """E.g. `tests/faults/test_lives.py::test_whole_life`."""
     digest: str
-    cluster: bool
-    """It uses the fixture `cluster`, so it runs on the double, and unless it is marked `double` on a real one."""
+    only_real: bool = False
+    """It can show nothing on the double: `proves(…, only="real")`."""
 
 
 def claimed(folder: Path = ROOT / "tests") -> list[Proof]:
@@ -58,17 +58,10 @@ def _in_file(path: Path) -> Iterator[Proof]:
         if any(name in _NEVER for name, _ in marks):
             continue
         test = f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name}::{node.name}"
-        uses = {one.arg for one in node.args.args} | {
-            str(argument.value)
-            for name, one in marks
-            if name == "usefixtures" and isinstance(one, ast.Call)
-            for argument in one.args
-            if isinstance(argument, ast.Constant)
-        }
         for name, one in marks:
             if name == "proves" and isinstance(one, ast.Call):
                 fault, backend = (ast.literal_eval(argument) for argument in one.args)
-                yield Proof(fault, backend, test, _digest(text, node), "cluster" in uses)
+                yield Proof(fault, backend, test, _digest(text, node), only_real=bool(one.keywords))
 
 
 def _mark(decorator: ast.expr) -> str:
@@ -101,7 +94,8 @@ def add_option(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "proves(fault, backend): takes the fault through its life there and looks at the effect itself"
+        "markers",
+        "proves(fault, backend, only=None): takes the fault through its life there and looks at the effect itself",
     )
 
 
