@@ -124,7 +124,8 @@ class Runs:
         if before is None and not first:
             yield self._tell("new", "there again")
         if before is None:
-            self.rolling = not _through(after, thing)
+            # That pods are missing does not make it one.
+            self.rolling = not _all_new(after, thing)
         elif print_ != self.template:
             self.rolling, self.rolling_since, self.stuck = True, now, False
             yield self._tell("rollout", f"rollout begun: {_difference(self.shown, template)}")
@@ -141,7 +142,7 @@ class Runs:
             told = one_line(progress.get("message")) or str(progress.get("reason"))
             yield self._tell("rollout", f"rollout is stuck: {told}", unix(progress.get("lastUpdateTime")))
         self.stuck = stuck
-        if self.rolling and _through(after, thing):
+        if self.rolling and after.whole and _all_new(after, thing):
             revision = annotations_of(thing).get(REVISION)
             for_ = f" after {took(now - self.rolling_since)}" if self.rolling_since is not None else ""
             self.rolling, self.rolling_since = False, None
@@ -165,10 +166,10 @@ def _condition(thing: Mapping[str, Json], kind: str) -> Mapping[str, Json]:
     return next((one for one in conditions if one.get("type") == kind), {})
 
 
-def _through(after: Workload, thing: Mapping[str, Json]) -> bool:
-    """Everything is new and nothing old is left."""
+def _all_new(after: Workload, thing: Mapping[str, Json]) -> bool:
+    """Nothing old is left, and all that is to come is there."""
     existing = int((thing.get("status") or {}).get("replicas") or 0)
-    return after.whole and existing <= after.updated
+    return after.settled and after.updated >= after.replicas and existing <= after.updated
 
 
 def _difference(before: Mapping[str, Json], after: Mapping[str, Json]) -> str:
