@@ -8,6 +8,7 @@ from __future__ import annotations
 from gameday.faults import (
     cpu_stress,
     dependency_outage,
+    disk_latency,
     dns_failure,
     error_rate,
     latency,
@@ -29,6 +30,7 @@ _DECLARATIONS = (
     dns_failure.DECLARATION,
     cpu_stress.DECLARATION,
     memory_stress.DECLARATION,
+    disk_latency.DECLARATION,
     network_partition.DECLARATION,
     node_cordon.DECLARATION,
     rollout_break.DECLARATION,

@@ -66,6 +66,7 @@ EVERY = {
     "dns-failure": {"service": "web", "names": ["payments.example.com", "mail.*"]},
     "cpu-stress": {"service": "web", "count": 2, "workers": 2, "load": 80},
     "memory-stress": {"service": "web", "all": True, "size": "64MB"},
+    "disk-latency": {"service": "web", "volume": "/data", "delay": 0.1},
     "dependency-outage": {"service": "web", "mode": "blackhole"},
     "network-partition": {"service": "web", "direction": "both"},
 }

@@ -34,6 +34,7 @@ from .targets import where
 @pytest.mark.proves("dns-failure", "kubernetes/chaos-mesh")
 @pytest.mark.proves("cpu-stress", "kubernetes/chaos-mesh")
 @pytest.mark.proves("memory-stress", "kubernetes/chaos-mesh")
+@pytest.mark.proves("disk-latency", "kubernetes/chaos-mesh")
 @pytest.mark.proves("dependency-outage", "kubernetes/chaos-mesh")
 @pytest.mark.proves("network-partition", "kubernetes/chaos-mesh")
 @pytest.mark.parametrize("fault", EVERY)

@@ -58,7 +58,10 @@ def kill(cluster: Cluster) -> None:
 
 
 @MESH
-def test_a_kill_that_is_made_after_its_undo_finds_nobody(cluster: DoubleCluster) -> None:
+def test_a_kill_that_is_made_after_its_undo_finds_nobody(
+    cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod_kill, "_PAUSES", (0.05,))
     cluster.deployment("web", replicas=2)
     before = uids(cluster)
     made = planned(cluster, "pod-kill", {"service": "web"}, duration=None)

@@ -213,6 +213,10 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
     ("cpu-stress", {"service": "web", "percent": 50.0, "workers": 256, "load": 1, "container": "app"}),
     ("memory-stress", {"service": "web", "size": "1GiB", "workers": 3}),
     ("memory-stress", {"service": "web", "size": "100%", "container": "app"}),
+    (
+        "disk-latency",
+        {"service": "web", "volume": "/data", "delay": 0.05, "share": 0.5, "files": "/data/**/*", "container": "app"},
+    ),
     ("dependency-outage", {"service": "web"}),
     ("dependency-outage", {"service": "bank"}),
     *[

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 FINALIZER = "chaos-mesh/records"
 PAUSE = "experiment.chaos-mesh.org/pause"
-KINDS = ("PodChaos", "NetworkChaos", "DNSChaos", "StressChaos")
+KINDS = ("PodChaos", "NetworkChaos", "DNSChaos", "StressChaos", "IOChaos")
 
 
 class Mesh:
@@ -77,7 +77,7 @@ class Mesh:
             sides = [(".", thing["spec"])] + (
                 [(".Target", thing["spec"]["target"])] if "target" in thing["spec"] else []
             )
-            in_container = kind in ("DNSChaos", "StressChaos")
+            in_container = kind in ("DNSChaos", "StressChaos", "IOChaos")
             return [
                 {"id": f"{place}/app" if in_container else place, "selectorKey": key, "phase": "Not Injected"}
                 | {"injectedCount": 0, "recoveredCount": 0}
