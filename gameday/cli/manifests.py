@@ -90,14 +90,14 @@ def _read(
 ) -> tuple[dict[Path, Scenario], str]:
     """The scenarios, and the one target that they are for."""
     from gameday.faults.catalogue import catalogue
-    from gameday.scenario.loading import load
+    from gameday.interchange.files import load_file
     from gameday.targets.published import known_targets
 
     targets = known_targets(settings, target)
     found: dict[Path, Scenario] = {}
     names: dict[str, Path] = {}
     for path in paths:
-        loaded = load(
+        loaded = load_file(
             path, catalogue=catalogue(), parameters=pairs, preset=settings.severity.preset, targets=targets
         ).scenario
         found[path] = loaded
