@@ -157,8 +157,14 @@ class Runs:
             words = f"scaled from {self.wanted} to 0"
         elif self.rolling and after.ready >= after.replicas:
             words = f"{ROLLING}, {words}"
+        elif after.updated < after.replicas <= after.ready:
+            # One that is being deleted may still be ready.
+            words = f"{after.updated} of {after.replicas} pods there to stay"
         self.wanted = after.replicas or self.wanted
-        yield from self.state.look(after.whole and after.replicas > 0, after.ready, self.wanted, words, now)
+        enough = after.replicas > 0 and min(after.ready, after.updated) >= after.replicas
+        # A change of something else than its pods does not break it until its controller has seen that.
+        whole = enough and (after.settled or not self.rolling)
+        yield from self.state.look(whole, after.ready, self.wanted, words, now)
 
 
 def _condition(thing: Mapping[str, Json], kind: str) -> Mapping[str, Json]:

@@ -88,6 +88,23 @@ def test_a_change_of_size_is_no_outage_unless_it_is_to_nothing() -> None:
     ]
 
 
+def test_a_change_that_its_controller_has_not_seen_yet_breaks_nothing() -> None:
+    unseen = workload(replicas=2)
+    unseen["metadata"]["generation"] = 2
+    assert story(runs(), workload(), unseen, workload(replicas=2, ready=2, updated=2, seen=2)) == [
+        "whole: whole, 3 of 3 pods ready",
+        "event: scaled from 3 to 2",
+    ]
+
+
+def test_a_pod_on_its_way_out_may_still_be_ready() -> None:
+    assert story(runs(STATEFULSETS), workload(), workload(updated=2), workload(ready=2, updated=2), workload()) == [
+        "whole: whole, 3 of 3 pods ready",
+        "not_whole: 2 of 3 pods there to stay",
+        "whole: whole again after 2.0 s, at worst 2 of 3 pods ready",
+    ]
+
+
 def test_nothing_is_said_of_what_was_wanted_by_nobody() -> None:
     assert story(runs(), workload(replicas=0, ready=0, updated=0)) == []
 
