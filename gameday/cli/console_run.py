@@ -74,6 +74,7 @@ def run_in_console(
             engines=engines,
             say=lambda _: None,
             no_abort_condition=no_abort_condition,
+            store=store,
         )
         payload = payload_of(staged, store=store, attended=True, seed=seed)
         launch_staged(staged, payload, despite_faults=despite_faults)

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import IO, Any
 from gameday.cli.clusters import PRELOAD as CLUSTER
 from gameday.cli.clusters import is_cluster
 from gameday.cli.payload import PYTHON, Payload
+from gameday.engine import guardian
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.engine.guardian import Config, as_line
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
@@ -33,6 +34,7 @@ PRELOAD = [
 """What workers need, imported by the guardian once, so that a worker starts in a millisecond or two."""
 _OF_PROBES = ("httpx", "gameday.probes.sync")
 """What workers need for faults that bring checks of their own."""
+_ENGINE = [*PYTHON, "-m", "gameday.cli.engine_process", "{fd}"]
 HEARTBEAT = 2.0
 ENDING = 2.0
 """Seconds that the exercise before is given to be quite over."""
@@ -80,14 +82,75 @@ class Running:
         return code
 
 
-def _preload(payload: Payload) -> list[str]:
-    """What this exercise's workers need. On a cluster few run Chaos Toolkit activities: only then they pay for it."""
-    if not is_cluster(payload.target):
+@dataclass(slots=True)
+class Ahead:
+    """A guardian and its engine that were started before it was known what they are to do, and wait to be told."""
+
+    exercise: str
+    process: subprocess.Popen[bytes]
+    claim: int
+    """Descriptor of what will be the claim to the target; theirs too."""
+    log: Path
+
+    def dismiss(self) -> None:
+        """Nobody wants them any more: the end of its stdin sends the guardian away, and that its engine."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        if self.claim >= 0:
+            os.close(self.take_claim())
+        self.process.wait()
+        with suppress(OSError):
+            if self.log.stat().st_size == 0:
+                self.log.unlink()
+
+    def take_claim(self) -> int:
+        """The descriptor, which is the caller's to close from now on."""
+        claim, self.claim = self.claim, -1
+        return claim
+
+
+def start_ahead(exercise: str, store: str, target: Mapping[str, Any], *, activities: bool) -> Ahead:
+    """Start a guardian and an engine for an exercise on a cluster, while the cluster is asked whether it can be run.
+
+    `activities`: the scenario has Chaos Toolkit activities.
+
+    Raises:
+        RefusedError: the file of the claim can't be opened.
+    """
+    claim = _claim_file(exercise, store, target)
+    ahead = guardian.Ahead(_ENGINE, _preload(target, activities=activities), claim)
+    log = _log_of(exercise)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*PYTHON, "-m", "gameday.engine.guardian", json.dumps(asdict(ahead))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[claim],
+        )
+    return Ahead(exercise, process, claim, log)
+
+
+def _preload(target: Mapping[str, Any], *, activities: bool) -> list[str]:
+    """What workers need. On a cluster few run Chaos Toolkit activities: only then they pay for it."""
+    if not is_cluster(target):
         return PRELOAD
-    timeline = payload.started.get("scenario", {}).get("timeline", ())
-    if payload.mode == "new" and all(entry.get("activity") is None for entry in timeline):
+    if not activities:
         return [*CLUSTER, *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
     return [*CLUSTER, *PRELOAD]
+
+
+def has_activities(scenario: Mapping[str, Any]) -> bool:
+    """Whether a scenario, as JSON, runs Chaos Toolkit activities."""
+    return any(entry.get("activity") is not None for entry in scenario.get("timeline") or ())
+
+
+def _log_of(exercise: str) -> Path:
+    log = log_path(exercise)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return log
 
 
 def _message(line: bytes) -> dict[str, Any]:
@@ -99,10 +162,10 @@ def _message(line: bytes) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
+def launch(payload: Payload, *, after: dict[str, Any] | None = None, ahead: Ahead | None = None) -> Running:
     """Start a guardian and its engine; returns when the engine has begun the journal and runs.
 
-    `after` is a `Call` as JSON that the guardian runs when everything is over.
+    `after` is a `Call` as JSON that the guardian runs when everything is over. `ahead`: those that wait to be told.
 
     Raises:
         StartFailed: the engine said why it could not; nothing was touched.
@@ -115,42 +178,47 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None) -> Running:
         "clerk": [*PYTHON, "-m", "gameday.cli.clerk"],
         "after": after,
         "heartbeat": payload.heartbeat,
-        "preload": _preload(payload),
+        "preload": _preload(
+            payload.target, activities=payload.mode != "new" or has_activities(payload.started["scenario"])
+        ),
     }
     slim = asdict(payload) | {"started": {}, "rescue": {}}
-    engine = [*PYTHON, "-m", "gameday.cli.engine_process", "{fd}"]
     owned = payload.mode == "new" and not payload.attended
-    log = log_path(payload.exercise)
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with log.open("ab") as output, target_held(payload) as lock:
+    log = _log_of(payload.exercise)
+    with log.open("ab") as output, target_held(payload, ahead.take_claim() if ahead is not None else None) as lock:
         base["target_claim"] = lock[0] if lock else -1
-        process = subprocess.Popen(
-            [*PYTHON, "-m", "gameday.engine.guardian"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            start_new_session=True,
-            pass_fds=lock,
-        )
-    assert process.stdin is not None and process.stdout is not None
-    full = asdict(payload) | {"rescue": {**base, "payload": slim}}
-    try:
-        process.stdin.write(as_line(Config(**base, owned=owned, engine=engine, payload=full)))
-        process.stdin.close()
-    except BrokenPipeError:
-        raise RefusedError(f"the guardian ended at once; its log is {log}") from None
+        process = ahead.process if ahead is not None else _start(output, lock)
+        assert process.stdin is not None and process.stdout is not None
+        full = asdict(payload) | {"rescue": {**base, "payload": slim}}
+        try:
+            process.stdin.write(as_line(Config(**base, owned=owned, engine=_ENGINE, payload=full)))
+            process.stdin.close()
+        except BrokenPipeError:
+            raise RefusedError(f"the guardian ended at once; its log is {log}") from None
     running = Running(payload.exercise, payload.store, process, path)
     if not _ready(process.stdout, process) and not _begun(running):
         raise RefusedError(f"the engine died before it could begin; its log is {log}")
     return running
 
 
+def _start(output: IO[bytes], lock: list[int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*PYTHON, "-m", "gameday.engine.guardian"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=output,
+        start_new_session=True,
+        pass_fds=lock,
+    )
+
+
 @contextmanager
-def target_held(payload: Payload) -> Iterator[list[int]]:
+def target_held(payload: Payload, opened: int | None = None) -> Iterator[list[int]]:
     """The claim to a new exercise's target, as descriptors for its guardian to inherit; none where it needs none.
 
     The kernel keeps it for as long as the guardian or an undo worker of its own lives, whatever store they write to,
-    and two commands that start in the same moment can't both have it. What only undoes never waits for it.
+    and two commands that start in the same moment can't both have it. What only undoes never waits for it. `opened`:
+    the file of the claim, where a guardian that was started ahead has inherited it.
 
     Raises:
         RefusedError: somebody has it.
@@ -158,22 +226,7 @@ def target_held(payload: Payload) -> Iterator[list[int]]:
     if payload.mode != "new" or payload.target["kind"] == "none":
         yield []
         return
-    settings = payload.target["settings"]
-    # What is reached by Chaos Toolkit alone has no settings; two of one name are told apart by their addresses.
-    what = [payload.target["name"], settings or payload.target["names"]]
-    if is_cluster(payload.target):
-        # Whatever it is called and whoever does its faults; namespaces that are shared are the Leases' business.
-        what = [settings["cluster"], settings["namespaces"]]
-    name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-    try:
-        if "state_dir" in settings:
-            folder = Path(settings["state_dir"])
-        else:
-            folder = socket_path(payload.exercise, payload.store).parent
-            make_ours(folder)
-        lock = os.open(folder / f"target-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise RefusedError(f"{payload.target['name']} can't be claimed for this exercise: {error}") from None
+    lock = _claim_file(payload.exercise, payload.store, payload.target) if opened is None else opened
     try:
         until = time.monotonic() + ENDING
         while True:
@@ -191,6 +244,27 @@ def target_held(payload: Payload) -> Iterator[list[int]]:
         yield [lock]
     finally:
         os.close(lock)
+
+
+def _claim_file(exercise: str, store: str, target: Mapping[str, Any]) -> int:
+    """The file whose lock is the claim to a target, open. Raises RefusedError."""
+    settings = target["settings"]
+    # What is reached by Chaos Toolkit alone has no settings; two of one name are told apart by their addresses.
+    what = [target["name"], settings or target["names"]]
+    if is_cluster(target):
+        # Whatever it is called and whoever does its faults; namespaces that are shared are the Leases' business.
+        way = {key: value for key, value in settings["cluster"].items() if key != "server"}
+        what = [way, settings["namespaces"]]
+    name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    try:
+        if "state_dir" in settings:
+            folder = Path(settings["state_dir"])
+        else:
+            folder = socket_path(exercise, store).parent
+            make_ours(folder)
+        return os.open(folder / f"target-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RefusedError(f"{target['name']} can't be claimed for this exercise: {error}") from None
 
 
 def _sign(lock: int, payload: Payload) -> None:

@@ -94,6 +94,7 @@ def run(
         engines=chosen,
         say=say,
         no_abort_condition=no_abort_condition,
+        store=store,
     )
     payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
     return start_and_follow(staged, payload, folder=folder, plain=True, despite_faults=despite_faults)
@@ -208,7 +209,7 @@ def launch_staged(staged: Staged, payload: Payload, *, despite_faults: bool) -> 
     try:
         refuse_a_target_in_use(staged, payload.store, despite_faults=despite_faults)
         with claimed(payload.target, payload.exercise):
-            return launch(payload, after=staged.after(payload.exercise))
+            return launch(payload, after=staged.after(payload.exercise), ahead=staged.ahead)
     except StoreError as error:
         staged.take_down()
         raise RefusedError(f"refused before anything was touched: {error}") from None

@@ -67,6 +67,16 @@ class Config:
     """Handed to the engine as it is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a guardian can begin with before it is known what it is to do: see `main`."""
+
+    engine: list[str]
+    preload: list[str]
+    target_claim: int = -1
+    """Inherited descriptor of what will be the claim to the target; not locked yet."""
+
+
 class Guardian:
     """The loop and what hangs on it."""
 
@@ -393,9 +403,45 @@ def as_line(config: Config) -> bytes:
     return json.dumps(asdict(config)).encode() + b"\n"
 
 
+def _start_engine(command: list[str], claim: int) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Our end of the link, and the engine, which waits for its payload on stdin."""
+    ours, theirs = socket.socketpair()
+    engine = subprocess.Popen(
+        [word.replace("{fd}", str(theirs.fileno())) for word in command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[fd for fd in (theirs.fileno(), claim) if fd >= 0],
+    )
+    theirs.close()
+    return ours, engine
+
+
+def _dismiss(engine: subprocess.Popen[bytes]) -> None:
+    """Send an engine away that was never told what to do."""
+    assert engine.stdin is not None
+    engine.stdin.close()
+    engine.kill()
+    engine.wait()
+
+
 def main() -> int:
-    """Run a guardian with the configuration on stdin; the exercise's exit code."""
-    config = Config(**json.loads(sys.stdin.readline()))
+    """Run a guardian with the configuration on stdin; the exercise's exit code.
+
+    With an argument (`Ahead` as JSON) it starts its engine and imports what workers need before it reads what they are
+    to do; where nothing comes, nobody wants them any more.
+    """
+    link: socket.socket | None = None
+    engine: subprocess.Popen[bytes] | None = None
+    if len(sys.argv) > 1:
+        ahead = Ahead(**json.loads(sys.argv[1]))
+        link, engine = _start_engine(ahead.engine, ahead.target_claim)
+        _preload(ahead.preload)
+    line = sys.stdin.readline()
+    if not line:
+        if engine is not None:
+            _dismiss(engine)
+        return 0
+    config = Config(**json.loads(line))
     if config.target_claim >= 0:
         os.set_inheritable(config.target_claim, False)
     error = (
@@ -407,21 +453,19 @@ def main() -> int:
     except OSError as refused:
         claimed, error = None, f"no socket for consoles and aborts can be made at {config.socket}: {refused}"
     if claimed is None:
+        if engine is not None:
+            _dismiss(engine)
         os.write(1, json.dumps({"failed": error, "exit_code": 5}).encode() + b"\n")
         return 5
     if config.engine:
-        ours, theirs = socket.socketpair()
-        engine = subprocess.Popen(
-            [word.replace("{fd}", str(theirs.fileno())) for word in config.engine],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[fd for fd in (theirs.fileno(), config.target_claim) if fd >= 0],
-        )
-        theirs.close()
+        if link is None or engine is None:
+            link, engine = _start_engine(config.engine, config.target_claim)
         assert engine.stdin is not None
-        engine.stdin.write(json.dumps(config.payload).encode())
-        engine.stdin.close()
-        guardian = Guardian(config, ours, engine.pid)
+        with contextlib.suppress(BrokenPipeError):
+            # One that has died is noticed where it is looked after.
+            engine.stdin.write(json.dumps(config.payload).encode())
+            engine.stdin.close()
+        guardian = Guardian(config, link, engine.pid)
     else:
         guardian = Guardian(config, socket.socket(fileno=config.link), None)
     _preload(config.preload)
