@@ -429,10 +429,8 @@ def budgets(api: Api, namespace: str, pods: Iterable[Pod]) -> list[Budget]:
     return found
 
 
-def whole_again(
-    api: Api, runs: Workload | None, asked: Service, wanted: int, gone: Iterable[str] = ()
-) -> dict[str, Json]:
-    """Whether a service has as many ready pods as it should, those with a uid in `gone` not counted."""
+def whole_again(api: Api, runs: Workload | None, asked: Service, wanted: int) -> dict[str, Json]:
+    """Whether a service has as many ready pods as it should, those that are being deleted not counted."""
     if runs is not None:
         now = workload(api, runs.resource, runs.namespace, runs.name)
         if now is None:
@@ -442,7 +440,5 @@ def whole_again(
         selector, wanted = now.selector, now.replicas
     else:
         selector = asked.selector
-    dead = set(gone)
     ready = [pod for pod in list_pods(api, asked.namespace, selector) if pod.ready and not pod.leaving]
-    left = [pod for pod in ready if pod.uid not in dead]
-    return {"holds": len(left) >= wanted, "evidence": f"{len(left)} of {wanted} pods of {asked.name} are ready"}
+    return {"holds": len(ready) >= wanted, "evidence": f"{len(ready)} of {wanted} pods of {asked.name} are ready"}

@@ -97,6 +97,7 @@ def test_one_that_is_protected_at_the_last_moment_lives(cluster: Cluster) -> Non
     with pytest.raises(RuntimeError, match=r"may not be touched any more: labelled gameday.dev/protected=true"):
         call(planned, "inject")
     assert pod["uid"] in uids(cluster)
+    assert call(planned, "recovered")["holds"], "nobody was killed, and so nobody is waited for"
 
 
 @pytest.mark.usefixtures("web")

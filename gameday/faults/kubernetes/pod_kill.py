@@ -96,7 +96,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         inject=Call(f"{_ROOM}:inject", kill, timeout=30.0 + (asked.grace or 0)),
         undo=stop,
         effective=Call(f"{_ROOM}:effective", {"where": kill["where"], "pods": kill["pods"]}),
-        recovered=Call(f"{_ROOM}:recovered", {**whole, "gone": [pod.uid for pod in choice.pods]}, timeout=30.0),
+        recovered=Call(f"{_ROOM}:recovered", whole, timeout=30.0),
         commands=(" ".join([*kubectl(kill["where"], its.namespace), "get", "pods"]),) if repeated else (),
         among=choice.among,
         notes=tuple(notes),
@@ -269,8 +269,11 @@ def effective(where: Where, pods: Sequence[Mapping[str, Json]]) -> dict[str, Jso
     return {"holds": True, "evidence": f"gone: {', '.join(str(pod['name']) for pod in pods)}"}
 
 
-def recovered(where: Where, service: Mapping[str, Any], wanted: int, gone: Sequence[str]) -> dict[str, Json]:
-    """Whether the service has as many ready pods again as it should."""
+def recovered(where: Where, service: Mapping[str, Any], wanted: int) -> dict[str, Json]:
+    """Whether the service has as many ready pods again as it should.
+
+    What was killed has its deletion time from that moment on, and isn't counted; what was only to be killed is.
+    """
     from gameday.cluster.services import service as find
 
     api = prepared(where)
@@ -281,4 +284,4 @@ def recovered(where: Where, service: Mapping[str, Any], wanted: int, gone: Seque
         return {"holds": False, "evidence": str(error)}
     except Unreachable as error:
         return {"holds": False, "evidence": str(error)}
-    return whole_again(api, runs, its, wanted, gone)
+    return whole_again(api, runs, its, wanted)
