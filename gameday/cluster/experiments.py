@@ -93,6 +93,8 @@ def injected(thing: Mapping[str, Any], pods: Iterable[str]) -> dict[str, Json]:
     """Whether all of these pods (`namespace/name`), those of its `target` too, have it, as `{"holds", "evidence"}`."""
     wanted = list(pods)
     found = records(thing)
+    if not found and not thing.get("status"):
+        return {"holds": False, "evidence": "Chaos Mesh has not looked at it so far: does its controller run?"}
     if not found:
         return {"holds": False, "evidence": "Chaos Mesh has selected no pod"}
     if late := [one for one in found if one.phase != INJECTED]:

@@ -33,7 +33,8 @@ DECLARATION = FaultDeclaration(
     one_shot=False,
     description=(
         "Reads and writes on one volume take longer, as on a disk that fails, or one that others use up. Databases "
-        "feel it first: what waits for a write keeps its locks meanwhile."
+        "feel it first: what waits for a write keeps its locks meanwhile. Of every instance, unless `count`, `percent` "
+        "or `instance` say which."
     ),
     example="""\
 at: 30s

@@ -32,7 +32,8 @@ DECLARATION = FaultDeclaration(
     one_shot=False,
     description=(
         "The instances of a service ask for a name and get an error, or a wrong address. What is connected stays so: "
-        "it is new connections that fail, so the fault creeps in as pools are refilled."
+        "it is new connections that fail, so the fault creeps in as pools are refilled. Of every instance, unless "
+        "`count`, `percent` or `instance` say which."
     ),
     example="""\
 at: 30s

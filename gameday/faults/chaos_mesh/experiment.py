@@ -234,7 +234,8 @@ def effective(
     found = experiments.injected(there, pods)
     if not found["holds"]:
         said = experiments.complaints(api, ALL[kind], namespace, name)[-2:]
-        fresh = [text for text in said if text not in found["evidence"]]
+        # "Failed to apply chaos: …" says what the pod's record says.
+        fresh = [text for text in said if text.partition(": ")[2] not in found["evidence"]]
         return verdict(False, "; ".join([str(found["evidence"]), *fresh]))
     if feeling is None:
         return found
