@@ -32,7 +32,7 @@ INTERESTING = frozenset(
 SCALING = "ScalingReplicaSet"
 _STEPS = (1, 5, 20, 100, 500)
 """How often something has to have happened to be told, and told again."""
-_KEPT = 2000
+_KEPT = 10_000
 _IN_POD = re.compile(r" in pod \S+\([0-9a-f-]{36}\)")
 """What a kubelet adds to name the pod, which is named anyway."""
 

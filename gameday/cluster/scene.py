@@ -16,6 +16,8 @@ from gameday.cluster.resources import DEPLOYMENTS, EVENTS, PODS, STATEFULSETS, R
 from gameday.cluster.runs import Runs, Unowned, Wholeness
 from gameday.cluster.streams import Back, Changed, Listed, Lost, Stream
 
+_AGAIN = 60.0
+"""Seconds in which that nothing is heard is told once."""
 _TOGETHER = 1.0
 """Seconds in which what we may not do is gathered, to be said in one sentence."""
 
@@ -75,6 +77,10 @@ class Scene:
     lost: dict[Stream, float] = field(default_factory=dict)
     """Streams that hear nothing, and since when."""
     gone_since: float | None = None
+    gone_told: float | None = None
+    """When it was last told that nothing is heard."""
+    quiet: bool = False
+    """That nothing is heard now was not told."""
     denied: dict[str, str] = field(default_factory=dict)
     """What to warn of together: what we may not see -> why."""
     denied_since: float | None = None
@@ -183,7 +189,11 @@ class Scene:
         self.lost.setdefault(lost.stream, now)
         if self.gone_since is None:
             self.gone_since = now
-            self.pending.append(f"nothing is heard from the cluster: {lost.why}; trying again")
+            # One that comes and goes is told once in a while.
+            self.quiet = self.gone_told is not None and now - self.gone_told < _AGAIN
+            if not self.quiet:
+                self.gone_told = now
+                self.pending.append(f"nothing is heard from the cluster: {lost.why}; trying again")
 
     def _back(self, stream: Stream, now: float) -> Iterator[Happening]:
         if stream in self.blind:
@@ -192,6 +202,8 @@ class Scene:
         self.lost.pop(stream, None)
         if self.gone_since is not None and not self.lost:
             since, self.gone_since = self.gone_since, None
+            if self.quiet:
+                return
             text = f"heard again after {took(now - since)}; what happened meanwhile is told as far as it can be seen"
             yield Happening("event", "the API server", text)
 

@@ -97,7 +97,7 @@ class _Following:
         self.lost = ""
         """What was told of why nothing is heard; empty while something is."""
         self.doubtful = False
-        """A connection broke: whether the server is there is asked before anything else."""
+        """A connection broke, or the server was busy: whether it answers is asked next. If it doesn't, that is told."""
         self.pause = FIRST
 
     def run(self) -> None:
@@ -161,15 +161,16 @@ class _Following:
         if refused.status == 410:
             self._wait()
             return
-        denied = refused.status in (401, 403)
-        if denied:
+        if refused.status in (401, 403):
             # With what the kubeconfig says by then: the token may have been renewed.
             self.api = None
-        self._say_lost(str(refused), denied=denied)
-        if denied:
+            self._say_lost(str(refused), denied=True)
             time.sleep(DENIED)
-        else:
-            self._wait(refused.retry_after)
+            return
+        if self.doubtful:
+            self._say_lost(str(refused), denied=False)
+        self.doubtful = True
+        self._wait(refused.retry_after)
 
     def _say_lost(self, why: str, *, denied: bool) -> None:
         if not self.lost:

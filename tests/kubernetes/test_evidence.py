@@ -323,6 +323,21 @@ def test_410_as_an_answer_is_listed_anew_too(cluster: DoubleCluster) -> None:
 
 
 @pytest.mark.double
+def test_a_server_that_is_busy_for_a_moment_is_no_news(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    with following(cluster, web=web(cluster)) as follower:
+        before = len(cluster.asked(verb="watch"))
+        cluster.misbehave(verb="watch", status=503, reason="ServiceUnavailable", times=1)
+        cluster.misbehave(verb="watch", status=429, reason="TooManyRequests", retry_after=0, times=1)
+        cluster.drop_watches()
+        follower.until(lambda: len(cluster.asked(verb="watch")) >= before + 5, "watched again")
+        kill_one(cluster)
+        follower.until_told("gone")
+    assert not follower.warned
+    assert not [text for text in follower.texts("event") if "heard" in text]
+
+
+@pytest.mark.double
 def test_a_server_that_is_gone_is_said_once_and_that_it_is_back(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=2)
     with following(cluster, web=web(cluster)) as follower:

@@ -11,6 +11,8 @@ from gameday.cluster.pacing import DETAILS, MINUTE, STATES, Pace
 from gameday.cluster.podlife import Pods
 from gameday.cluster.resources import DEPLOYMENTS, STATEFULSETS, Resource
 from gameday.cluster.runs import Runs, Wholeness
+from gameday.cluster.scene import Scene, Subject
+from gameday.cluster.streams import Back, Lost
 
 Json = dict[str, Any]
 
@@ -145,6 +147,30 @@ def test_a_list_that_is_compared_tells_what_a_watch_would_have() -> None:
         ("new", "pod shop/web-2"),
     ]
     assert list(pods.listed([other], 10.0)) == []
+
+
+def test_a_server_that_comes_and_goes_is_told_once_in_a_minute() -> None:
+    scene = Scene([Subject(("web",), "shop", DEPLOYMENTS, "web", "app=web")])
+    streams = scene.streams()
+    said: list[str] = []
+
+    def out(begin: float, end: float) -> None:
+        for stream in streams:
+            assert list(scene.take(Lost(stream, "connection refused", denied=False), begin)) == []
+        said.extend(scene.warnings(begin))
+        for stream in streams:
+            said.extend(one.text for one in scene.take(Back(stream), end))
+
+    out(0.0, 3.5)
+    out(10.0, 11.0)
+    out(80.0, 81.0)
+    heard = "what happened meanwhile is told as far as it can be seen"
+    assert said == [
+        "nothing is heard from the cluster: connection refused; trying again",
+        f"heard again after 3.5 s; {heard}",
+        "nothing is heard from the cluster: connection refused; trying again",
+        f"heard again after 1.0 s; {heard}",
+    ]
 
 
 # --- how much is told ------------------------------------------------------------------------------------------------
