@@ -186,8 +186,10 @@ def test_journals_that_know_of_a_fault_there_are_told(cluster: DoubleCluster, tm
         ident = exercise_of(place)
         refused = place.call(*RECOVER)
         assert refused.returncode == 5 and f"exercise {ident} is alive" in refused.stderr
-        for pid in place.processes():
-            kill(pid)
+        # All in the same moment: whoever is left would undo it, as it should.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in place.processes():
+                send(pid, number)
         run.wait()
         place.gone()
         done = place.call(*RECOVER)
@@ -205,9 +207,9 @@ def exercise_of(place: Place) -> str:
         return store.resolve(None)
 
 
-def kill(pid: int) -> None:
+def send(pid: int, number: int) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         pass
 
