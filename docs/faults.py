@@ -87,7 +87,7 @@ def _kind(backend: str) -> str:
 
 
 def _section(declaration: FaultDeclaration, proved: dict[tuple[str, str], str]) -> Iterator[str]:
-    yield f"## {declaration.name}\n\n{declaration.summary}. {declaration.description}\n"
+    yield f"## {declaration.name}\n\n{declaration.summary}. {declaration.description} {_lasting(declaration)}\n"
     if declaration.example:
         yield f"\n```yaml\n{declaration.example.strip()}\n```\n"
     yield "\n| parameter | type | default | means |\n|---|---|---|---|\n"
@@ -101,6 +101,16 @@ def _section(declaration: FaultDeclaration, proved: dict[tuple[str, str], str]) 
     for title, text in _ROWS.items():
         yield f"| {title} | {' | '.join(cell(text(one)) for one in backends.values())} |\n"
     yield f"| proved | {' | '.join(proved[declaration.name, one] for one in backends)} |\n"
+
+
+def _lasting(declaration: FaultDeclaration) -> str:
+    if not declaration.one_shot:
+        return "It lasts for the entry's `for`."
+    return (
+        f"It takes no `for`, unless it goes on ({declaration.lasting})."
+        if declaration.lasting
+        else "It takes no `for`."
+    )
 
 
 _ROWS: dict[str, Callable[[Backend], str]] = {

@@ -48,7 +48,7 @@ def recover(exercise: str | None, target: str | None, config: Path | None, store
     standing = False
     try:
         with open_store(store, create=False) as opened:
-            codes.add(_absorb(opened))
+            codes.add(absorb(opened))
             wanted = [opened.resolve(exercise)] if exercise else _in_need(opened)
             if not exercise:
                 codes.add(_left_to_their_engines(opened))
@@ -71,7 +71,7 @@ def recover(exercise: str | None, target: str | None, config: Path | None, store
     return Exit.NOT_RECOVERED if Exit.NOT_RECOVERED in codes else max(codes)
 
 
-def _absorb(store: Store) -> Exit:
+def absorb(store: Store) -> Exit:
     """Facts and records that could not be written at their time. A file that makes trouble keeps no other from it."""
     from gameday.cli import clerk
     from gameday.store import spill

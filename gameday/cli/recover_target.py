@@ -43,12 +43,13 @@ def recover_target(name: str, config: Path | None, store: str) -> int:
 
     settings = load_settings(explicit=config)
     target = _searchable(check_target(name, settings), settings)
+    codes = [_absorb(store)]
     dead = _journals(name, store)
     if target.kind == "kubernetes":
         _refuse_a_claim(target, dead)
     else:
         _refuse_an_engine(target, store)
-    codes = [_by_journal(ident, store) for ident, standing in dead.items() if standing]
+    codes += [_by_journal(ident, store) for ident, standing in dead.items() if standing]
     try:
         if target.kind == "kubernetes":
             codes.append(_cluster(target, list(dead)))
@@ -73,6 +74,19 @@ def _searchable(target: TargetInfo, settings: Settings) -> TargetInfo:
         f"target {target.name} is of kind {target.kind}: what gameday did there is known to journals alone. `gameday "
         "recover` undoes what those of this store know of"
     )
+
+
+def _absorb(store: str) -> Exit:
+    """What could not be written into the journals at its time belongs there before they are read."""
+    from gameday.cli.recover import absorb
+    from gameday.store import open_store
+    from gameday.store.errors import StoreMissing
+
+    try:
+        with open_store(store, create=False) as opened:
+            return absorb(opened)
+    except StoreMissing:
+        return Exit.OK
 
 
 # --- who is there --------------------------------------------------------------------------------------------------
