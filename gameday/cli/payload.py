@@ -1,0 +1,28 @@
+"""What a starter hands to the engine process. Imports nothing: who starts an engine doesn't need what it needs."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Any
+
+PYTHON = (sys.executable, "-P")
+"""How our own processes are started: never with the current folder on the path, where anybody's `random.py` may lie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What an engine is to do."""
+
+    mode: Literal["new", "resume", "recover"]
+    exercise: str
+    store: str
+    heartbeat: float
+    attended: bool
+    target: dict[str, Json]
+    started: dict[str, Json] = field(default_factory=dict)
+    """With mode `new`: the fields of `ExerciseStarted`, but for the clock's zero."""
+    rescue: dict[str, Json] = field(default_factory=dict)
+    """Fields of the `Config` of a second guardian, should the first one die."""
