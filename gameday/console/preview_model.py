@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-
 SHOWN = 12
 """Names of targets that are read; of thousands nobody reads more."""
 
