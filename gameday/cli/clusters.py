@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gameday.engine.following import Follower
 from gameday.engine.ports import Call, Json, TargetInfo
 from gameday.errors import UsageError
 
 if TYPE_CHECKING:
+    from gameday.engine.following import Follower
     from gameday.scenario.models import Scenario
 
 PRELOAD = ("gameday.cluster.warm",)
@@ -110,6 +110,8 @@ def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | No
     """The calls that go on beside an exercise on this target."""
     if not is_cluster(target):
         return []
+    from gameday.engine.following import Follower
+
     found = [Follower("claim", Call("gameday.cluster.lease:keep", _whose(target, exercise), timeout=30.0))]
     touched = _services(scenario, target)
     if touched:

@@ -46,6 +46,12 @@ def main() -> int:
     """Run the engine; the exercise's exit code."""
     link = socket.socket(fileno=int(sys.argv[1]))
     link.set_inheritable(False)
+    # Here and not later: an engine that was started ahead has the time.
+    import gameday.probes.fetching
+    import gameday.probes.judge
+
+    gameday.probes.judge.prepare()
+    import httpx  # noqa: F401
     told = sys.stdin.read()
     if not told:
         # It was started ahead, and nobody wants it any more.

@@ -157,12 +157,13 @@ def start_and_follow(
     staged: Staged, payload: Payload, *, folder: Path, plain: bool, despite_faults: bool = False
 ) -> int:
     """Launch, follow to the end, write the debrief; the exit code of the exercise."""
-    from gameday.cli.following import follow_to_the_end
-    from gameday.cli.outlet import is_lost
-
     stopping = Stopping(attended=payload.attended)
     running = launch_staged(staged, payload, despite_faults=despite_faults)
     stopping.goes_to(running)
+    # Only now: what shows an exercise is not to hold up its start.
+    from gameday.cli.following import follow_to_the_end
+    from gameday.cli.outlet import is_lost
+
     click.echo(payload.exercise)
     sys.stdout.flush()
     if payload.attended and not plain:
