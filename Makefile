@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # More than cores: many tests wait for real processes.
 WORKERS ?= 4
 
-.PHONY: help install demo test torture check format schema docs bench wheel clean example
+.PHONY: help install demo test test-cluster torture check format schema docs bench wheel clean example
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,10 @@ test: install  ## Run the tests
 
 torture: install  ## The long form of the kill tests
 	$(BIN)/pytest -n $(WORKERS) -q --kills 100 tests/torture
+
+test-cluster: install  ## The Kubernetes tests on a real cluster: GAMEDAY_TEST_KUBECONFIG, GAMEDAY_TEST_IMAGE
+	@test -n "$$GAMEDAY_TEST_KUBECONFIG" || { echo "GAMEDAY_TEST_KUBECONFIG names no kubeconfig"; exit 2; }
+	$(BIN)/pytest -n 2 -q tests/kubernetes
 
 check: install  ## Everything a machine can see: style, types, layers, generated files
 	$(BIN)/ruff check .
