@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from gameday.console.times import clean, count_text, took_text, value_text, wall_text
 from gameday.engine.decide import EFFECTIVE_WINDOW
+from gameday.engine.held import ONCE_MORE
 from gameday.engine.requests import Request
 from gameday.exercise import events as e
 from gameday.exercise.expectations import expectation_name
@@ -135,6 +136,12 @@ def _armed(event: e.FaultArmed, before: Exercise) -> Sentence:
             latest = format_duration(event.duration + EFFECTIVE_WINDOW)
             life += f", due after {format_duration(event.duration)} in effect, {latest} after injecting at the latest"
     return Sentence("FAULT", f"{event.entry} is armed: {plan.get('summary', event.fault)}; touches {targets}; {life}")
+
+
+def _undo_failed(event: e.UndoFailed, before: Exercise) -> Sentence:
+    if event.error == ONCE_MORE:
+        return Sentence("UNDO", f"{event.entry}: {ONCE_MORE}", "quiet")
+    return Sentence("UNDO", f"{event.entry}: undo attempt {event.attempt} FAILED: {event.error}; trying again", "bad")
 
 
 def _recovered(event: e.FaultRecovered, before: Exercise) -> Sentence:
@@ -323,9 +330,7 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
     e.FaultRepeated: lambda event, _: Sentence("FAULT", f"{event.entry} struck again{_tail(event.evidence)}", "warn"),
     e.FaultUndoing: lambda event, _: Sentence("UNDO", f"{event.entry} is being undone{_tail(event.reason)}", "warn"),
     e.UndoSent: lambda event, _: Sentence("UNDO", f"{event.entry}: undo sent, attempt {event.attempt}"),
-    e.UndoFailed: lambda event, _: Sentence(
-        "UNDO", f"{event.entry}: undo attempt {event.attempt} FAILED: {event.error}; trying again", "bad"
-    ),
+    e.UndoFailed: _undo_failed,
     e.FaultRecovered: _recovered,
     e.FaultLeaked: _leaked,
     e.ConditionSampled: _sampled,

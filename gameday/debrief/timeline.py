@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from gameday.debrief.script import expectation_words, is_fault
 from gameday.debrief.view import Lane, Row, When
 from gameday.debrief.words import clean, line, number, span, utc
+from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as ev
 from gameday.exercise.record import Record
 from gameday.scenario.models import Scenario
@@ -113,6 +114,8 @@ def _fault(event: ev.Event) -> str | None:
             return f"Fault {line(entry, 80)} being undone{f': {line(reason)}' if reason else ''}"
         case ev.UndoSent(entry=entry, attempt=attempt):
             return f"Undo of {line(entry, 80)} sent{f', attempt {attempt}' if attempt > 1 else ''}"
+        case ev.UndoFailed(error=error) if error == ONCE_MORE:
+            return None  # the second undo stands as its attempt
         case ev.UndoFailed(entry=entry, attempt=attempt, error=error):
             return f"Undo of {line(entry, 80)} failed, attempt {attempt}: {line(error)}"
         case ev.FaultRecovered(entry=entry, evidence=evidence):

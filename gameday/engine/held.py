@@ -17,6 +17,8 @@ from gameday.engine.workers import MARK, Worker, fork_undo
 Tell = Callable[[str, dict[str, Any]], None]
 """How facts leave: `tell("recovered", {"entry": ..., ...})`."""
 
+ONCE_MORE = "the injection was still alive when the undo went out; undoing once more"
+"""Why an attempt that worked is followed by another. Nothing is wrong: the first one was for speed."""
 SETTLED = ("recovered", "leaked")
 
 
@@ -169,7 +171,7 @@ class Undoing:
     def _recovered(self, held: Held, evidence: str) -> None:
         kill_escaped(held)
         if not held.clean and held.undo is not None:
-            self.failed(held, "the injection was still alive when the undo went out; undoing once more", at_once=True)
+            self.failed(held, ONCE_MORE, at_once=True)
             return
         held.stage = "recovered"
         evidence = evidence if held.touched else f"nothing was injected; {evidence}"

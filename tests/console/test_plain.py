@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gameday.console.plain import follow, lines
+from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as e
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
@@ -70,6 +71,7 @@ ONE_OF_EACH: list[tuple[e.Event, str, str]] = [
     (e.FaultInjected("payments-dark"), "FAULT", "returned"),
     (e.FaultFailed("payments-dark", "timed out"), "FAULT", "FAILED: timed out"),
     (e.FaultEffective("payments-dark", "refused"), "FAULT", "EFFECTIVE: refused"),
+    (e.UndoFailed("payments-dark", 1, ONCE_MORE), "UNDO", "payments-dark: the injection was still alive when"),
     (e.FaultRepeated("payments-dark", "deleted web-1"), "FAULT", "struck again: deleted web-1"),
     (e.TargetObserved("restart", "pod shop/web-1", "restarted (OOMKilled)", 5.0), "TARGET", "web-1: restarted"),
     (e.FaultUndoing("payments-dark", "its time is over"), "UNDO", "its time is over"),
