@@ -73,6 +73,19 @@ def engine_choices(words: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
+def held(target: Mapping[str, Json]) -> str:
+    """Who holds the claim to a cluster's namespaces now, in words; "" where nobody does. Only reads."""
+    if not is_cluster(target):
+        return ""
+    from gameday.cluster.errors import Refused, Unreachable
+    from gameday.cluster.lease import holder
+
+    try:
+        return holder(target["settings"]["cluster"], target["settings"]["namespaces"]) or ""
+    except (Refused, Unreachable) as error:
+        return f"whether another exercise holds the target can't be asked: {error}"
+
+
 @contextmanager
 def claimed(target: Mapping[str, Json], exercise: str) -> Iterator[None]:
     """The claim to a cluster's namespaces, for an exercise that is about to start; given back where that fails.

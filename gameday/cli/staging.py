@@ -186,6 +186,7 @@ def in_use(target: TargetInfo, store: str, *, despite_faults: bool) -> str:
         reason = ""
     except StoreError as error:
         return str(error)
+    reason = reason or clusters.held(target.to_json())
     if reason:
         return reason
     claim = Payload("new", "preview", store, HEARTBEAT, attended=False, target=target.to_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from gameday.cluster import lease
 from gameday.errors import TargetError
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
-from .targets import where
+from .targets import place_of, where
 
 
 @pytest.fixture(autouse=True)
@@ -175,3 +176,15 @@ def test_without_the_right_to_it_nothing_starts(cluster: DoubleCluster) -> None:
     cluster.rules("gameday", [{"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}])
     with pytest.raises(TargetError, match=r"the target can't be claimed: .*403 Forbidden"):
         acquire(cluster, "x-1")
+
+
+def test_a_preview_says_whose_it_is(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.deployment("web", replicas=2)
+    timeline = "  - at: 0s\n    fault: pod-kill\n    with: {service: web}\n"
+    place = place_of(tmp_path, cluster, {"web": {"workload": "deployment/web"}}, timeline)
+    acquire(cluster, "x-other")
+    done = place.call("preview", "scenario.yaml")
+    assert done.returncode == 5, done.stderr
+    assert "exercise x-other holds namespace" in " ".join(done.stdout.split())
+    lease.release(where(cluster), [cluster.namespace], "x-other")
+    assert place.call("preview", "scenario.yaml").returncode == 0
