@@ -40,24 +40,35 @@ class Api:
     def __init__(self, where: Where) -> None:
         """Raises TargetError where the kubeconfig can't be read, or leads to another server than it did."""
         self.where = dict(where)
-        self._client = _client(self.where)
-        self.server = str(self._client.configuration.host)
-        expected = self.where.get("server")
-        if expected is not None and expected != self.server:
+        self.server = str(self.where.get("server") or "")
+        self._log_in()
+
+    def _log_in(self) -> None:
+        """By the kubeconfig as it is now, and only where that leads to the server that it led to before."""
+        client = _client(self.where)
+        server = str(client.configuration.host)
+        if self.server and server != self.server:
             raise TargetError(
-                f"{words(self.where)} leads to {self.server} now; it was {expected} when this exercise began"
+                f"{words(self.where)} leads to {server} now; it was {self.server} when this exercise began"
             )
+        self._client, self.server = client, server
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
     def get(self, resource: Resource, namespace: str | None, name: str, *, timeout: float = PATIENCE) -> Json:
-        """An object as it is, or None where there is none."""
+        """An object as it is, or None where there is none, as an API server says: nobody else is believed."""
+        path = resource.path(namespace, name)
         try:
-            return self.ask("GET", resource.path(namespace, name), timeout=timeout)
+            found = self.ask("GET", path, timeout=timeout)
         except Refused as refused:
-            if refused.status == 404:
+            if refused.absent:
                 return None
+            if refused.status == 404:
+                raise _no_api_server("GET", path, f"404 {refused.message}") from None
             raise
+        if found.get("kind") != resource.kind:
+            raise _no_api_server("GET", path, json.dumps(found))
+        return found
 
     def items(
         self,
@@ -86,6 +97,8 @@ class Api:
         found: list[dict[str, Json]] = []
         while True:
             answer = self.ask("GET", resource.path(namespace), query=query, timeout=timeout)
+            if not str(answer.get("kind")).endswith("List"):
+                raise _no_api_server("GET", resource.path(namespace), json.dumps(answer))
             found += answer.get("items") or []
             more = (answer.get("metadata") or {}).get("continue")
             if not more:
@@ -119,6 +132,7 @@ class Api:
         Raises:
             Refused: it answered 400 or more.
             Unreachable: it did not answer within `timeout` seconds, or the connection broke.
+            TargetError: logging in again leads to another server.
         """
         until = time.monotonic() + timeout
         query = dict(query or {})
@@ -136,7 +150,7 @@ class Api:
             except Refused as refused:
                 if refused.status == 401 and not logged_in:
                     logged_in = True
-                    self._client = _client(self.where)
+                    self._log_in()
                     continue
                 again = refused.status == 429 and not refused.caused_by("DisruptionBudget")
                 if not (again or (reading and refused.status in _BUSY)):
@@ -314,6 +328,10 @@ def _seconds(text: str | None) -> float | None:
         return float(text) if text else None
     except ValueError:
         return None
+
+
+def _no_api_server(method: str, path: str, said: str) -> Unreachable:
+    return Unreachable(f"{method} {path}: the answer is not an API server's: {' '.join(said.split())[:100]}")
 
 
 def _decoded(data: bytes, method: str, path: str) -> Json:

@@ -24,6 +24,8 @@ class Refused(RuntimeError):
         self.causes = [cause for cause in (body.get("details") or {}).get("causes") or () if isinstance(cause, dict)]
         self.retry_after = retry_after
         """Seconds that the server asks to wait; None where it says nothing."""
+        self.absent = status == 404 and body.get("kind") == "Status"
+        """An API server says that there is no such object. Proxies, and servers that are none, answer 404 as well."""
         super().__init__(f"{asked}: {self._words()}")
 
     def _words(self) -> str:

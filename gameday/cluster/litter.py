@@ -16,6 +16,7 @@ from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused
 from gameday.cluster.marks import EXERCISE, FAULT, MARK
 from gameday.cluster.resources import (
+    CHAOS_MESH,
     DEPLOYMENTS,
     DNS_CHAOS,
     IO_CHAOS,
@@ -69,7 +70,8 @@ def find(api: Api, namespaces: Sequence[str]) -> tuple[list[Litter], list[str]]:
             except Refused as refused:
                 # A cluster without Chaos Mesh has no such kind, and so none of ours; but whoever may not look is told
                 # so before that.
-                if refused.status != 404 and not (refused.status == 403 and _no_such_group(api, resource)):
+                absent = refused.status == 404 and resource.group == CHAOS_MESH
+                if not absent and not (refused.status == 403 and _no_such_group(api, resource)):
                     blind.append(f"{resource.plural}{f' in {namespace}' if namespace else ''}: {refused}")
                 continue
             found += _litter(resource, things)
