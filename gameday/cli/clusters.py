@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from gameday.engine.following import Follower
     from gameday.scenario.models import Scenario
 
-PRELOAD = ("gameday.cluster.warm",)
-"""What workers need on a cluster, imported by the guardian once."""
+def preload() -> list[str]:
+    """What workers need on a cluster, imported once by the guardian: the client, and all ways of doing faults there."""
+    from gameday.faults.catalogue import catalogue
+
+    ways = [backend for declaration in catalogue().values() for backend in declaration.engines("kubernetes").values()]
+    return ["gameday.cluster.warm", *dict.fromkeys(backend.plan.partition(":")[0] for backend in ways)]
 
 
 def is_cluster(target: Mapping[str, Json]) -> bool:

@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from gameday.cli.clusters import PRELOAD as CLUSTER
-from gameday.cli.clusters import is_cluster
+from gameday.cli.clusters import is_cluster, preload
 from gameday.cli.payload import PYTHON, Payload
 from gameday.engine import guardian
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
@@ -138,8 +137,8 @@ def _preload(target: Mapping[str, Any], *, activities: bool) -> list[str]:
     if not is_cluster(target):
         return PRELOAD
     if not activities:
-        return [*CLUSTER, *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
-    return [*CLUSTER, *PRELOAD]
+        return [*preload(), *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
+    return [*preload(), *PRELOAD]
 
 
 def has_activities(scenario: Mapping[str, Any]) -> bool:
