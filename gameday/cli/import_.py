@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import click
@@ -14,29 +15,37 @@ from gameday.errors import Exit, UsageError
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to; stdout unless said.")
 def import_(file: Path, output: Path | None) -> int:
-    """Turn FILE, a Chaos Toolkit experiment in JSON or YAML, into a scenario.
+    """Turn FILE into a scenario: a Chaos Toolkit experiment, or manifests of Chaos Mesh, in JSON or YAML.
 
     What can't be carried over is listed on stderr, with its place and the reason, and in comments at the top of the
-    scenario. Then the exit code is 1, and the scenario is written all the same; 2 where FILE is no experiment. A
-    scenario with faults and no abort condition is not run until it has one, or `gameday run` is given
-    --no-abort-condition.
+    scenario. Then the exit code is 1, and the scenario is written all the same; 2 where there is nothing in FILE that
+    can be carried over. Manifests select pods and scenarios name services: the tables that say which pods those are,
+    for gameday.toml, are on stderr and at the top, too. A scenario with faults and no abort condition is not run until
+    it has one, or `gameday run` is given --no-abort-condition.
     """
-    from gameday.interchange.files import from_chaostoolkit
+    from gameday.interchange.chaos_mesh.reading import is_manifest
+    from gameday.interchange.files import Imported, from_chaos_mesh, from_chaostoolkit, told
     from gameday.scenario.reading import decode, read
 
     name = os.fspath(file)
     content = read(name)
-    text, losses = from_chaostoolkit(content, decode(content, name), name)
-    for loss in losses:
+    text = decode(content, name)
+    if is_manifest(content, name):
+        found = from_chaos_mesh(content, text, name)
+    else:
+        found = Imported(*from_chaostoolkit(content, text, name))
+    for loss in found.losses:
         click.echo(loss.located(name), err=True)
-    written(text, output)
-    if "\nabort_when:" not in text and "\n    fault:" in text:
+    for line in told(found.services):
+        click.echo(line, err=True)
+    written(found.text, output)
+    if "\nabort_when:" not in found.text and re.search(r"^ +(- \{.*)?fault: ", found.text, re.MULTILINE):
         click.echo(
             f"{name}: there are faults and no abort condition: write abort_when: with what must never happen, or run "
             "it with --no-abort-condition",
             err=True,
         )
-    return Exit.FAILED if any(loss.lost for loss in losses) else Exit.OK
+    return Exit.FAILED if any(loss.lost for loss in found.losses) else Exit.OK
 
 
 def written(text: str, output: Path | None) -> None:

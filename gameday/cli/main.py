@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gameday.cli.validate:validate",
         "Check scenario files; say what is wrong, where, and the right word.",
     ),
-    "import": ("gameday.cli.import_:import_", "Turn a Chaos Toolkit experiment into a scenario."),
+    "import": ("gameday.cli.import_:import_", "Turn an experiment or manifests into a scenario."),
     "export": ("gameday.cli.export:export", "Turn a scenario into a Chaos Toolkit experiment."),
     "preview": ("gameday.cli.preview:preview", "Say what exactly a scenario would touch; touch nothing."),
     "manifests": ("gameday.cli.manifests:manifests", "Print the roles that scenarios need on a cluster."),

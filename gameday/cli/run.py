@@ -53,8 +53,8 @@ def run(
 ) -> int:
     """Run SCENARIO as an exercise, and write its debrief.
 
-    SCENARIO may be a Chaos Toolkit experiment, in JSON or YAML: it is imported, and what of it can't be carried over
-    is said first.
+    SCENARIO may be a Chaos Toolkit experiment or manifests of Chaos Mesh, in JSON or YAML: they are imported, and what
+    of them can't be carried over is said first.
 
     With a terminal it opens the console: a preview of what will be touched, then the start; without SCENARIO, a list to
     pick from. With --unattended it needs none: the exercise's id and the path of its debrief go to stdout, talk goes to

@@ -36,8 +36,8 @@ def validate(
 ) -> int:
     """Check scenario files; say what is wrong, where, and the right word.
 
-    A directory is searched for *.yaml and *.yml; a Chaos Toolkit experiment, in JSON too, is judged as the scenario
-    that it becomes. Files that are right are listed on stdout, problems go to stderr as
+    A directory is searched for *.yaml and *.yml; a Chaos Toolkit experiment, in JSON too, and manifests of Chaos Mesh
+    are judged as the scenario that they become. Files that are right are listed on stdout, problems go to stderr as
     file:line:column: message. Services, measures, alerts and ${names} are held against what the target publishes, as
     far as that is known without reaching it. Exit code 0 where all are right, 2 where anything is wrong.
     """

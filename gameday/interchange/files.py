@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gameday.interchange.losses import Loss, Losses
 from gameday.interchange.yaml_text import commented, dumped
@@ -18,6 +18,17 @@ from gameday.scenario.published import Targets
 from gameday.scenario.reading import decode, read
 
 Say = Callable[[str], None]
+
+
+class Imported(NamedTuple):
+    """What became of a file of another tool."""
+
+    text: str
+    """The scenario."""
+    losses: list[Loss]
+    """What is not in it, or not quite so."""
+    services: tuple[str, ...] = ()
+    """Lines of TOML: the tables of the services that it names, which its target has to have."""
 
 
 def load_file(
@@ -44,31 +55,64 @@ def load_file(
     if found is None:
         digest = hashlib.sha256(content).hexdigest()
         return load_text(text, path=name, sha256=digest, parameters=parameters, **options)
-    made, losses = found
-    for loss in losses:
+    made = found.text
+    for loss in found.losses:
         say(loss.located(name))
     try:
         loaded = load_text(
             made, path=name, sha256=hashlib.sha256(content).hexdigest(), parameters=parameters, **options
         )
     except ScenarioErrors as errors:
+        for line in told(found.services):
+            say(line)
         # Its lines are those of a text that nobody has seen.
         where = f"{name} (as `gameday import` writes it)"
         raise ScenarioErrors([replace(problem, path=where) for problem in errors.problems]) from None
     return replace(loaded, path=Path(path))
 
 
-def imported(content: bytes, text: str, path: str) -> tuple[str, list[Loss]] | None:
+def imported(content: bytes, text: str, path: str) -> Imported | None:
     """A scenario's text, made from a file of another format, and what is not in it; None for a scenario file.
 
     Raises:
         ScenarioErrors: the file is of another format, and wrong.
     """
+    from gameday.interchange.chaos_mesh.reading import is_manifest
     from gameday.interchange.chaostoolkit.reading import is_experiment
 
-    if not is_experiment(content, path):
-        return None
-    return from_chaostoolkit(content, text, path)
+    if is_manifest(content, path):
+        return from_chaos_mesh(content, text, path)
+    if is_experiment(content, path):
+        return Imported(*from_chaostoolkit(content, text, path))
+    return None
+
+
+def from_chaos_mesh(content: bytes, text: str, path: str) -> Imported:
+    """The scenario that manifests of Chaos Mesh are.
+
+    Raises:
+        ScenarioErrors: nothing in the file can be carried over, or it can't be read.
+    """
+    from gameday.interchange.chaos_mesh.importing import imported as document_of
+    from gameday.interchange.chaos_mesh.reading import read_manifests
+
+    manifests = read_manifests(content, text, path)
+    document, services = document_of(manifests)
+    head = commented(f"Imported from {Path(path).name} (Chaos Mesh), sha256 {manifests.sha256[:16]}.")
+    head += commented("All faults of a file begin at once, as when it is applied; change at: where they should not.")
+    head += [*_listed(manifests.losses), "#", *(f"# {line}".rstrip() for line in told(services)), ""]
+    made = "\n".join([*head, dumped(document)])
+    if unguarded(document):
+        made += "\n".join(("", *_ABORT_WHEN, ""))
+    _must_be_valid(made, path, "these manifests can't be made a scenario")
+    return Imported(made, list(manifests.losses), tuple(services))
+
+
+def told(services: Sequence[str]) -> list[str]:
+    """What to do with the tables of services."""
+    return (
+        ["The services have to be in gameday.toml, under the target that it is run on:", *services] if services else []
+    )
 
 
 def from_chaostoolkit(content: bytes, text: str, path: str) -> tuple[str, list[Loss]]:
@@ -110,6 +154,12 @@ def _head(path: str, digest: str, losses: Losses) -> list[str]:
         "An HTTP answer of 400 or more and an exit code other than 0 are failures here. An undo may be sent several "
         "times: look that this does no harm."
     )
+    return [*lines, *_listed(losses), ""]
+
+
+def _listed(losses: Losses) -> list[str]:
+    """What is not in a scenario, as comments."""
+    lines: list[str] = []
     for title, lost in (("Not carried over:", True), ("Carried over, but not quite the same:", False)):
         found = [loss for loss in losses if loss.lost is lost]
         if found:
@@ -117,16 +167,15 @@ def _head(path: str, digest: str, losses: Losses) -> list[str]:
         for loss in found:
             line = f" (line {loss.at[0]})" if loss.at is not None else ""
             lines += commented(f"- {loss.what}{line}: {loss.why}")
-    return [*lines, ""]
+    return lines
 
 
-def _must_be_valid(text: str, path: str) -> None:
-    """What is written is a scenario. Where an experiment has something in it that none can have, that is said."""
+def _must_be_valid(text: str, path: str, message: str = "this experiment can't be made a scenario") -> None:
+    """What is written is a scenario. Where a file has something in it that none can have, that is said."""
     from gameday.faults.catalogue import catalogue
 
     try:
         load_text(text, path=path, catalogue=catalogue())
     except ScenarioErrors as errors:
-        message = "this experiment can't be made a scenario"
         problems = [Problem(path, None, None, f"{message}: {each.message}", each.hint) for each in errors.problems]
         raise ScenarioErrors(problems) from None

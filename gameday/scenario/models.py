@@ -332,7 +332,7 @@ class Scenario(Model):
         description="Chaos Toolkit's configuration, for all activities: values, {type: env, key: NAME}, or probes "
         "({type: probe, provider: …}), which are asked once, before the start.",
     )
-    imported: Literal["chaostoolkit"] | None = Field(
+    imported: Literal["chaostoolkit", "chaos-mesh"] | None = Field(
         None,
         description="The tool whose file this was. Until it has an abort condition its faults are run with "
         "--no-abort-condition only.",

@@ -1,0 +1,1 @@
+"""Manifests of Chaos Mesh as scenarios: faults, Schedules and simple Workflows."""
