@@ -19,6 +19,7 @@ from gameday.cluster.api import Api
 from gameday.cluster.errors import Unreachable
 from gameday.cluster.resources import PODS
 
+ANSWER = {"kind": "PodList", "apiVersion": "v1"}
 ALONE = """
 import sys
 from gameday.cluster import official
@@ -76,7 +77,7 @@ def server(authority: dict[str, Path]) -> Iterator[int]:
             who = self.connection.getpeercert()
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(json.dumps({"items": [{"metadata": {"name": str(bool(who))}}]}).encode())
+            self.wfile.write(json.dumps({**ANSWER, "items": [{"metadata": {"name": str(bool(who))}}]}).encode())
 
         def log_message(self, *_: object) -> None: ...
 
