@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
@@ -41,6 +41,16 @@ class LatencyParameters(Parameters):
     direction: Annotated[
         Literal["request", "response"], Field(description="Whether requests arrive late, or the answers to them.")
     ] = "response"
+    count: Annotated[
+        int | None,
+        Field(ge=1, strict=True, description="By Chaos Mesh: this many instances only, chosen at random."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _share_or_count(self) -> Self:
+        if self.count is not None and self.share < 1:
+            raise ValueError("only one of share and count can be given")
+        return self
 
 
 _BACKEND = Backend(
@@ -97,6 +107,11 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     """See `gameday.engine.ports.Backend.plan`."""
     asked = LatencyParameters.model_validate(params)
     service = published_service(target, asked.service)
+    if asked.count is not None:
+        raise ValueError(
+            f"latency on {service}: a proxy delays connections, whatever instance they lead to: say share instead of "
+            "count, or use Chaos Mesh"
+        )
     api, _ = planned_proxy(target, service)
     toxic = {
         "name": own_name(context),

@@ -25,11 +25,21 @@ class NetworkPartitionParameters(Parameters):
         Direction,
         Field(description="in: what the service is sent; out: what it sends itself; both. As seen from `service`."),
     ] = "both"
+    count: Annotated[
+        int | None,
+        Field(ge=1, strict=True, description="By Chaos Mesh: this many instances of `service`, chosen at random."),
+    ] = None
+    percent: Annotated[
+        float | None,
+        Field(gt=0, le=100, strict=True, description="By Chaos Mesh: this share of them, rounded down."),
+    ] = None
 
     @model_validator(mode="after")
     def _two_sides(self) -> Self:
         if self.from_ == self.service:
             raise ValueError(f"{self.service} can't be cut off from itself: name another service under from")
+        if self.count is not None and self.percent is not None:
+            raise ValueError("only one of count and percent can be given")
         return self
 
 

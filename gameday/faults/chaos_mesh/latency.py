@@ -34,7 +34,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
             "requests to it: say direction: response, or use Toxiproxy"
         )
     duration = lasting("latency", context)
-    share = Share(percent=round(asked.share * 100, 6)) if asked.share < 1 else Share()
+    share = Share(percent=round(asked.share * 100, 6)) if asked.share < 1 else Share(count=asked.count)
     choice = chosen(prepared(target["settings"]["cluster"]), "latency", its, share, target, context)
     delay, jitter = round(asked.delay * 1000), round(asked.jitter * 1000)
     spec = {
@@ -53,7 +53,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         notes.append("answers to the kubelet's probes are late, too: pods may stop being ready, or be restarted")
     slow = max(asked.delay - asked.jitter, asked.delay / 2) * 0.9
     varies = f" ± {format_duration(asked.jitter)}" if asked.jitter else ""
-    some = f", {len(choice.pods)} of {choice.total} pods" if asked.share < 1 else ""
+    some = f", {len(choice.pods)} of {choice.total} pods" if not share.everything else ""
     return planned(
         NETWORK_CHAOS,
         its,

@@ -24,12 +24,13 @@ from gameday.cluster.services import (
     service,
 )
 from gameday.engine.ports import Json
-from gameday.faults.chaos_mesh.experiment import lasting, planned, reads, selected, writes
+from gameday.faults.chaos_mesh.experiment import Share, lasting, planned, reads, selected, writes
 from gameday.faults.chaos_mesh.feeling import silent
 from gameday.faults.dependency_outage import DependencyOutageParameters
 from gameday.faults.network_partition import Direction, NetworkPartitionParameters
 
 _DIRECTIONS = {"in": "from", "out": "to", "both": "both"}
+_ALL = Share()
 _SEEN_FROM_THERE: dict[Direction, Direction] = {"in": "out", "out": "in", "both": "both"}
 
 
@@ -41,6 +42,8 @@ class _Cut:
     direction: Direction
     from_pods_of: Service | None = None
     from_hosts: tuple[str, ...] = ()
+    share: Share = _ALL
+    """Of the pods of the first; all of them unless said."""
 
 
 def _is_inside(its: Service) -> bool:
@@ -107,7 +110,11 @@ def _needs(cut: _Cut) -> list[str]:
 def _asked_partition(target: Mapping[str, Json], params: Mapping[str, Json]) -> _Cut:
     asked = NetworkPartitionParameters.model_validate(params)
     other = service(target, asked.from_) if asked.from_ is not None else None
-    return _cut(target, service(target, asked.service), other, asked.direction)
+    its = service(target, asked.service)
+    share = Share(asked.count, asked.percent)
+    if not share.everything and not _is_inside(its):
+        raise ValueError(f"{its.name} is outside of the cluster and has no pods there: leave count and percent away")
+    return replace(_cut(target, its, other, asked.direction), share=share)
 
 
 def _asked_outage(target: Mapping[str, Json], params: Mapping[str, Json]) -> _Cut:
@@ -130,7 +137,9 @@ def plan_partition(
     ways = {"both": "", "in": ", only what it is sent", "out": ", only what it sends"}
     summary = f"{asked.service} is cut off from {whom}{ways[asked.direction]}"
     cut = _asked_partition(target, params)
-    return _plan("network-partition", cut, asked.service if asked.from_ is None else None, summary, target, context)
+    # Where some of its pods are left, it answers.
+    cut_off = asked.service if asked.from_ is None and cut.share.everything else None
+    return _plan("network-partition", cut, cut_off, summary, target, context)
 
 
 def plan_outage(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
@@ -154,7 +163,7 @@ def _plan(
     """`cut_off`: the service that nobody reaches meanwhile."""
     api = prepared(target["settings"]["cluster"])
     duration = lasting(fault, context)
-    choice = _all_of(api, fault, cut.pods_of, target, context)
+    choice = _pods_of(api, fault, cut.pods_of, target, context, cut.share)
     spec: dict[str, Json] = {
         **selected(choice),
         "action": "partition",
@@ -163,7 +172,7 @@ def _plan(
     }
     notes, others, feeling = [], None, None
     if cut.from_pods_of is not None:
-        others = _all_of(api, fault, (cut.from_pods_of,), target, context)
+        others = _pods_of(api, fault, (cut.from_pods_of,), target, context)
         spec["target"] = selected(others)
         notes.append(f"at the other end, {cut.from_pods_of.name}: {others.words()}")
         _check_together(fault, choice, others, target, context)
@@ -188,10 +197,15 @@ def _plan(
     )
 
 
-def _all_of(
-    api: Api, fault: str, services: Sequence[Service], target: Mapping[str, Json], context: Mapping[str, Json]
+def _pods_of(
+    api: Api,
+    fault: str,
+    services: Sequence[Service],
+    target: Mapping[str, Json],
+    context: Mapping[str, Json],
+    share: Share = _ALL,
 ) -> Choice:
-    """All pods of these services that may be touched, each pod once, within the limits of every namespace.
+    """A share of the pods of these services that may be touched, each pod once, within every namespace's limits.
 
     Raises:
         ValueError: the limits don't allow as many, or there are none.
@@ -210,9 +224,9 @@ def _all_of(
         choice = choose(
             where,
             sorted(pods.values(), key=lambda pod: pod.name),
-            count=None,
-            percent=None,
-            everything=True,
+            count=share.count,
+            percent=share.percent,
+            everything=share.everything,
             context=context,
             target=target,
             in_namespace=len(list_pods(api, namespace)),

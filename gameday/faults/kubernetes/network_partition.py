@@ -43,6 +43,8 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     """See `gameday.engine.ports.Backend.plan`."""
     asked = NetworkPartitionParameters.model_validate(params)
     where = f"network-partition of {asked.service}"
+    if asked.count is not None or asked.percent is not None:
+        raise ValueError(f"{where}: a NetworkPolicy is for all of its pods: count and percent need Chaos Mesh")
     rights = needs(target, params)
     api = prepared(target["settings"]["cluster"])
     own = _side(api, service(target, asked.service))

@@ -211,7 +211,7 @@ def _network(spec: Spec) -> list[Draft]:
     return _partition(spec)
 
 
-def _whole(spec: Spec, its: Selected, mode: _Mode) -> dict[str, Json]:
+def _some(spec: Spec, its: Selected, mode: _Mode) -> dict[str, Json]:
     """The parameters that say how many pods, for faults that are done to a service's network."""
     if its.pods:
         raise NotCarried(
@@ -260,16 +260,20 @@ def _delay(spec: Spec) -> list[Draft]:
     if len({side.service for side, _ in sides}) < len(sides):
         raise NotCarried(part.at("target"), f"{its.service} is on both sides")
     lasts, notes = _lasting(spec)
-    return [
-        Draft("latency", {"service": side.service, **params, **_whole(spec, side, how)}, lasts, notes)
-        for side, how in sides
-    ]
+    made = []
+    for side, how in sides:
+        some = _some(spec, side, how)
+        # Connections and pods are one thing to Chaos Mesh: a share of these.
+        share = some.pop("percent", 100)
+        some |= {"share": share / 100} if share < 100 else {}
+        made.append(Draft("latency", {"service": side.service, **params, **some}, lasts, notes))
+    return made
 
 
 def _partition(spec: Spec) -> list[Draft]:
     part = spec.part
     its = spec.services.selected(part.part("selector"), spec.home, spec.name, part)
-    some = _whole(spec, its, _mode(part))
+    some = _some(spec, its, _mode(part))
     direction = {"to": "out", "from": "in", "both": "both"}[_direction(part)]
     others = []
     if (target := part.part("target")) is not None:
