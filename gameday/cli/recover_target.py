@@ -165,8 +165,31 @@ def _by_journal(ident: str, store: str) -> Exit:
 class _Found:
     """What became of what was found, so far."""
 
+    us: str
+    """Whose the claim is, as long as this goes on."""
+    namespaces: Sequence[str]
     left: list[str] = field(default_factory=list)
     until: float = field(default_factory=lambda: time.monotonic() + LONGEST_WAIT)
+    renewed: float = field(default_factory=time.monotonic)
+    lost: str = ""
+    """Why the claim is ours no more: from then on faults may be those of a living exercise."""
+
+    def may_go_on(self, api: Api) -> bool:
+        """Renew the claim: what is taken away may take longer than it lasts."""
+        from gameday.cluster import lease
+        from gameday.cluster.errors import Refused, Unreachable
+
+        if self.lost:
+            return False
+        try:
+            lease.renew(api, self.namespaces, self.us)
+            self.renewed = time.monotonic()
+        except lease.Held as held:
+            self.lost = str(held)
+        except (Refused, Unreachable) as error:
+            if time.monotonic() - self.renewed > lease.LASTS / 2:
+                self.lost = f"the claim of this recovery can't be renewed: {error}"
+        return not self.lost
 
 
 def _cluster(target: TargetInfo, dead: Sequence[str]) -> Exit:
@@ -183,7 +206,7 @@ def _cluster(target: TargetInfo, dead: Sequence[str]) -> Exit:
     except (Refused, Unreachable) as error:
         raise TargetError(f"target {target.name}: {error}") from None
     try:
-        return _clear(target)
+        return _clear(target, us, dead)
     finally:
         try:
             lease.release(where, namespaces, us)
@@ -191,7 +214,7 @@ def _cluster(target: TargetInfo, dead: Sequence[str]) -> Exit:
             click.echo(f"the claim of this recovery stays until it has run out, {lease.LASTS} s: {error}", err=True)
 
 
-def _clear(target: TargetInfo) -> Exit:
+def _clear(target: TargetInfo, us: str, dead: Sequence[str]) -> Exit:
     from gameday.cluster import litter
     from gameday.cluster.api import Api
     from gameday.cluster.errors import Unreachable
@@ -201,22 +224,56 @@ def _clear(target: TargetInfo) -> Exit:
         found, blind = litter.find(api, namespaces)
     except Unreachable as error:
         raise TargetError(f"target {target.name}: {error}") from None
-    state = _Found()
-    for one in found:
+    state = _Found(us, namespaces)
+    for one in _not_of_others(api, found, state, {us, *dead}):
         _take_away(api, one, state)
     try:
         known = {one.shown for one in found}
-        for one in litter.find(api, namespaces)[0] if found else ():
-            if one.shown not in known:
-                _take_away(api, one, state)
+        again = litter.find(api, namespaces)[0] if found and state.may_go_on(api) else []
+        more = [one for one in again if one.shown not in known]
+        for one in _not_of_others(api, more, state, {us, *dead}):
+            _take_away(api, one, state)
     except Unreachable as error:
         blind.append(f"a second look was not possible: {error}")
+    if state.lost:
+        blind.append(f"{state.lost}: stopped there")
     for line in _in_short(blind):
         _loud(f"CAN'T SAY: {line}: whether faults of gameday's are among them is not known", ())
     if not found:
         but = ", as far as that could be looked at" if blind else ""
         click.echo(f"nothing of gameday's is in {', '.join(namespaces)}{but}")
     return Exit.NOT_RECOVERED if state.left or blind else Exit.OK
+
+
+def _not_of_others(api: Api, found: Sequence[Litter], state: _Found, ours: set[str]) -> Iterator[Litter]:
+    """All but nodes of exercises that hold other namespaces and may be alive: no claim of ours keeps those away."""
+    from gameday.cluster import litter
+    from gameday.cluster.marks import label_value
+
+    known = {label_value(one) for one in ours}
+    asked = [one for one in found if not one.resource.namespaced and one.exercise not in known]
+    others, why = _elsewhere(api) if asked else ({}, "")
+    for one in found:
+        if one not in asked:
+            yield one
+        elif why:
+            _leave(one, f"whether that exercise is alive can't be told: {why}", state, litter.by_hand(api, one))
+        elif one.exercise in others:
+            _leave(one, f"{others[one.exercise]}, and may be alive: it was left alone", state, ())
+        else:
+            yield one
+
+
+def _elsewhere(api: Api) -> tuple[dict[str, str], str]:
+    """Who may be alive by the claims of the whole cluster, each with its claim in words; or why that can't be told."""
+    from gameday.cluster.errors import Refused, Unreachable
+    from gameday.cluster.lease import everywhere
+    from gameday.cluster.marks import label_value
+
+    try:
+        return {label_value(claim.identity): claim.shown for claim in everywhere(api) if claim.left > -FRESH}, ""
+    except (Refused, Unreachable) as error:
+        return {}, str(error)
 
 
 def _in_short(blind: Sequence[str]) -> Iterator[str]:
@@ -231,8 +288,9 @@ def _take_away(api: Api, one: Litter, state: _Found) -> None:
     from gameday.cluster import litter
 
     whose = f"exercise {one.exercise or '?'}, {one.entry or '?'}"
+    verdict: dict[str, Json] = {"holds": False, "evidence": "it was left alone"}
     try:
-        while True:
+        while state.may_go_on(api):
             verdict = litter.clear(api, one)
             if verdict["holds"] or time.monotonic() >= state.until:
                 break
@@ -242,9 +300,14 @@ def _take_away(api: Api, one: Litter, state: _Found) -> None:
     if verdict["holds"]:
         click.echo(f"{one.shown}  recovered  {verdict['evidence']} ({whose})")
         return
-    click.echo(f"{one.shown}  leaked  {verdict['evidence']} ({whose})")
+    _leave(one, str(verdict["evidence"]), state, litter.by_hand(api, one))
+
+
+def _leave(one: Litter, why: str, state: _Found, commands: Sequence[str]) -> None:
+    whose = f"exercise {one.exercise or '?'}, {one.entry or '?'}"
+    click.echo(f"{one.shown}  leaked  {why} ({whose})")
     state.left.append(one.shown)
-    _loud(f"NOT RECOVERED: {one.shown} ({whose}): {verdict['evidence']}", litter.by_hand(api, one))
+    _loud(f"NOT RECOVERED: {one.shown} ({whose}): {why}", commands)
 
 
 # --- Toxiproxy -----------------------------------------------------------------------------------------------------

@@ -52,15 +52,17 @@ def also(scenario: Scenario, target: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _of_recovery(rights: Iterable[str]) -> Iterator[str]:
-    """To list what the faults change or make: undoing it is among their own rights."""
-    from gameday.cluster.litter import CHANGED, MADE
-    from gameday.cluster.resources import Access, right
+    """To list what the faults change or make, and whose a change of a node is: undoing is among their own rights."""
+    from gameday.cluster.litter import CHANGED, MADE, MARKED
+    from gameday.cluster.resources import LEASES, NODES, Access, right
 
-    kinds = {(one.group, one.plural): one for one in (*MADE, *CHANGED)}
+    kinds = {(one.group, one.plural): one for one in (*MADE, *CHANGED, *MARKED)}
     for access in map(Access.parse, rights):
         kind = kinds.get((access.group, access.plural))
         if kind is not None and access.verb in ("create", "patch", "update"):
             yield right("list", kind, access.namespace)
+            if kind == NODES:
+                yield right("list", LEASES)
 
 
 def impossible(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:

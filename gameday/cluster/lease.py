@@ -71,6 +71,13 @@ def claims(where: Where, namespaces: Sequence[str]) -> list[Claim]:
     ]
 
 
+def everywhere(api: Api) -> list[Claim]:
+    """All claims of the cluster, those that have run out too. Only reads; raises as `Api.ask` does."""
+    there = api.items(LEASES, fields=f"metadata.name={NAME}", timeout=_PATIENCE)
+    found = [(str(meta(thing).get("namespace")), thing) for thing in there if _identity(thing)]
+    return [Claim(each, _identity(thing), _left(thing), _words(thing, each, _left(thing))) for each, thing in found]
+
+
 def acquire(where: Where, namespaces: Sequence[str], identity: str) -> None:
     """Claim all namespaces for `identity`, in order; all or none.
 
@@ -143,6 +150,17 @@ def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dic
             yield {}
         said = trouble
         time.sleep(1.0 if trouble else RENEWED)
+
+
+def renew(api: Api, namespaces: Sequence[str], identity: str) -> None:
+    """Renew the claims once.
+
+    Raises:
+        Held: somebody else has one of them.
+        Refused, Unreachable: see `Api.ask`.
+    """
+    for namespace in namespaces:
+        _renew(api, namespace, identity)
 
 
 def _renew(api: Api, namespace: str, identity: str) -> None:

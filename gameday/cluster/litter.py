@@ -1,4 +1,4 @@
-"""What gameday left in a cluster, found by its labels and taken away without any journal.
+"""What gameday left in a cluster, found by its labels and marks and taken away without any journal.
 
 For `gameday recover --target`: the store may be lost, or of somebody else. What was made is deleted; what was changed
 is changed back by what its mark says. Whether an exercise is running there has to be asked before (see `lease`).
@@ -24,6 +24,7 @@ from gameday.cluster.resources import (
     NETWORK_POLICIES,
     NODES,
     POD_CHAOS,
+    PODS,
     SERVICES,
     STATEFULSETS,
     STRESS_CHAOS,
@@ -37,6 +38,8 @@ from gameday.cluster.services import MANAGED, OURS
 
 MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)
+MARKED = (PODS,)
+"""What Chaos Mesh was to find by a label, whether it was ever told to or not."""
 PATIENCE = 20.0
 """Seconds in which an experiment of Chaos Mesh is waited for until it has recovered."""
 
@@ -63,10 +66,13 @@ def find(api: Api, namespaces: Sequence[str]) -> tuple[list[Litter], list[str]]:
     """All that is there in these namespaces and on nodes, and what could not be looked at (kind and reason)."""
     found: list[Litter] = []
     blind: list[str] = []
-    for resource in (*MADE, *CHANGED):
+    for resource in (*MADE, *CHANGED, *MARKED):
+        # A Deployment's controller copies marks to its ReplicaSets, and `kubectl rollout undo` brings them back from
+        # there without labels: what can be marked is all looked at.
+        selector = EXERCISE if resource in MADE else experiments.KILL if resource in MARKED else ""
         for namespace in namespaces if resource.namespaced else (None,):
             try:
-                things = api.items(resource, namespace, selector=EXERCISE)
+                things = api.items(resource, namespace, selector=selector)
             except Refused as refused:
                 # A cluster without Chaos Mesh has no such kind, and so none of ours; but whoever may not look is told
                 # so before that.
@@ -90,15 +96,20 @@ def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[L
     for thing in things:
         data, tags = meta(thing), labels_of(thing)
         mark = annotations_of(thing).get(MARK, "")
-        own = {key: tags[key] for key in (MANAGED, EXERCISE, FAULT) if key in tags}
-        if not mark and tags.get(MANAGED) != OURS:
+        own = {key: tags[key] for key in (MANAGED, EXERCISE, FAULT, experiments.KILL) if key in tags}
+        if resource in MARKED:
+            if "deletionTimestamp" not in data:
+                yield Litter(resource, data.get("namespace"), str(data["name"]), "", "", "", own)
             continue
+        if not mark and (resource in CHANGED or tags.get(MANAGED) != OURS):
+            continue
+        said = json.loads(mark) if _readable(mark) else {}
         yield Litter(
             resource,
             data.get("namespace"),
             str(data["name"]),
-            tags.get(EXERCISE, ""),
-            tags.get(FAULT, ""),
+            tags.get(EXERCISE, "") or str(said.get("exercise", "")),
+            tags.get(FAULT, "") or str(said.get("entry", "")),
             mark,
             own,
         )
@@ -116,6 +127,8 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
             raise RuntimeError(f"{litter.shown}: its mark can't be read: {litter.mark[:200]}")
         marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)
         return marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
+    if litter.resource in MARKED:
+        return _unmarked(api, litter)
     if litter.resource in experiments.KINDS:
         # Its controller takes back what it has injected, and takes its time for it.
         return experiments.clear(api, litter.resource, litter.namespace, litter.name, litter.own, patience=PATIENCE)
@@ -123,11 +136,22 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
     return creations.gone(api, litter.resource, litter.namespace, litter.name)
 
 
+def _unmarked(api: Api, litter: Litter) -> dict[str, Json]:
+    experiments.unmark(api, str(litter.namespace), litter.own[experiments.KILL])
+    there = api.get(litter.resource, litter.namespace, litter.name)
+    if there is not None and experiments.KILL in labels_of(there) and "deletionTimestamp" not in meta(there):
+        return {"holds": False, "evidence": f"{litter.shown} still carries the label {experiments.KILL}"}
+    return {"holds": True, "evidence": f"{litter.shown} is not marked to be killed any more"}
+
+
 def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
     """Shell lines that take it away."""
     if litter.mark and _readable(litter.mark):
         changes = json.loads(litter.mark)["changes"]
         return marks.by_hand(api.where, litter.resource, litter.namespace, litter.name, changes)
+    if litter.resource in MARKED:
+        thing = f"{litter.resource.full_name}/{litter.name}"
+        return (shlex.join([*marks.kubectl(api.where, litter.namespace), "label", thing, f"{experiments.KILL}-"]),)
     if litter.resource in experiments.KINDS:
         return experiments.by_hand(api.where, litter.resource, litter.namespace, litter.name)
     if litter.mark:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gameday.cluster import litter, marks
+from gameday.cli.recover_target import recover_target
+from gameday.cluster import experiments, lease, litter, marks
 from gameday.cluster.api import Api
 from gameday.cluster.errors import Unreachable
-from gameday.cluster.resources import DEPLOYMENTS
+from gameday.cluster.resources import DEPLOYMENTS, NODES
 from gameday.errors import TargetError
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 from tests.support.kubernetes.process import write_kubeconfig
 
-from .targets import CONTEXT, where
+from .targets import CONTEXT, toml_of, where
 
 
 class Stranger(http.server.ThreadingHTTPServer):
@@ -109,3 +110,110 @@ def test_logging_in_again_does_not_lead_to_another_cluster(cluster: DoubleCluste
         with pytest.raises(TargetError, match=rf"leads to http://127.0.0.1:{stranger.server_port} now"):
             ask(api, DEPLOYMENTS, cluster.namespace, "web", mark)
     assert stranger.asked == []
+
+
+# --- recover --target ------------------------------------------------------------------------------------------------
+
+
+def recover(cluster: Cluster, folder: Path, namespaces: list[str] | None = None) -> int:
+    """`recover --target` in this process, without a store."""
+    settings = folder / "gameday.toml"
+    more = {"namespaces": namespaces} if namespaces else {}
+    settings.write_text(toml_of(cluster, {}, **more))
+    return int(recover_target("staging", settings, f"sqlite:///{folder}/none.db"))
+
+
+def test_a_mark_that_a_rollback_brought_back_is_found(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`kubectl rollout undo` puts the template and the annotations of an old ReplicaSet on a Deployment, no labels."""
+    made = cluster.deployment("web", 1, env={"MODE": "good"})
+    value = "/spec/template/spec/containers/0/env/0/value"
+    mark = marks.mark_of(CONTEXT, made["metadata"]["uid"], [{"path": value, "before": "good", "after": "bad"}])
+    env = json.loads(json.dumps(made["spec"]["template"]["spec"]["containers"]).replace('"good"', '"bad"'))
+    back = {"metadata": {"annotations": {marks.MARK: mark}}, "spec": {"template": {"spec": {"containers": env}}}}
+    cluster.patch("Deployment", "web", back)
+    assert recover(cluster, tmp_path) == 0
+    assert f"deployment {cluster.namespace}/web  recovered" in capsys.readouterr().out
+    web = cluster.get("Deployment", "web")
+    assert web is not None and marks.value_at(web, value) == "good"
+    assert marks.MARK not in web["metadata"].get("annotations", {})
+
+
+def test_pods_that_chaos_mesh_was_to_kill_lose_their_mark_without_a_podchaos(cluster: Cluster, tmp_path: Path) -> None:
+    """Everything died between the marks and the PodChaos."""
+    cluster.deployment("web", 1)
+    (pod,) = cluster.pods("app=web")
+    name = pod["metadata"]["name"]
+    cluster.patch("Pod", name, {"metadata": {"labels": {experiments.KILL: "gameday-x-1-kill"}}})
+    assert recover(cluster, tmp_path) == 0
+    after = cluster.get("Pod", name)
+    assert after is not None and experiments.KILL not in after["metadata"]["labels"]
+
+
+@pytest.fixture
+def elsewhere(cluster: Cluster) -> Iterator[str]:
+    """Another namespace, with the claim of a living exercise that has cordoned a node."""
+    name = f"{cluster.namespace}-other"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    lease.acquire(where(cluster), [name], CONTEXT["exercise"])
+    yield name
+    cluster.delete("Namespace", name)
+
+
+@pytest.fixture
+def cordoned(cluster: Cluster) -> Iterator[str]:
+    name = f"{cluster.namespace}-node"
+    made = cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {}})
+    change = {"path": "/spec/unschedulable", "before": marks.ABSENT, "after": True}
+    mark = marks.mark_of(CONTEXT, made["metadata"]["uid"], [change])
+    marks.strike(Api(where(cluster)), NODES, None, name, mark)
+    yield name
+    cluster.delete("Node", name)
+
+
+def is_cordoned(cluster: Cluster, name: str) -> bool:
+    found = cluster.get("Node", name)
+    assert found is not None
+    return bool(found["spec"].get("unschedulable"))
+
+
+def test_a_node_of_a_living_exercise_in_other_namespaces_is_left_alone(
+    cluster: Cluster, tmp_path: Path, elsewhere: str, cordoned: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recover(cluster, tmp_path) == 4
+    assert f"exercise x-1 holds namespace {elsewhere}" in capsys.readouterr().err
+    assert is_cordoned(cluster, cordoned)
+    lease.release(where(cluster), [elsewhere], CONTEXT["exercise"])
+    assert recover(cluster, tmp_path) == 0
+    assert not is_cordoned(cluster, cordoned)
+
+
+@pytest.mark.double
+def test_a_node_of_whom_nobody_can_say_whether_they_live_is_left_and_said(
+    cluster: DoubleCluster, tmp_path: Path, cordoned: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.misbehave(verb="list", resource="leases", status=403)
+    assert recover(cluster, tmp_path) == 4
+    said = capsys.readouterr().err
+    assert f"NOT RECOVERED: node {cordoned} (exercise x-1, fault-1): whether that exercise is alive can't be" in said
+    assert "kubectl" in said and is_cordoned(cluster, cordoned)
+
+
+def test_a_recovery_that_lost_its_claim_touches_nothing_more(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It took so long that its claim ran out, and an exercise has begun: what stands now may be that one's."""
+    struck(cluster)
+    looked = litter.find
+
+    def slowly(api: Api, namespaces: Sequence[str]) -> tuple[list[litter.Litter], list[str]]:
+        found = looked(api, namespaces)
+        cluster.patch("Lease", lease.NAME, {"spec": {"holderIdentity": "x-other"}})
+        return found
+
+    monkeypatch.setattr(litter, "find", slowly)
+    assert recover(cluster, tmp_path) == 4
+    assert "exercise x-other holds" in capsys.readouterr().err
+    web = cluster.get("Deployment", "web")
+    assert web is not None and web["spec"]["replicas"] == 0
