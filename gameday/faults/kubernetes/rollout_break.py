@@ -86,8 +86,8 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         notes=(
             f"its strategy takes down {down or 'none'} of {runs.replicas} old pods while the rollout hangs",
             "PodDisruptionBudgets are not asked by a rollout",
-            "it stays in the rollout history, where `kubectl rollout undo` finds it afterwards: name the revision that is "
-            "meant; `gameday recover --target` takes what came back away",
+            "it stays in the rollout history, where `kubectl rollout undo` finds it afterwards: name the revision that "
+            "is meant; `gameday recover --target` takes away what came back",
             *(["what these variables hold now is written into the journal, to put it back"] if asked.env else []),
             *kept_by_others(thing),
         ),
