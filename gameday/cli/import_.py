@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import click
@@ -39,7 +38,7 @@ def import_(file: Path, output: Path | None) -> int:
     for line in told(found.services):
         click.echo(line, err=True)
     written(found.text, output)
-    if "\nabort_when:" not in found.text and re.search(r"^ +(- \{.*)?fault: ", found.text, re.MULTILINE):
+    if found.unguarded:
         click.echo(
             f"{name}: there are faults and no abort condition: write abort_when: with what must never happen, or run "
             "it with --no-abort-condition",

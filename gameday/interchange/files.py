@@ -30,6 +30,11 @@ class Imported(NamedTuple):
     services: tuple[str, ...] = ()
     """Lines of TOML: the tables of the services that it names, which its target has to have."""
 
+    @property
+    def unguarded(self) -> bool:
+        """There are faults in it, and nothing that would stop them."""
+        return f"\n{_ABORT_WHEN[0]}\n" in self.text
+
 
 def load_file(
     path: Path | str,
@@ -63,11 +68,17 @@ def load_file(
             made, path=name, sha256=hashlib.sha256(content).hexdigest(), parameters=parameters, **options
         )
     except ScenarioErrors as errors:
-        for line in told(found.services):
-            say(line)
         # Its lines are those of a text that nobody has seen.
         where = f"{name} (as `gameday import` writes it)"
-        raise ScenarioErrors([replace(problem, path=where) for problem in errors.problems]) from None
+        tables = f"`gameday import {name}` prints the tables of its services for gameday.toml"
+        raise ScenarioErrors(
+            [
+                replace(problem, path=where, hint=tables)
+                if found.services and "publishes no service" in problem.message
+                else replace(problem, path=where)
+                for problem in errors.problems
+            ]
+        ) from None
     return replace(loaded, path=Path(path))
 
 

@@ -61,14 +61,14 @@ class _Import:
         """Take one object in, or list it."""
         raw = thing.raw
         if not isinstance(raw, dict):
-            self.losses.lose(thing.way, f"{shown(raw)} is no object", f"document {thing.document}")
+            self.losses.lose(thing.way, f"{shown(raw)} is no object", thing.where)
             return
         kind, group = str(raw.get("kind") or ""), str(raw.get("apiVersion") or "").partition("/")[0]
         said = raw.get("metadata")
         metadata = said if isinstance(said, dict) else {}
         name = str(metadata.get("name") or metadata.get("generateName") or "").strip("-")
         label = " ".join(word for word in (kind[:60] or "no kind", name[:100]) if word)
-        part = Part(raw, thing.way, f"document {thing.document}, {label}", len(thing.way), self.losses)
+        part = Part(raw, thing.way, f"{thing.where}, {label}", len(thing.way), self.losses)
         known = len(self.due)
         if group not in _GROUPS:
             part.lose(None, f"it is no object of Chaos Mesh's ({shown(str(raw.get('apiVersion') or ''))})")

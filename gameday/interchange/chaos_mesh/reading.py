@@ -38,8 +38,8 @@ _RENDER = "render it first, e.g. `helm template CHART > manifests.yaml`, and imp
 class Thing:
     """One object of a file."""
 
-    document: int
-    """Which document of the file it is in, from 1."""
+    where: str
+    """`document 2`, or `document 1, item 3` of a List; both count from 1."""
     way: Way
     raw: Json
 
@@ -80,6 +80,12 @@ def read_manifests(content: bytes, text: str, path: str) -> Manifests:
     twice: list[Way] = []
     if documents is None:
         documents, places, twice = _yaml(text, path)
+    elif len(documents) == 1:
+        try:
+            _, places, twice = _yaml(text, path)
+        except ScenarioErrors:
+            # JSON that is no YAML, indented by tabs for example: its places stay unknown.
+            places = []
 
     def place(way: Way) -> tuple[int, int] | None:
         index = way[0] if way else 0
@@ -92,23 +98,23 @@ def read_manifests(content: bytes, text: str, path: str) -> Manifests:
         losses.change(way, f"the key {shown(way[-1])} stands twice; the last one counts")
     for number, raw in enumerate(documents):
         if raw is not None:
-            things += _objects(plain.value(raw, (number,)), number + 1, (number,))
+            things += _objects(plain.value(raw, (number,)), f"document {number + 1}", (number,))
     if len(things) > MOST_OBJECTS:
         message = f"there are {len(things):,} objects in this file, at most {MOST_OBJECTS} are imported at once"
         raise ScenarioErrors([Problem(path, None, None, message, "split it")])
     return Manifests(path, hashlib.sha256(content).hexdigest(), things, losses)
 
 
-def _objects(raw: Json, document: int, way: Way) -> Iterator[Thing]:
+def _objects(raw: Json, where: str, way: Way) -> Iterator[Thing]:
     """A document's objects: itself, or those of a List."""
     if isinstance(raw, list):
         for index, item in enumerate(raw):
-            yield from _objects(item, document, (*way, index))
+            yield from _objects(item, f"{where}, item {index + 1}", (*way, index))
     elif isinstance(raw, dict) and raw.get("kind") == "List" and isinstance(raw.get("items"), list):
         for index, item in enumerate(raw["items"]):
-            yield from _objects(item, document, (*way, "items", index))
+            yield from _objects(item, f"{where}, item {index + 1}", (*way, "items", index))
     else:
-        yield Thing(document, way, raw)
+        yield Thing(where, way, raw)
 
 
 def _problem(path: str, at: tuple[int, int] | None, message: str, hint: str = "") -> ScenarioErrors:
