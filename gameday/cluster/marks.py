@@ -14,6 +14,7 @@ alone, and so is the mark: it stays loud.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -281,8 +282,12 @@ def by_hand(
 def kubectl(where: Where, namespace: str | None) -> list[str]:
     """The beginning of a command for the cluster at `where`."""
     command = ["kubectl"]
-    if where.get("kubeconfig"):
-        command += ["--kubeconfig", str(where["kubeconfig"])]
+    files = str(where.get("kubeconfig") or "")
+    if os.pathsep in files:
+        # The option takes one alone.
+        command = ["env", f"KUBECONFIG={files}", *command]
+    elif files:
+        command += ["--kubeconfig", files]
     if where.get("context"):
         command += ["--context", str(where["context"])]
     return [*command, *(["-n", namespace] if namespace else [])]

@@ -5,7 +5,9 @@ The sandbox's addresses are known only once it is up, and by another room; whoev
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from gameday.engine.ports import Json, TargetInfo
 from gameday.errors import TargetError, UsageError
@@ -51,7 +53,7 @@ def _cluster(said: TargetSettings) -> dict[str, Json]:
         services[name] = {**table, "namespace": service.namespace or said.namespaces[0]}
     found: dict[str, Json] = {
         "cluster": {
-            "kubeconfig": said.kubeconfig,
+            "kubeconfig": None if said.in_cluster else _kubeconfig(said),
             "context": said.context,
             "in_cluster": bool(said.in_cluster),
         },
@@ -65,6 +67,14 @@ def _cluster(said: TargetSettings) -> dict[str, Json]:
     if said.proxy is not None:
         found["proxy"] = said.proxy
     return found
+
+
+def _kubeconfig(said: TargetSettings) -> str:
+    """Its file, or several as in `$KUBECONFIG`: whoever undoes may be in another folder, with another environment."""
+    files = said.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    # Unlike Path's, this one leaves ~ as it is where nobody knows a home.
+    paths = [Path(os.path.expanduser(one)).absolute() for one in files.split(os.pathsep) if one]  # noqa: PTH111
+    return os.pathsep.join(map(str, paths))
 
 
 def resolve(name: str, settings: Settings, *, sandbox_info: Mapping[str, Json] | None = None) -> TargetInfo:

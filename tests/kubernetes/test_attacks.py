@@ -17,6 +17,8 @@ from gameday.cluster.api import Api
 from gameday.cluster.errors import Unreachable
 from gameday.cluster.resources import DEPLOYMENTS, NODES
 from gameday.errors import TargetError
+from gameday.targets.resolving import check_target
+from gameday.targets.settings import load_settings
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 from tests.support.kubernetes.process import write_kubeconfig
 
@@ -217,3 +219,36 @@ def test_a_recovery_that_lost_its_claim_touches_nothing_more(
     assert "exercise x-other holds" in capsys.readouterr().err
     web = cluster.get("Deployment", "web")
     assert web is not None and web["spec"]["replicas"] == 0
+
+
+# --- from elsewhere --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["named", "environment", "several"])
+def test_whoever_undoes_finds_the_kubeconfig_from_any_folder(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """`recover` in another shell: neither the folder nor KUBECONFIG are those of the run."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("config").write_text(cluster.kubeconfig.read_text())
+    Path("other").write_text("apiVersion: v1\nkind: Config\n")
+    settings = Path("gameday.toml")
+    text = toml_of(cluster, {})
+    if how == "named":
+        settings.write_text(text.replace(str(cluster.kubeconfig), "config"))
+    else:
+        lines = [line for line in text.splitlines() if not line.startswith("kubeconfig")]
+        settings.write_text("\n".join(lines))
+        monkeypatch.setenv("KUBECONFIG", "config" if how == "environment" else "other:config")
+    there = check_target("staging", load_settings(explicit=settings)).settings["cluster"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Api(there).server == cluster.url
+    command = marks.kubectl(there, None)
+    file = f"{tmp_path}/here/config"
+    if how == "several":
+        assert command[:3] == ["env", f"KUBECONFIG={tmp_path}/here/other:{file}", "kubectl"]
+    else:
+        assert command[:3] == ["kubectl", "--kubeconfig", file]

@@ -53,7 +53,8 @@ def test_a_sandbox_of_another_version_is_refused() -> None:
         sandbox_target({**INFO, "metrics": None}, "/somewhere")
 
 
-def test_a_target_of_the_settings(tmp_path: Path) -> None:
+def test_a_target_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
     target = resolve("staging", load_settings(explicit=write(tmp_path, WHOLE)))
     assert (target.name, target.kind, target.environment) == ("staging", "toxiproxy", "staging")
     assert target.services == ("redis", "payments")
@@ -63,7 +64,7 @@ def test_a_target_of_the_settings(tmp_path: Path) -> None:
     assert TargetInfo.from_json(json.loads(json.dumps(target.to_json()))) == target
     cluster = resolve("live cluster", load_settings(explicit=write(tmp_path, WHOLE)))
     assert cluster.settings == {
-        "cluster": {"kubeconfig": None, "context": "live", "in_cluster": False},
+        "cluster": {"kubeconfig": str(Path("~/.kube/config").expanduser()), "context": "live", "in_cluster": False},
         "namespaces": ["shop", "payments"],
         "namespace_percent": 80.0,
         "services": {
