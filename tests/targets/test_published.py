@@ -49,4 +49,5 @@ def test_without_settings_there_may_be_others() -> None:
 def test_parameters_that_name_services_are_declared() -> None:
     for fault in catalogue().values():
         assert isinstance(fault, FaultDeclaration)
-        assert set(fault.services) <= set(fault.parameters.model_fields), fault.name
+        fields = fault.parameters.model_fields
+        assert set(fault.services) <= {field.alias or name for name, field in fields.items()}, fault.name
