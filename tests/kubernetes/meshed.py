@@ -20,8 +20,11 @@ MESH = pytest.mark.double(chaos_mesh=True)
 LATENCY = {"service": "web", "delay": 0.2}
 
 
-def planned(cluster: Cluster, fault: str, params: dict[str, Any], /, **context: Any) -> Plan:
-    return Plan.from_json(plan(fault, target(cluster), params, {**CONTEXT, **context}))
+def planned(
+    cluster: Cluster, fault: str, params: dict[str, Any], /, on: dict[str, Any] | None = None, **context: Any
+) -> Plan:
+    """`on`: another target than the usual one."""
+    return Plan.from_json(plan(fault, on or target(cluster), params, {**CONTEXT, **context}))
 
 
 def target(cluster: Cluster, **settings: Any) -> dict[str, Any]:
