@@ -51,6 +51,9 @@ class Feed(Protocol):
 
     def engine_alive(self) -> bool: ...
 
+    def guardian_alive(self) -> bool:
+        """Whether anybody is left who undoes; True where that can't be told from here."""
+
     def close(self) -> None: ...
 
 
@@ -108,6 +111,7 @@ class LiveFeed:
         self._after = 0
         self._version: int | None = None
         self._engine: Holder | None = None
+        self._host = ""
         self._started = False
         self._interrupted = False
 
@@ -137,7 +141,7 @@ class LiveFeed:
         if isinstance(event, e.EngineStarted):
             # The event names a pid, and that may be somebody else's by now. Who it was stands in the lease; if the
             # lease is another's already, or nobody's, this engine is gone.
-            self._started, self._interrupted = True, False
+            self._started, self._interrupted, self._host = True, False, event.host
             self._engine = holder if holder is not None and holder.pid == event.pid else None
         elif isinstance(event, e.EngineLost):
             self._engine, self._interrupted = None, True
@@ -173,6 +177,15 @@ class LiveFeed:
             return False
         # On another machine nobody can tell from here; the journal will.
         return self._engine.host != socket.gethostname() or self._engine.runs_here()
+
+    def guardian_alive(self) -> bool:
+        if self._connect is None or self._host != socket.gethostname():
+            return True
+        try:
+            self._connect().close()
+        except OSError:
+            return False
+        return True
 
     # --- asking ------------------------------------------------------------------------------------------------------
 

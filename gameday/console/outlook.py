@@ -35,21 +35,20 @@ class PhaseWords:
     tone: Tone
 
 
-def phase_words(exercise: Exercise, *, engine_alive: bool = True, now: float | None = None) -> PhaseWords:
+def phase_words(
+    exercise: Exercise, *, engine_alive: bool = True, guardian_alive: bool = True, now: float | None = None
+) -> PhaseWords:
     """The state of the exercise in a word, and what it means for the room; `now` (its clock) says how long it is so."""
     phase = exercise.phase
     if phase == "ended":
         tone: Tone = "good" if exercise.verdict == "completed" else "bad" if exercise.verdict == "leaked" else "warn"
         return PhaseWords(f"ENDED, {(exercise.verdict or 'unknown').upper()}", exercise.reason, tone)
     if phase == "interrupted":
-        left = len(exercise.live_faults)
-        more = f"the guardian is undoing {_faults(left)}" if left else "all undone; p goes on, e ends"
+        more = _left_to(exercise, guardian_alive) if exercise.live_faults else "all undone; p goes on, e ends"
         return PhaseWords("INTERRUPTED", more, "bad")
     if not engine_alive and exercise.engine_pid is not None:
-        left = len(exercise.live_faults)
-        return PhaseWords(
-            "ENGINE GONE", f"the guardian is undoing {_faults(left)}" if left else "no fault is live", "bad"
-        )
+        more = _left_to(exercise, guardian_alive) if exercise.live_faults else "no fault is live"
+        return PhaseWords("ENGINE GONE", more, "bad")
     if phase == "aborting":
         left = len(exercise.live_faults)
         return PhaseWords(
@@ -70,6 +69,14 @@ def phase_words(exercise: Exercise, *, engine_alive: bool = True, now: float | N
         "after": PhaseWords("CHECKING", "steady state after", "calm"),
         "open": PhaseWords("OPEN", "the script is through; e ends the exercise", "warn"),
     }[phase]
+
+
+def _left_to(exercise: Exercise, guardian_alive: bool) -> str:
+    """Who takes care of what still lives when no engine does: where nobody answers any more, whoever reads this."""
+    left = _faults(len(exercise.live_faults))
+    if guardian_alive:
+        return f"the guardian is undoing {left}"
+    return f"the guardian too, {left} NOT UNDONE: gameday recover {exercise.id}"
 
 
 VERDICTS: dict[str, tuple[str, str, Tone]] = {

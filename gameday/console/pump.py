@@ -120,14 +120,16 @@ class Pump:
             try:
                 reader.take(self._feed.poll())
                 alive = self._feed.engine_alive()
+                guarded = alive or self._feed.guardian_alive()
             except Exception as error:  # noqa: BLE001 - shown as trouble; a blind console is worse than a repeated look
-                alive = True
+                alive = guarded = True
                 trouble = _said(error)
             waiting = self._asked - self._settled if self._stuck else 0
-            state = (reader.exercise.last_seq, alive, trouble, waiting)
+            state = (reader.exercise.last_seq, alive, guarded, trouble, waiting)
             if state != shown:
                 shown = state
-                self._deliver(SnapshotArrived(reader.snapshot(engine_alive=alive, trouble=trouble, waiting=waiting)))
+                now = reader.snapshot(engine_alive=alive, guardian_alive=guarded, trouble=trouble, waiting=waiting)
+                self._deliver(SnapshotArrived(now))
             self._over.wait(self._interval)
         self._feed.close()
 

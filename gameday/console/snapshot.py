@@ -37,6 +37,8 @@ class Snapshot:
     """Abort condition -> its last numbers, oldest first; None where there was no number."""
     zero: ClockZero | None = None
     engine_alive: bool = True
+    guardian_alive: bool = True
+    """Asked only once the engine is gone."""
     trouble: str = ""
     """Why the journal can't be read at the moment; what is shown is then old."""
     waiting: int = 0
@@ -74,13 +76,16 @@ class Reader:
         if told:
             self._journal = (*self._journal, *told)
 
-    def snapshot(self, *, engine_alive: bool = True, trouble: str = "", waiting: int = 0) -> Snapshot:
+    def snapshot(
+        self, *, engine_alive: bool = True, guardian_alive: bool = True, trouble: str = "", waiting: int = 0
+    ) -> Snapshot:
         return Snapshot(
             exercise=self.exercise,
             journal=self._journal,
             samples=MappingProxyType({name: tuple(curve) for name, curve in self._samples.items()}),
             zero=self._zero,
             engine_alive=engine_alive,
+            guardian_alive=guardian_alive,
             trouble=trouble,
             waiting=waiting,
         )

@@ -88,6 +88,9 @@ class ReplayFeed:
     def engine_alive(self) -> bool:
         return True
 
+    def guardian_alive(self) -> bool:
+        return True
+
     def close(self) -> None:
         return
 

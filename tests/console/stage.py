@@ -35,6 +35,7 @@ class HeldFeed:
         self.sent: list[Request] = []
         self.aborts: list[tuple[str, str]] = []
         self.alive = True
+        self.guarded = True
         self.closed = False
         self.locked = threading.Event()
         """While set, the store is locked: polls and requests fail, the abort does not care."""
@@ -58,6 +59,9 @@ class HeldFeed:
 
     def engine_alive(self) -> bool:
         return self.alive
+
+    def guardian_alive(self) -> bool:
+        return self.guarded
 
     def close(self) -> None:
         self.closed = True

@@ -152,13 +152,13 @@ def test_abort_goes_by_the_socket_then_by_signal_then_by_the_inbox(tmp_path: Pat
         write(store, journal, engine=engine.pid)
         feed = feed_of(tmp_path, door)
         feed.poll()
-        assert feed.engine_alive()
+        assert feed.engine_alive() and feed.guardian_alive()
         assert feed.abort("burning", "dana") == "the guardian is undoing payments-dark"
         assert door.asked[-1] == {"do": "abort", "reason": "burning", "by": "dana"}
         door.close()
         assert f"sent SIGTERM to the engine (pid {engine.pid})" in feed.abort("burning", "dana")
         assert engine.wait(10) == -15
-        assert not feed.engine_alive()
+        assert not feed.engine_alive() and not feed.guardian_alive()
         assert "left in the inbox" in feed.abort("burning", "dana")
         (row,) = store.take(ID, 1)
         assert r.from_json(row.request) == r.Abort("burning")

@@ -25,6 +25,7 @@ from gameday.console.summary import summary
 from gameday.console.times import clean, clock_text, shorten, span_text, took_text, value_text, wall_text
 from gameday.exercise import events as e
 from gameday.exercise.fold import fold
+from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.scenario.models import AbortCondition
 
@@ -157,6 +158,12 @@ PHASES = [
 def test_the_phase_in_words(exercise: Exercise, alive: bool, word: str, more: str) -> None:
     words = phase_words(exercise, engine_alive=alive)
     assert words.word == word and more in words.more
+
+
+@pytest.mark.parametrize("records", [running().records, states.interrupted().records[:-1]])
+def test_nobody_is_told_that_a_dead_guardian_undoes(records: list[Record]) -> None:
+    words = phase_words(fold(records), engine_alive=False, guardian_alive=False)
+    assert "1 fault NOT UNDONE: gameday recover" in words.more and "is undoing" not in words.more
 
 
 def test_conditions_without_a_number() -> None:

@@ -101,7 +101,10 @@ class AbortPanel(Dialog[None]):
                 way, "\n", (f"journal unreachable, what follows is old: {clean(snapshot.trouble)}", "bold")
             )
         elif not snapshot.engine_alive and snapshot.exercise.phase != "ended":
-            way = Content.assemble(way, "\n", ("the engine is gone; the guardian is undoing", "bold"))
+            more = "the guardian is undoing"
+            if not snapshot.guardian_alive:
+                more = f"the guardian too: gameday recover {snapshot.exercise.id}"
+            way = Content.assemble(way, "\n", (f"the engine is gone; {more}", "bold"))
         self._way_line.update(way)
         told = [
             Content.assemble(

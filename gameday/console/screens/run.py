@@ -118,7 +118,9 @@ class Run(ConsoleScreen):
 
     def _banner(self, snapshot: Snapshot, now: float) -> BannerRow:
         exercise = snapshot.exercise
-        phase = phase_words(exercise, engine_alive=snapshot.engine_alive, now=now)
+        phase = phase_words(
+            exercise, engine_alive=snapshot.engine_alive, guardian_alive=snapshot.guardian_alive, now=now
+        )
         scenario = exercise.scenario
         environment = str(exercise.target.get("environment") or "unknown")
         title = clean(scenario.title) if scenario is not None else exercise.name
