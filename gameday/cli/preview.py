@@ -99,7 +99,7 @@ def _lines(shown: PreviewModel, width: int) -> Iterator[str]:
         )
     yield from _title("Touched" if shown.faults else "Nothing is touched: there are no faults")
     for fault in shown.faults:
-        yield from _wrapped(f"  {fault.when:<18}", fault.headline, width)
+        yield from _wrapped(f"  {fault.when:<16}  ", fault.headline, width)
         for label, text in _fault_rows(fault):
             if text:
                 yield from _wrapped(f"{'':20}{label:<12}", text, width)

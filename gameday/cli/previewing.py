@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -290,8 +291,13 @@ def _in_words(entry: Entry) -> str:
         extra = entry.activity.model_extra or {}
         what = ".".join(str(extra[key]) for key in ("module", "func", "url", "path") if isinstance(extra.get(key), str))
         return f"{entry.activity.type} activity {what}".strip()
-    said = ", ".join(f"{name} {value}" for name, value in entry.with_.items())
+    said = ", ".join(f"{name} {_said(value)}" for name, value in entry.with_.items())
     return f"{entry.fault} ({said})" if said else str(entry.fault)
+
+
+def _said(value: Any) -> str:
+    """A parameter as the script writes it, or nearly."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _when(entry: Entry) -> str:

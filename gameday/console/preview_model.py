@@ -61,7 +61,7 @@ class FaultPreview:
     def touches(self) -> str:
         more = len(self.targets) - SHOWN
         names = ", ".join(self.targets[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-        return names if self.chosen is None else f"{self.chosen} of {names} (chosen when it is due)"
+        return names if self.chosen is None else f"{self.chosen} of {len(self.targets)}, chosen when it is due: {names}"
 
 
 @dataclass(frozen=True, slots=True)

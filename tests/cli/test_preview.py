@@ -109,6 +109,19 @@ def test_probes_and_limits_are_told(place: Place) -> None:
     assert [limit["name"] for limit in said["limits"] if not limit["default"]] == ["duration"]
 
 
+def test_a_fault_is_said_as_the_script_says_it_and_stands_apart_from_when(place: Place) -> None:
+    place.write(
+        "long.yaml",
+        "version: 1\ntitle: T\ntarget: sandbox\ntimeline:\n"
+        "  - {id: first, at: 0s, fault: pod-kill, with: {service: checkout, all: true}}\n"
+        "  - {id: it, after: {entry: first, delay: 10s}, fault: pod-freeze, with: {service: checkout}, for: 13m}\n"
+        "abort_when: [{name: a, tcp: {address: '127.0.0.1:9'}, unless: {equals: false}, consecutive: 3}]\n",
+    )
+    told = place.call("preview", "long.yaml").stdout
+    assert "first: pod-kill (service checkout, all true)" in told
+    assert "after first + 10s for 13m  it: pod-freeze" in told
+
+
 def test_a_scenario_that_names_what_is_not_there_is_invalid_for_preview_and_run_alike(place: Place) -> None:
     place.write(
         "wrong.yaml",
@@ -165,7 +178,7 @@ def test_instances_that_chance_chooses_are_all_named(place: Place, shop: Path) -
     assert [fault["chosen"] for fault in faults] == [1, 1, 1]
     for fault in faults:
         assert re.fullmatch(r"checkout-1 \(pid \d+\), checkout-2 \(pid \d+\)", ", ".join(fault["targets"]))
-    assert "1 of checkout-1 (pid" in place.call("preview", path).stdout
+    assert "1 of 2, chosen when it is due: checkout-1 (pid" in place.call("preview", path).stdout
     one = json.loads(place.call("preview", path, "--json", "--seed", "3").stdout)["faults"]
     assert [(fault["chosen"], len(fault["targets"])) for fault in one] == [(None, 1)] * 3
 
