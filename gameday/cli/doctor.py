@@ -234,7 +234,8 @@ def _store(url: str | None) -> Iterator[Finding]:
     for one in left:
         if one.status in ("running", "paused") and one.engine_alive:
             continue
-        text = f"exercise {one.id} left {one.unrecovered} fault(s) on {one.target} ({one.environment})"
+        many = "s" if one.unrecovered != 1 else ""
+        text = f"exercise {one.id} left {one.unrecovered} fault{many} on {one.target} ({one.environment})"
         yield Finding("leftovers", "fail", text, f"gameday recover {one.id}")
 
 

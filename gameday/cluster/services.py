@@ -363,9 +363,8 @@ def choose(
     number = len(free) if everything else _number(where, count, percent, len(pods))
     if not free or number > len(free):
         reasons = f" ({'; '.join(left_out[:5])})" if left_out else ""
-        raise ValueError(
-            f"{where}: {max(number, 1)} pods asked for, {len(free)} of {len(pods)} may be touched{reasons}"
-        )
+        asked_for = f"{number} pods" if number > 1 else "1 pod"
+        raise ValueError(f"{where}: {asked_for} asked for, {len(free)} of {len(pods)} may be touched{reasons}")
     check_limits(where, number, total, in_namespace, context, target)
     draw = random.Random(f"{context['seed']}/{context['fault']}{f'/{turn}' if turn else ''}")
     chosen = sorted(draw.sample(free, number), key=lambda pod: pod.name)

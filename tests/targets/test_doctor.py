@@ -126,7 +126,7 @@ def test_faults_that_were_left_standing_are_found(machine: dict[str, str], tmp_p
     code, findings, _ = doctor(machine, tmp_path, "--store", str(path))
     assert code == 1
     assert findings["leftovers"][0]["do"] == "gameday recover 20260101-0000-left"
-    assert "1 fault(s) on staging" in findings["leftovers"][0]["text"]
+    assert "1 fault on staging" in findings["leftovers"][0]["text"]
 
 
 def test_a_runtime_folder_that_can_not_be_written(machine: dict[str, str], tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def effective(where: Where, namespace: str, selector: str, name: str) -> dict[st
     staying = [pod.name for pod in pods if not pod.leaving]
     if staying:
         return {"holds": False, "evidence": f"{name} still has {', '.join(staying)}"}
-    leaving = f"; {len(pods)} are on their way out" if pods else ""
+    leaving = f"; {len(pods)} on the way out" if pods else ""
     return {"holds": True, "evidence": f"{name} has no pod left{leaving}"}
 
 
