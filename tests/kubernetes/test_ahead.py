@@ -43,7 +43,7 @@ def test_a_run_that_is_refused_leaves_no_process_and_no_log(place: Place) -> Non
 def test_a_command_that_is_killed_while_they_wait_takes_them_along(cluster: DoubleCluster, place: Place) -> None:
     cluster.misbehave(resource="deployments", delay=30)
     process = place.start("run", "scenario.yaml", "--unattended")
-    wait_for(lambda: place.pids("engine_process"), 20, "an engine that waits")
+    wait_for(lambda: place.pids("-m gameday.cli.engine_process"), 20, "an engine that waits")
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     place.gone()
@@ -57,7 +57,7 @@ def test_one_of_them_that_dies_while_it_waits_is_a_run_that_is_refused(
 ) -> None:
     number = cluster.misbehave(resource="deployments", delay=30)
     process = place.start("run", "scenario.yaml", "--unattended")
-    (engine,) = wait_for(lambda: place.pids("engine_process"), 20, "an engine that waits")
+    (engine,) = wait_for(lambda: place.pids("-m gameday.cli.engine_process"), 20, "an engine that waits")
     guardian = place.guardian()
     assert guardian is not None
     os.kill(guardian if who == "guardian" else engine, signal.SIGKILL)

@@ -79,7 +79,7 @@ def test_an_abort_undoes_it(cluster: Cluster, place: Place, door: socket.socket)
 def test_who_is_killed_makes_no_difference(cluster: Cluster, place: Place, who: str) -> None:
     process = dark(place)
     pid = {
-        "engine": lambda: place.pids("engine_process")[0],
+        "engine": lambda: place.pids("-m gameday.cli.engine_process")[0],
         "guardian": place.guardian,
         "command": lambda: process.pid,
     }[who]()

@@ -460,7 +460,7 @@ def test_with_the_engine_and_the_guardian_killed_the_undo_still_comes(cluster: C
         command = place.start("run", "--unattended", "scenario.yaml")
         place.wait_until("it is effective", lambda x: any(one.stage == "effective" for one in x.faults.values()), 60)
         assert the(cluster, "Deployment")["spec"]["replicas"] == 0
-        guardian, engines = place.guardian(), place.pids("engine_process")
+        guardian, engines = place.guardian(), place.pids("-m gameday.cli.engine_process")
         assert guardian is not None and engines
         for pid in (*engines, guardian):
             os.kill(pid, signal.SIGKILL)

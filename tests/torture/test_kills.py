@@ -107,7 +107,7 @@ def _moment(
     victim: str, dice: random.Random, delay: float, wait: float, place: Place, command: subprocess.Popen[bytes]
 ) -> float:
     """Sleep until the moment that was drawn; how many seconds that was after the event it counts from."""
-    processes.wait_for(lambda: place.pids("engine_process"), 60, "an engine", every=0.1)
+    processes.wait_for(lambda: place.pids("-m gameday.cli.engine_process"), 60, "an engine", every=0.1)
     if dice.random() < 0.8:
         # Mostly while it runs; sometimes while it only begins.
         processes.wait_for(place.begun, 60, "a journal")
@@ -148,7 +148,7 @@ def _in_a_terminal(victim: str, wait: float, place: Place) -> tuple[int | None, 
 
 def _strike(victim: str, place: Place, command: int, box: control.Sandbox) -> None:
     guardian = place.guardian()
-    engine = next(iter(place.pids("engine_process")), None)
+    engine = next(iter(place.pids("-m gameday.cli.engine_process")), None)
     slow = next(iter(place.pids("slow_injection.py")), None)
     match victim:
         case "engine":
