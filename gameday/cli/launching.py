@@ -121,14 +121,12 @@ def start_ahead(exercise: str, store: str, target: Mapping[str, Any], *, activit
     ahead = guardian.Ahead(_ENGINE, _preload(target, activities=activities), claim)
     log = _log_of(exercise)
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*PYTHON, "-m", "gameday.engine.guardian", json.dumps(asdict(ahead))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            start_new_session=True,
-            pass_fds=[claim],
-        )
+        process = _start(output, [claim])
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        # One that has died already is noticed when it is told what to do.
+        process.stdin.write(json.dumps({"ahead": asdict(ahead)}).encode() + b"\n")
+        process.stdin.flush()
     return Ahead(exercise, process, claim, log)
 
 
@@ -252,7 +250,7 @@ def _claim_file(exercise: str, store: str, target: Mapping[str, Any]) -> int:
     what = [target["name"], settings or target["names"]]
     if is_cluster(target):
         # Whatever it is called and whoever does its faults; namespaces that are shared are the Leases' business.
-        way = {key: value for key, value in settings["cluster"].items() if key != "server"}
+        way = {key: value for key, value in settings["cluster"].items() if key not in ("server", "uid")}
         what = [way, settings["namespaces"]]
     name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     try:

@@ -427,16 +427,17 @@ def _dismiss(engine: subprocess.Popen[bytes]) -> None:
 def main() -> int:
     """Run a guardian with the configuration on stdin; the exercise's exit code.
 
-    With an argument (`Ahead` as JSON) it starts its engine and imports what workers need before it reads what they are
-    to do; where nothing comes, nobody wants them any more.
+    Where a line with `Ahead` comes first, it starts its engine and imports what workers need before it reads what they
+    are to do; where nothing comes then, nobody wants them any more.
     """
     link: socket.socket | None = None
     engine: subprocess.Popen[bytes] | None = None
-    if len(sys.argv) > 1:
-        ahead = Ahead(**json.loads(sys.argv[1]))
+    line = sys.stdin.readline()
+    if line and (early := json.loads(line).get("ahead")) is not None:
+        ahead = Ahead(**early)
         link, engine = _start_engine(ahead.engine, ahead.target_claim)
         _preload(ahead.preload)
-    line = sys.stdin.readline()
+        line = sys.stdin.readline()
     if not line:
         if engine is not None:
             _dismiss(engine)
