@@ -317,6 +317,7 @@ def test_schedules_and_workflows(tmp_path: Path) -> None:
         found: dict[str, Any] = chaos(kind, **spec)["spec"]
         return found
 
+    again = schedule("PodChaos", bare("PodChaos", action="pod-kill"), historyLimit=1)
     workflow = {
         "apiVersion": "chaos-mesh.org/v1alpha1",
         "kind": "Workflow",
@@ -324,7 +325,7 @@ def test_schedules_and_workflows(tmp_path: Path) -> None:
         "spec": {
             "entry": "all",
             "templates": [
-                step("all", "Serial", deadline="10m", children=["kill", "wait", "both", "ask"]),
+                step("all", "Serial", deadline="10m", children=["kill", "wait", "both", "ask", "again"]),
                 step("kill", "PodChaos", deadline="20s", podChaos=bare("PodChaos", action="pod-kill")),
                 step("wait", "Suspend", deadline="30s"),
                 step("both", "Parallel", children=["slow", "busy"]),
@@ -340,6 +341,7 @@ def test_schedules_and_workflows(tmp_path: Path) -> None:
                 ),
                 step("busy", "StressChaos", deadline="2m", stressChaos=bare("StressChaos", **CPU)),
                 step("ask", "Task", task={"container": {}}),
+                step("again", "Schedule", deadline="40s", schedule=again["spec"]),
             ],
         },
     }
@@ -350,8 +352,12 @@ def test_schedules_and_workflows(tmp_path: Path) -> None:
         ("nightly", 0.0, 60.0),
         ("slow", 50.0, 60.0),
         ("busy", 50.0, 30.0),
+        ("again", 170.0, None),
     ]
-    assert "a step of type 'Task' is no fault" in " ".join(lost(found.losses).values())
+    said = lost(found.losses)
+    assert "a step of type 'Task' is no fault" in said["spec.templates[7].templateType"]
+    assert "it is done once" in said["spec.templates[8].schedule.schedule"]
+    assert "goes with the schedule" in said["spec.templates[8].schedule.historyLimit"]
     assert "# Chaos Mesh does this by schedule: 5 * * * *" in found.text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from gameday.interchange.files import from_chaos_mesh
 from gameday.scenario.loading import load_text
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
-from .meshed import MESH, holds, phases, planned, run
-from .targets import target_of
+from .meshed import MESH, holds, phases, planned, run, uids
+from .targets import place_of, target_of
 
 SLOW = {"latency": "90ms", "jitter": "10ms", "correlation": "0"}
 BANK = {"mode": "all", "selector": {"labelSelectors": {"app": "bank"}}}
@@ -112,6 +113,28 @@ def test_an_imported_fault_comes_and_goes(cluster: DoubleCluster) -> None:
     assert phases(cluster, plan) == ["Injected"]
     run(plan.undo)
     cluster.until(holds(plan.recovered))
+
+
+@MESH
+def test_manifests_are_run_as_they_are(cluster: DoubleCluster, tmp_path: Path) -> None:
+    cluster.deployment("web", replicas=2)
+    cluster.deployment("bank", replicas=2)
+    before = uids(cluster)
+    kill = manifest("PodChaos", {"action": "pod-kill", "mode": "one"}, cluster.namespace)
+    del kill["spec"]["duration"]
+    slow = {**SPECS["delay of one"][1], "selector": BANK["selector"], "duration": "1s"}
+    slow = manifest("NetworkChaos", slow, cluster.namespace)
+    tables = {name: {"selector": f"app={name}"} for name in ("web", "bank")}
+    place = place_of(tmp_path, cluster, tables, "", engines=["chaos-mesh"])
+    place.write("m.yaml", yaml.safe_dump_all([kill, {"apiVersion": "v1", "kind": "Namespace"}, slow]))
+    refused = place.call("run", "m.yaml", "--target", "staging", "--unattended")
+    assert refused.returncode == 5 and "imported from chaos-mesh" in refused.stderr
+    done = place.call("run", "m.yaml", "--target", "staging", "--unattended", "--no-abort-condition")
+    assert done.returncode == 0, done.stderr
+    assert "document 2, Namespace: not carried over" in done.stderr
+    faults = place.exercise().faults
+    assert {name: fault.stage for name, fault in faults.items()} == {"it": "recovered", "it-2": "recovered"}
+    assert len(before - uids(cluster)) == 1
 
 
 @pytest.mark.settings(chaos_mesh=True)

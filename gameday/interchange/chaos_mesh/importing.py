@@ -15,7 +15,7 @@ from typing import Any
 
 from gameday.interchange.chaos_mesh.faults import LONGEST_FAULT, Draft, Spec, drafted
 from gameday.interchange.chaos_mesh.parts import NotCarried, Part
-from gameday.interchange.chaos_mesh.reading import Manifests, Thing, templated
+from gameday.interchange.chaos_mesh.reading import Manifests, Thing, has_placeholder
 from gameday.interchange.chaos_mesh.services import Services
 from gameday.interchange.chaostoolkit.providers import escaped
 from gameday.interchange.losses import Losses
@@ -74,7 +74,7 @@ class _Import:
             part.lose(None, f"it is no object of Chaos Mesh's ({shown(str(raw.get('apiVersion') or ''))})")
             return
         try:
-            if templated(raw):
+            if has_placeholder(raw):
                 raise NotCarried(thing.way, "it has a template's {{ … }} in it: render it first, e.g. `helm template`")
             self._object(part, kind, name)
         except NotCarried as error:
@@ -130,9 +130,7 @@ class _Import:
         else:
             self._fault(kind, inner, home, name, notes)
         spec.lose("schedule", f"{_WHEN} {shown(cron[:100])}{repeats}")
-        for key in ("historyLimit", "concurrencyPolicy", "startingDeadlineSeconds"):
-            if spec.take(key) is not None:
-                spec.lose(key, "it goes with the schedule, which no scenario has; a target has one exercise at a time")
+        _drop_schedule(spec)
         spec.rest("it belongs to another type of schedule")
 
     # --- the timeline ------------------------------------------------------------------------------------------------
@@ -171,6 +169,13 @@ class _Import:
 
 def _cron(cron: str) -> str:
     return f"Chaos Mesh does this by schedule: {cron or '?'}"
+
+
+def _drop_schedule(spec: Part) -> None:
+    """List what goes with a cron expression."""
+    for key in ("historyLimit", "concurrencyPolicy", "startingDeadlineSeconds"):
+        if spec.take(key) is not None:
+            spec.lose(key, "it goes with the schedule, which no scenario has; a target has one exercise at a time")
 
 
 def _embedded(part: Part, kind: str) -> Part | None:
@@ -252,7 +257,12 @@ class _Workflow:
                 part.lose("deadline", f"how long it waits is not said; {_NO_SUSPENSE}")
             part.rest("nothing here corresponds to it")
             return min(at + (own or 0.0), within)
-        inner = _embedded(part, kind)
+        timed = part.part("schedule") if kind == "Schedule" else None
+        if timed is not None:
+            kind, cron = timed.text("type"), timed.text("schedule")
+            timed.lose("schedule", f"it is done once, and not by schedule: {shown(cron[:100])}")
+            _drop_schedule(timed)
+        inner = _embedded(timed if timed is not None else part, kind)
         if inner is None or not kind.endswith("Chaos"):
             raise NotCarried(part.at("templateType"), f"a step of type {shown(kind)} is no fault")
         if at >= within:
@@ -266,7 +276,9 @@ class _Workflow:
             self.owner.add(at, name, draft)
             # A step takes as long as it may, also where what it does takes no time.
             ends = max(ends, at + (draft.lasts or 0.0), at + (own or 0.0) if own else at)
-        part.rest("nothing here corresponds to it")
+        for one in (timed, part):
+            if one is not None:
+                one.rest("nothing here corresponds to it")
         return min(ends, within)
 
 

@@ -132,7 +132,7 @@ class Part:
 
     def lost(self, error: NotCarried) -> None:
         """List the whole fault."""
-        self.losses.lose(error.way, f"{error.why}; this fault is not in the scenario", self._what(error.way))
+        self.losses.lose(error.way, f"{error.why}; it is not in the scenario", self._what(error.way))
 
     def _what(self, way: Way) -> str:
         inner = way[self.depth :]

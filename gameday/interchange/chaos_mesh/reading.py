@@ -130,6 +130,8 @@ def _json(text: str, path: str) -> list[Json] | None:
             found.append(value)
     except json.JSONDecodeError as error:
         if path.endswith(".json"):
+            if templated := _template(text):
+                raise _problem(path, templated, "a template ({{ … }}) and no manifest", _RENDER) from None
             raise _problem(path, (error.lineno, error.colno), f"not JSON: {error.msg}") from None
         return None
     except (ValueError, RecursionError) as error:
@@ -185,12 +187,12 @@ def _template(text: str) -> tuple[int, int] | None:
     return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
-def templated(raw: Json) -> bool:
+def has_placeholder(raw: Json) -> bool:
     """There is a placeholder of a template in a text of it."""
     if isinstance(raw, dict):
-        return any(templated(value) for value in raw.values())
+        return any(has_placeholder(value) for value in raw.values())
     if isinstance(raw, list):
-        return any(templated(item) for item in raw)
+        return any(has_placeholder(item) for item in raw)
     return isinstance(raw, str) and "{{" in raw
 
 
