@@ -126,7 +126,7 @@ def test_with_the_store_lost_a_kill_that_never_came_leaves_no_mark(
     run(made.inject)
     assert len(marked(cluster)) == 2
     api = Api(where(cluster))
-    (one,), _ = litter.find(api, [cluster.namespace])
+    (one, *_), _ = litter.find(api, [cluster.namespace])
     assert litter.clear(api, one)["holds"]
     assert (object_of(cluster, made), marked(cluster)) == (None, [])
 
