@@ -138,6 +138,14 @@ def _armed(event: e.FaultArmed, before: Exercise) -> Sentence:
     return Sentence("FAULT", f"{event.entry} is armed: {plan.get('summary', event.fault)}; touches {targets}; {life}")
 
 
+def _repeated(event: e.FaultRepeated, before: Exercise) -> Sentence:
+    if event.evidence.startswith(e.NOT_THIS_TIME):
+        return Sentence(
+            "FAULT", f"{event.entry} did not strike again: {event.evidence.removeprefix(e.NOT_THIS_TIME)}", "warn"
+        )
+    return Sentence("FAULT", f"{event.entry} struck again{_tail(event.evidence)}", "warn")
+
+
 def _undo_failed(event: e.UndoFailed, before: Exercise) -> Sentence:
     if event.error == ONCE_MORE:
         return Sentence("UNDO", f"{event.entry}: {ONCE_MORE}", "quiet")
@@ -327,7 +335,7 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
         "FAULT", f"{event.entry} FAILED: {event.error}; it is undone all the same", "bad"
     ),
     e.FaultEffective: lambda event, _: Sentence("FAULT", f"{event.entry} is EFFECTIVE{_tail(event.evidence)}", "warn"),
-    e.FaultRepeated: lambda event, _: Sentence("FAULT", f"{event.entry} struck again{_tail(event.evidence)}", "warn"),
+    e.FaultRepeated: _repeated,
     e.FaultUndoing: lambda event, _: Sentence("UNDO", f"{event.entry} is being undone{_tail(event.reason)}", "warn"),
     e.UndoSent: lambda event, _: Sentence("UNDO", f"{event.entry}: undo sent, attempt {event.attempt}"),
     e.UndoFailed: _undo_failed,

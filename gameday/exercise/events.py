@@ -251,9 +251,13 @@ class FaultEffective(Event):
     evidence: str
 
 
+NOT_THIS_TIME = "not this time: "
+"""How the evidence of a turn begins that a fault which goes on let pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaultRepeated(Event):
-    """A fault that goes on struck once more, or could not within its limits and let the turn pass."""
+    """A fault that goes on struck once more, or could not within its limits and let the turn pass: `NOT_THIS_TIME`."""
 
     entry: str
     evidence: str

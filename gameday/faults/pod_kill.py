@@ -11,6 +11,7 @@ from pydantic import Field, StrictBool, model_validator
 
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.errors import GamedayError
+from gameday.exercise.events import NOT_THIS_TIME
 from gameday.faults.declaration import FaultDeclaration, published_service
 from gameday.faults.presence import Home, check_here, home
 from gameday.faults.processes import named, send, state
@@ -158,7 +159,7 @@ def _repeat(instances: Sequence[Mapping[str, Json]], again: Mapping[str, Any]) -
             said = _kill(chosen)
         except (ValueError, RuntimeError, GamedayError) as error:
             # Those of the last turn are not back yet, say: this turn passes.
-            said = f"not this time: {error}"
+            said = f"{NOT_THIS_TIME}{error}"
         yield {"evidence": said}
 
 

@@ -30,6 +30,7 @@ from gameday.cluster.services import (
     whole_again,
 )
 from gameday.engine.ports import Call, Json, Plan
+from gameday.exercise.events import NOT_THIS_TIME
 from gameday.faults.pod_kill import PodKillParameters
 from gameday.scenario.duration import format_duration
 
@@ -241,7 +242,7 @@ def _repeat(
             said = _kill(api, [_small(pod) for pod in choice.pods], evict, grace, opt_in)
         except (ValueError, RuntimeError) as error:
             # Fewer pods than the limits want, say, since the last ones are not back yet: this turn passes.
-            said = f"not this time: {error}"
+            said = f"{NOT_THIS_TIME}{error}"
         yield {"evidence": said}
 
 
