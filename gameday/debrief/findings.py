@@ -58,9 +58,8 @@ def _leaked(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         else:
             title = f"Fault {name} was not seen to recover"
             detail = f"The journal knows it as {fault.stage}."
-        yield _finding(
-            "leaked", "high", title, detail, "Undo it by hand with the commands given, then verify.", evidence
-        )
+        advice = f"Undo it: gameday recover {x.id}, or by hand with the commands given; then verify."
+        yield _finding("leaked", "high", title, detail, advice, evidence)
 
 
 def _undone_late(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
