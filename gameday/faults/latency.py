@@ -178,7 +178,7 @@ def effective(api: str, proxy: str, toxic: str, door: str | None, slow: float, t
         met = list(pool.map(knock, [door] * tries, [patience] * tries))
     slowest = max(met, key=lambda each: each.took)
     late = slowest.outcome in ("answered", "silent") and slowest.took >= patience * 0.95
-    return verdict(late, f"toxic {toxic} is on proxy {proxy}; of {tries} request(s) the slowest was {slowest.words()}")
+    return verdict(late, f"toxic {toxic} is on proxy {proxy}; of {tries} asked the slowest was {slowest.words()}")
 
 
 def recovered(api: str, proxy: str, toxic: str, home: Home | None, door: str | None, slow: float) -> dict[str, Json]:

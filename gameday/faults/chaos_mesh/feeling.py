@@ -53,4 +53,4 @@ def felt(feeling: Feeling) -> dict[str, Json]:
         all_met = list(pool.map(knock, [door] * tries, [patience] * tries))
     slowest = max(all_met, key=lambda each: each.took)
     holds = slowest.outcome in ("answered", "silent") and slowest.took >= patience * 0.95
-    return verdict(holds, f"of {tries} request(s) to {door} the slowest was {slowest.words()}")
+    return verdict(holds, f"of {tries} asked at {door} the slowest was {slowest.words()}")
