@@ -110,7 +110,9 @@ def from_chaos_mesh(content: bytes, text: str, path: str) -> Imported:
     manifests = read_manifests(content, text, path)
     document, services = document_of(manifests)
     head = commented(f"Imported from {Path(path).name} (Chaos Mesh), sha256 {manifests.sha256[:16]}.")
-    head += commented("All faults of a file begin at once, as when it is applied; change at: where they should not.")
+    head += commented(
+        "Faults begin at once, as when the file is applied, those of a Workflow at its times; change at: where not."
+    )
     head += [*_listed(manifests.losses), "#", *(f"# {line}".rstrip() for line in told(services)), ""]
     made = "\n".join([*head, dumped(document)])
     if unguarded(document):

@@ -309,6 +309,12 @@ def test_selectors_become_services_of_the_target(tmp_path: Path) -> None:
     assert "# [targets.….services.web-2]" in found.text
 
 
+def test_an_outage_asks_for_the_workload(tmp_path: Path) -> None:
+    found = imported(CARRIED["all pods fail"][0], CARRIED["kill one"][0])
+    assert [line for line in found.services if 'workload = "deployment/…"' in line]
+    assert [fault[1]["service"] for fault in entries(found, tmp_path)] == ["web", "web"]
+
+
 def test_schedules_and_workflows(tmp_path: Path) -> None:
     def step(name: str, kind: str, **more: Any) -> dict[str, Any]:
         return {"name": name, "templateType": kind, **more}

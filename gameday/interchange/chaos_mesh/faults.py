@@ -189,6 +189,7 @@ def _pod_failure(spec: Spec) -> list[Draft]:
     part.change(
         "action", "all its pods fail: as dependency-outage nobody reaches them, and what runs them may be scaled to 0"
     )
+    spec.services.tables[its.service].hints['for the outage say what runs it, too: workload = "deployment/…"'] = None
     part.take("gracePeriod")
     _ = part.texts("containerNames")
     return [Draft("dependency-outage", {"service": its.service, "mode": "refused"}, lasts, notes)]

@@ -37,6 +37,9 @@ class Table:
     selector: str = ""
     external: tuple[str, ...] = ()
     notes: dict[str, None] = field(default_factory=dict)
+    """Which pods are meant, where the keys can't say it."""
+    hints: dict[str, None] = field(default_factory=dict)
+    """What else a fault needs to know of it."""
 
     @property
     def means(self) -> tuple[object, ...]:
@@ -146,7 +149,7 @@ class Services:
             found = [f"# the target's: namespaces = [{_listed(namespaces)}]"]
         for name, table in self.tables.items():
             found += ["", f"[targets.….services.{name}]"]
-            found += [f"# {note}" for note in table.notes]
+            found += [f"# {note}" for note in (*table.notes, *table.hints)]
             for key in ("namespace", "workload", "selector"):
                 if value := getattr(table, key):
                     found.append(f"{key} = {json.dumps(value)}")
