@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gameday.cluster.errors import Refused, Unreachable
-from gameday.cluster.resources import Resource
+from gameday.cluster.resources import NAMESPACES, Resource
 from gameday.errors import TargetError
 
 Json = Any
 Where = Mapping[str, Json]
 """How a cluster is reached: `{"kubeconfig": path | None, "context": name | None, "in_cluster": bool}`, and, once it was
-resolved, `"server"`: the address that this led to then."""
+resolved, `"server"`: the address that this led to then, and `"uid"`: which cluster that was, where we may ask that."""
 
 PATIENCE = 10.0
 """Seconds that one request may take, unless said otherwise."""
@@ -52,6 +52,38 @@ class Api:
                 f"{words(self.where)} leads to {server} now; it was {self.server} when this exercise began"
             )
         self._client, self.server = client, server
+        self._recognised = "uid" not in self.where
+
+    def recognise(self, timeout: float = PATIENCE) -> None:
+        """See that this is the cluster that it was: a tunnel, or a kubeconfig written anew, may lead elsewhere by the
+        same address. Nothing is said where we may not know. Done by itself before the first request of each log-in.
+
+        Raises:
+            TargetError: it is another one.
+            Refused, Unreachable: see `ask`.
+        """
+        expected = self.where.get("uid")
+        self._recognised = True
+        try:
+            found = self.identity(timeout) if expected is not None else None
+            if found not in (None, expected):
+                raise TargetError(
+                    f"{words(self.where)} leads to another cluster now, at the same address {self.server}, than it did "
+                    "when this exercise began"
+                )
+        except BaseException:
+            self._recognised = False
+            raise
+
+    def identity(self, timeout: float = PATIENCE) -> str | None:
+        """What tells this cluster from all others; None where we may not know. Raises as `ask` does."""
+        try:
+            found = self.get(NAMESPACES, None, "kube-system", timeout=timeout)
+        except Refused as refused:
+            if refused.status == 403:
+                return None
+            raise
+        return None if found is None else str(found["metadata"]["uid"])
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -132,7 +164,7 @@ class Api:
         Raises:
             Refused: it answered 400 or more.
             Unreachable: it did not answer within `timeout` seconds, or the connection broke.
-            TargetError: logging in again leads to another server.
+            TargetError: it is another cluster than it was, or logging in again leads to another server.
         """
         until = time.monotonic() + timeout
         query = dict(query or {})
@@ -146,6 +178,9 @@ class Api:
             tries += 1
             left = until - time.monotonic()
             try:
+                if not self._recognised:
+                    self.recognise(max(left, 0.1))
+                    left = until - time.monotonic()
                 return self._once(method, path, query, body, kind, max(left, 0.1))
             except Refused as refused:
                 if refused.status == 401 and not logged_in:
@@ -208,7 +243,10 @@ class Api:
     def warm_up(self) -> None:
         """Connect, so that what comes later finds a connection. That nobody answers now is no reason to fail then."""
         try:
-            self._once("GET", "/version", {}, None, "application/json", CONNECTING)
+            if self._recognised:
+                self._once("GET", "/version", {}, None, "application/json", CONNECTING)
+            else:
+                self.recognise(CONNECTING)
         except (Refused, Unreachable):
             return
 

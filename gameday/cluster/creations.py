@@ -90,6 +90,7 @@ def gone(api: Api, resource: Resource, namespace: str | None, name: str) -> dict
     what = named(resource, namespace, name)
     there = api.get(resource, namespace, name)
     if there is None:
+        api.recognise()
         return {"holds": True, "evidence": f"{what} is gone"}
     if "deletionTimestamp" in meta(there):
         held = ", ".join(meta(there).get("finalizers") or ())

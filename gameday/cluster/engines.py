@@ -24,7 +24,7 @@ def resolved(settings: Mapping[str, Json], name: str) -> dict[str, Json]:
     """
     try:
         api = Api(settings["cluster"])
-        mesh = _has_chaos_mesh(api)
+        mesh, uid = _has_chaos_mesh(api), api.identity()
     except (Refused, Unreachable) as error:
         raise TargetError(f"target {name} ({words(settings['cluster'])}): {error}") from None
     found = [API, *([MESH] if mesh else []), *([TOXIPROXY] if settings.get("proxy") else [])]
@@ -32,7 +32,7 @@ def resolved(settings: Mapping[str, Json], name: str) -> dict[str, Json]:
     missing = [engine for engine in wanted if engine not in found]
     if missing:
         raise TargetError(f"target {name}: its settings name {', '.join(missing)} as engine, and it has none")
-    cluster = {**settings["cluster"], "server": api.server}
+    cluster = {**settings["cluster"], "server": api.server, **({"uid": uid} if uid else {})}
     return {**settings, "cluster": cluster, "engines": list(wanted)}
 
 

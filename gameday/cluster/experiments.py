@@ -231,6 +231,7 @@ def ended(api: Api, resource: Resource, namespace: str | None, name: str) -> dic
     what = named(resource, namespace, name)
     there = api.get(resource, namespace, name)
     if there is None:
+        api.recognise()
         return {"holds": True, "evidence": f"{what} is gone: Chaos Mesh lets one go when all of it has recovered"}
     state = over(there)["evidence"]
     if "deletionTimestamp" not in meta(there):

@@ -128,12 +128,12 @@ def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dic
     """Renew the claims for as long as this is listened to; says `abort` when somebody else has one.
 
     An API server that can't be reached is no reason to stop: who takes the claim over waits until it has run out, and
-    then we hear of it here.
+    then we hear of it here. Where we may not renew it any more we would not: then it is lost when it has run out.
     """
     api = Api(where)
-    said = ""
+    said, renewed = "", time.monotonic()
     while True:
-        trouble = ""
+        trouble, forbidden = "", False
         for namespace in namespaces:
             try:
                 _renew(api, namespace, identity)
@@ -142,6 +142,12 @@ def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dic
                 return
             except (Refused, Unreachable) as error:
                 trouble = str(error)
+                forbidden = forbidden or (isinstance(error, Refused) and error.status == 403)
+        if not trouble:
+            renewed = time.monotonic()
+        if forbidden and time.monotonic() - renewed > LASTS:
+            yield {"abort": f"the claim to the target has run out, and we may not renew it: {trouble}"}
+            return
         if trouble and trouble != said:
             yield {"warn": f"the claim can't be renewed: {trouble}"}
         elif said and not trouble:
@@ -164,7 +170,7 @@ def renew(api: Api, namespaces: Sequence[str], identity: str) -> None:
 
 
 def _renew(api: Api, namespace: str, identity: str) -> None:
-    for _ in range(3):
+    for left in reversed(range(3)):
         there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
         if there is not None and _identity(there) != identity:
             raise Held(_words(there, namespace, _left(there)))
@@ -176,7 +182,7 @@ def _renew(api: Api, namespace: str, identity: str) -> None:
                 api.ask("PUT", LEASES.path(namespace, NAME), body=body, timeout=_PATIENCE)
             return
         except Refused as refused:
-            if refused.status not in (404, 409):
+            if refused.status not in (404, 409) or not left:
                 raise
 
 

@@ -185,7 +185,7 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
         Refused, Unreachable: see `Api.ask`.
     """
     for left in reversed(range(_TRIES)):
-        thing = api.get(resource, namespace, name)
+        thing = _looked_up(api, resource, namespace, name, mark)
         state = _state(thing, mark)
         if thing is None or state == "clean":
             return
@@ -211,13 +211,21 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
 def undone(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
     """Whether nothing of the fault is left on the object, as `{"holds", "evidence"}`."""
     what = named(resource, namespace, name)
-    thing = api.get(resource, namespace, name)
+    thing = _looked_up(api, resource, namespace, name, mark)
     state = _state(thing, mark)
     if thing is None:
         return {"holds": True, "evidence": f"{what} does not exist any more"}
     if state == "clean":
         return {"holds": True, "evidence": f"{what} is as it was"}
     return {"holds": False, "evidence": f"{what}: {'it still carries the fault' if state == 'marked' else state}"}
+
+
+def _looked_up(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json] | None:
+    """The object as it is; that it is gone, or another one, is believed of its own cluster alone."""
+    thing: dict[str, Json] | None = api.get(resource, namespace, name)
+    if thing is None or meta(thing).get("uid") != json.loads(mark)["uid"]:
+        api.recognise()
+    return thing
 
 
 def _state(thing: Mapping[str, Any] | None, mark: str) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gameday.cli.recover_target import recover_target
-from gameday.cluster import experiments, lease, litter, marks
+from gameday.cluster import creations, engines, experiments, lease, litter, marks
 from gameday.cluster.api import Api
 from gameday.cluster.errors import Unreachable
-from gameday.cluster.resources import DEPLOYMENTS, NODES
+from gameday.cluster.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES
 from gameday.errors import TargetError
 from gameday.targets.resolving import check_target
 from gameday.targets.settings import load_settings
@@ -252,3 +252,64 @@ def test_whoever_undoes_finds_the_kubeconfig_from_any_folder(
         assert command[:3] == ["env", f"KUBECONFIG={tmp_path}/here/other:{file}", "kubectl"]
     else:
         assert command[:3] == ["kubectl", "--kubeconfig", file]
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["an undo that waits", "recover"])
+def test_another_cluster_at_the_same_address_is_not_taken_for_the_one_that_was(cluster: Cluster, waits: bool) -> None:
+    """A tunnel to another one: that the object is not there, or another one, said that the fault was undone."""
+    resolved = engines.resolved({"cluster": where(cluster)}, "staging")["cluster"]
+    system = cluster.get("Namespace", "kube-system")
+    assert system is not None and resolved["uid"] == system["metadata"]["uid"]
+    mark = marks.mark_of(CONTEXT, "of the other cluster", [{"path": "/spec/replicas", "before": 2, "after": 0}])
+    cluster.deployment("web", 1)
+    api = Api(resolved)
+    if waits:
+        api.warm_up()
+    asks: list[Callable[[], object]] = [
+        lambda: marks.undo(api, DEPLOYMENTS, cluster.namespace, "web", mark),
+        lambda: marks.undone(api, DEPLOYMENTS, cluster.namespace, "web", mark),
+        lambda: marks.undone(api, DEPLOYMENTS, cluster.namespace, "gone", mark),
+        lambda: creations.gone(api, NETWORK_POLICIES, cluster.namespace, "gone"),
+    ]
+    for ask in asks:
+        # In its own cluster they are gone.
+        ask()
+    api.where["uid"] = "of the other cluster"
+    if not waits:
+        api = Api(api.where)
+    for ask in asks:
+        with pytest.raises(TargetError, match="leads to another cluster now, at the same address"):
+            ask()
+
+
+# --- the claim -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    monkeypatch.setattr(lease, "RENEWED", 0.05)
+    monkeypatch.setattr(lease, "LASTS", 1)
+    lease.acquire(where(cluster), [cluster.namespace], "x-1")
+    keeping = lease.keep(where(cluster), [cluster.namespace], "x-1")
+    assert next(keeping) == {}
+    return keeping
+
+
+@pytest.mark.double
+def test_who_may_not_renew_the_claim_any_more_stops_before_another_begins(
+    cluster: DoubleCluster, kept: Iterator[dict[str, Any]]
+) -> None:
+    """Nor may they read whose it is by then: two exercises went on in one namespace."""
+    cluster.rules("gameday", [{"apiGroups": ["apps"], "resources": ["*"], "verbs": ["*"]}])
+    said = list(kept)
+    assert "the claim can't be renewed: " in said[0]["warn"]
+    assert "has run out, and we may not renew it" in said[-1]["abort"]
+
+
+@pytest.mark.double
+def test_a_claim_to_a_namespace_that_is_gone_is_not_renewed(
+    cluster: DoubleCluster, kept: Iterator[dict[str, Any]]
+) -> None:
+    cluster.delete("Namespace", cluster.namespace)
+    cluster.until(lambda: cluster.get("Namespace", cluster.namespace) is None)
+    assert "the claim can't be renewed" in next(kept)["warn"]
