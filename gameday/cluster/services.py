@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gameday.cluster.api import Api, Json
@@ -260,7 +260,10 @@ def _some(
 ) -> tuple[list[Pod], Workload | None]:
     if not pods:
         raise ValueError(f"{asked.name}: no pod in namespace {asked.namespace} matches {selector}")
-    return pods, runs if runs is not None else owner_of(api, pods)
+    found = runs if runs is not None else owner_of(api, pods)
+    if found is None or not _protected(found.labels):
+        return pods, found
+    return [replace(pod, labels={**pod.labels, _BY_WORKLOAD: found.shown}) for pod in pods], found
 
 
 def list_pods(api: Api, namespace: str, selector: str = "") -> list[Pod]:
@@ -273,10 +276,20 @@ def list_pods(api: Api, namespace: str, selector: str = "") -> list[Pod]:
 # --- what may be touched -------------------------------------------------------------------------------------------
 
 
+_BY_WORKLOAD = "what runs it is protected"
+"""Stands among the labels of pods whose workload is protected, with its name. No label of the cluster's has blanks."""
+
+
+def _protected(labels: Mapping[str, str]) -> bool:
+    return labels.get(PROTECTED, "").lower() == "true"
+
+
 def protection(thing: Mapping[str, str], opt_in: str | None, own: str = "") -> str:
     """Why an object with these labels may not be touched, or "". `own`: its name, where it is a pod."""
-    if thing.get(PROTECTED, "").lower() == "true":
+    if _protected(thing):
         return f"labelled {PROTECTED}=true"
+    if _BY_WORKLOAD in thing:
+        return f"its {thing[_BY_WORKLOAD]} is labelled {PROTECTED}=true"
     if thing.get(MANAGED) == OURS or thing.get("app.kubernetes.io/name") == OURS:
         return "it is gameday's own"
     if own and own == os.environ.get("HOSTNAME") and "KUBERNETES_SERVICE_HOST" in os.environ:

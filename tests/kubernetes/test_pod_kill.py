@@ -122,6 +122,14 @@ def test_protected_pods_are_left_out_and_said(cluster: Cluster) -> None:
 
 
 @pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("said", [{"workload": "deployment/web"}, {"selector": "app=web"}])
+def test_the_pods_of_a_protected_workload_are_protected(cluster: Cluster, said: dict[str, Any]) -> None:
+    cluster.patch("Deployment", "web", {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    with pytest.raises(ValueError, match=r"0 of 3 may be touched .*its deployment .*/web is labelled gameday.dev/prot"):
+        plan(cluster, services={"web": said})
+
+
+@pytest.mark.usefixtures("web")
 def test_only_what_has_opted_in(cluster: Cluster) -> None:
     opt_in = {"opt_in": "gameday.dev/enabled=true"}
     with pytest.raises(ValueError, match=r"it has not opted in \(gameday.dev/enabled=true\)"):
