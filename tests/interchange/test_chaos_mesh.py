@@ -530,7 +530,7 @@ def test_what_comes_out_is_valid_on_a_target_with_the_printed_services(
         assert "can be carried over" in errors.problems[0].message
         assert len(errors.problems) > len(manifests)
         return
-    scenario = scenario_of(found, tmp_path_factory.getbasetemp())
+    scenario = scenario_of(found, tmp_path_factory.mktemp("manifests"))
     assert scenario.timeline and scenario.imported == "chaos-mesh"
     for loss in found.losses:
         assert loss.located("m").isprintable()
