@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gameday.cli.options import parse_assignments
+from gameday.cli.options import config_option, parse_assignments
 from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -29,10 +29,16 @@ _MANY = 100
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the scenario.")
 @click.option("--target", metavar="NAME", help="Check what is named of this target, whatever the files say.")
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print an array on stdout, an object for each file.")
 @click.option("--quiet", is_flag=True, help="Print problems only.")
 def validate(
-    paths: tuple[str, ...], assignments: tuple[str, ...], target: str | None, as_json: bool, quiet: bool
+    paths: tuple[str, ...],
+    assignments: tuple[str, ...],
+    target: str | None,
+    config: Path | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Check scenario files; say what is wrong, where, and the right word.
 
@@ -46,7 +52,7 @@ def validate(
     from gameday.scenario.problems import Problem, ScenarioErrors
 
     faults = catalogue()
-    settings = _settings()
+    settings = _settings(config)
     preset = settings.severity.preset if settings is not None else None
     targets = _targets(settings, target)
     parameters = parse_assignments(assignments)
@@ -98,11 +104,11 @@ def validate(
     return Exit.INVALID if wrong else Exit.OK
 
 
-def _settings() -> Settings | None:
-    """What gameday.toml says; None, any preset's levels and any targets will do, where there is no such file."""
+def _settings(config: Path | None) -> Settings | None:
+    """What `config` or gameday.toml says; None, any levels and any targets will do, where there is no such file."""
     from gameday.targets.settings import find_settings, load_settings
 
-    path = find_settings()
+    path = config or find_settings()
     return load_settings(explicit=path) if path is not None else None
 
 

@@ -134,6 +134,13 @@ def test_a_scenario_that_names_what_is_not_there_is_invalid_for_preview_and_run_
         assert "target 'lab' publishes no measure 'x'; it publishes none" in done.stderr
 
 
+def test_validate_takes_the_settings_that_were_named(place: Place) -> None:
+    place.write("others.toml", SETTINGS.replace("targets.lab", "targets.shed"))
+    place.write("shed.yaml", SCRIPT.replace("target: lab", "target: shed"))
+    assert "no target 'shed'" in place.call("validate", "shed.yaml").stderr
+    assert place.call("validate", "shed.yaml", "--config", "others.toml").returncode == 0
+
+
 def test_a_target_that_another_exercise_holds(place: Place) -> None:
     payload = started(place)["payload"]
     assert shown(place).refusals == ()
