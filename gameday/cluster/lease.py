@@ -186,6 +186,23 @@ def _renew(api: Api, namespace: str, identity: str) -> None:
                 raise
 
 
+def check_ours(api: Api, namespace: str, identity: str) -> None:
+    """For what goes on by itself: after a time in which nothing of us ran, somebody else may be there.
+
+    Raises:
+        Held: somebody else has the claim. Where we may not ask, or there is none, nothing is raised.
+        Refused, Unreachable: see `Api.ask`.
+    """
+    try:
+        there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
+    except Refused as refused:
+        if refused.status == 403:
+            return
+        raise
+    if there is not None and _identity(there) not in (identity, ""):
+        raise Held(f"the claim to the target is lost: {_words(there, namespace, _left(there))}")
+
+
 def release(where: Where, namespaces: Sequence[str], identity: str) -> None:
     """Give back what is held by `identity`; claims of others stay. Raises as `Api.ask` does."""
     _give_back(Api(where), namespaces, identity)

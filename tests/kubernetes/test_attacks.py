@@ -22,6 +22,7 @@ from gameday.targets.settings import load_settings
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 from tests.support.kubernetes.process import write_kubeconfig
 
+from .planned import Planned
 from .targets import CONTEXT, toml_of, where
 
 
@@ -313,3 +314,18 @@ def test_a_claim_to_a_namespace_that_is_gone_is_not_renewed(
     cluster.delete("Namespace", cluster.namespace)
     cluster.until(lambda: cluster.get("Namespace", cluster.namespace) is None)
     assert "the claim can't be renewed" in next(kept)["warn"]
+
+
+def test_who_wakes_up_in_another_exercise_kills_none_of_its_pods(cluster: Cluster) -> None:
+    """A laptop was closed, its claim ran out: on waking up, it went on killing until it heard of that."""
+    cluster.deployment("web", 2)
+    lease.acquire(where(cluster), [cluster.namespace], CONTEXT["exercise"])
+    fault = Planned(cluster, "pod-kill", {"web": {"workload": "deployment/web"}}, {"service": "web", "every": "1s"})
+    kills = fault.call("inject")
+    assert "deleted" in next(kills)["evidence"]
+    cluster.whole("web")
+    cluster.patch("Lease", lease.NAME, {"spec": {"holderIdentity": "x-other"}})
+    before = {pod["metadata"]["uid"] for pod in cluster.pods("app=web")}
+    with pytest.raises(lease.Held, match="exercise x-other holds"):
+        next(kills)
+    assert {pod["metadata"]["uid"] for pod in cluster.pods("app=web")} == before

@@ -12,6 +12,7 @@ from typing import Any
 
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.lease import check_ours
 from gameday.cluster.marks import kubectl, prepared
 from gameday.cluster.resources import DISRUPTION_BUDGETS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, labels_of, right
 from gameday.cluster.services import (
@@ -236,6 +237,8 @@ def _repeat(
         due, turn = max(due + float(again["every"]), time.monotonic()), turn + 1
         time.sleep(max(0.0, due - time.monotonic()))
         try:
+            # A machine that was suspended wakes up here: by then the pods may be another exercise's.
+            check_ours(api, its.namespace, str(again["context"]["exercise"]))
             check_namespace(api, its.namespace)
             choice, _ = _choose(api, its, asked, again["target"], again["context"], turn=turn)
             list(_budgets(api, its, asked, choice))
