@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,12 +92,13 @@ def acquire(where: Where, namespaces: Sequence[str], identity: str) -> None:
         for namespace in namespaces:
             _acquire(api, namespace, identity)
             taken.append(namespace)
-    except (Refused, Unreachable) as error:
-        _give_back(api, taken, identity)
+    except (Refused, Unreachable, Held) as error:
+        # What can't be given back runs out by itself; why all of it can't be had is what has to be told.
+        with suppress(Refused, Unreachable):
+            _give_back(api, taken, identity)
+        if isinstance(error, Held):
+            raise
         raise TargetError(f"the target can't be claimed: {error}") from None
-    except Held:
-        _give_back(api, taken, identity)
-        raise
 
 
 def _acquire(api: Api, namespace: str, identity: str) -> None:

@@ -329,3 +329,14 @@ def test_who_wakes_up_in_another_exercise_kills_none_of_its_pods(cluster: Cluste
     with pytest.raises(lease.Held, match="exercise x-other holds"):
         next(kills)
     assert {pod["metadata"]["uid"] for pod in cluster.pods("app=web")} == before
+
+
+@pytest.mark.double
+def test_a_claim_that_can_neither_be_had_nor_given_back_is_a_refusal(cluster: DoubleCluster) -> None:
+    """It ended in a traceback, as if gameday were wrong; what it had claimed runs out by itself."""
+    other = f"{cluster.namespace}-other"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+    cluster.misbehave(verb="create", resource="leases", namespace=other, status=500)
+    cluster.misbehave(verb="delete", resource="leases", status=500)
+    with pytest.raises(TargetError, match=r"the target can't be claimed: POST .*500"):
+        lease.acquire(where(cluster), [cluster.namespace, other], "x-1")
