@@ -50,7 +50,16 @@ class FaultLife:
         scripted = self._entry(entry)
         assert scripted.fault is not None
         self._c.append(ev.FaultPlanned(entry, scripted.fault, due))
-        self._c.start(self._live(entry, scripted))
+        self._c.start(self._live_or_refused(entry, scripted))
+
+    async def _live_or_refused(self, entry: str, scripted: Entry) -> None:
+        """An error of ours before the fault is armed: it never will be, and nobody is to wait for it."""
+        try:
+            await self._live(entry, scripted)
+        except Exception as error:
+            if self._c.exercise.faults[entry].stage == "planned":
+                self._c.append(ev.FaultRefused(entry, f"internal error: {type(error).__name__}: {error}"))
+            raise
 
     async def _live(self, entry: str, scripted: Entry) -> None:
         plan, error = await self._plan(entry, scripted)

@@ -261,6 +261,8 @@ def plan(fault: str, target: dict[str, Any], params: dict[str, Any], context: di
     time.sleep(params.get("planning", 0.0))
     if params.get("refuse"):
         raise ValueError("no such target")
+    if params.get("garbage"):
+        return {"summary": name}
 
     def call(what: str, timeout: float) -> dict[str, Any]:
         return {"name": f"calls:{what}", "args": {"world": world, "name": name}, "timeout": timeout}

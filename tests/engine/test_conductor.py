@@ -191,6 +191,16 @@ def test_a_breach_undoes_and_ends_it(stage: Stage) -> None:
     assert stage.rig.process.wait(10) == 3
 
 
+def test_a_plan_that_can_not_be_read_ends_the_exercise_and_nobody_waits_for_its_fault(stage: Stage) -> None:
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}, {"with": {"garbage": True}, "at": "100ms"}))) == 3
+    [abort] = stage.of(ev.AbortBegan)
+    assert "internal error" in abort.reason
+    [refused] = stage.of(ev.FaultRefused)
+    assert refused.entry == "f1" and "internal error: KeyError" in refused.error
+    stage.rig.assert_nothing_after_the_last_undo("f0")
+    assert stage.rig.process.wait(10) == 3
+
+
 def test_what_is_asked_in_the_last_moment_is_heard(stage: Stage) -> None:
     asked = [Asked(1, {"ask": "takenote", "text": "it was the pool"}, "console", "ada", time.time())]
     took: list[str] = []
