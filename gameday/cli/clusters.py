@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from gameday.engine.ports import Call, Json, TargetInfo
 from gameday.errors import UsageError
 
 if TYPE_CHECKING:
     from gameday.engine.following import Follower
     from gameday.scenario.models import Scenario
+
 
 def preload() -> list[str]:
     """What workers need on a cluster, imported once by the guardian: the client, and all ways of doing faults there."""
@@ -104,7 +107,7 @@ def claimed(target: Mapping[str, Json], exercise: str) -> Iterator[None]:
     from gameday.cluster.errors import Refused, Unreachable
 
     where, namespaces = target["settings"]["cluster"], target["settings"]["namespaces"]
-    lease.acquire(where, namespaces, exercise)
+    lease.acquire(where, namespaces, exercise, lambda text: click.echo(text, err=True))
     try:
         yield
     except BaseException:

@@ -52,6 +52,7 @@ def main() -> int:
 
     gameday.probes.judge.prepare()
     import httpx  # noqa: F401
+
     told = sys.stdin.read()
     if not told:
         # It was started ahead, and nobody wants it any more.

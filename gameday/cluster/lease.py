@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,10 @@ RENEWED = 10.0
 WATCHED = 1.5 * RENEWED
 """Seconds that a claim which has run out is watched before it is taken over: its PUT fails if it is renewed in them."""
 _PATIENCE = 5.0
+
+
+Say = Callable[[str], None]
+"""How whoever waits is told for what."""
 
 
 class Held(RefusedError):
@@ -79,7 +83,7 @@ def everywhere(api: Api) -> list[Claim]:
     return [Claim(each, _identity(thing), _left(thing), _words(thing, each, _left(thing))) for each, thing in found]
 
 
-def acquire(where: Where, namespaces: Sequence[str], identity: str) -> None:
+def acquire(where: Where, namespaces: Sequence[str], identity: str, say: Say | None = None) -> None:
     """Claim all namespaces for `identity`, in order; all or none.
 
     Raises:
@@ -90,7 +94,7 @@ def acquire(where: Where, namespaces: Sequence[str], identity: str) -> None:
     taken: list[str] = []
     try:
         for namespace in namespaces:
-            _acquire(api, namespace, identity)
+            _acquire(api, namespace, identity, say)
             taken.append(namespace)
     except (Refused, Unreachable, Held) as error:
         # What can't be given back runs out by itself; why all of it can't be had is what has to be told.
@@ -101,7 +105,7 @@ def acquire(where: Where, namespaces: Sequence[str], identity: str) -> None:
         raise TargetError(f"the target can't be claimed: {error}") from None
 
 
-def _acquire(api: Api, namespace: str, identity: str) -> None:
+def _acquire(api: Api, namespace: str, identity: str, say: Say | None = None) -> None:
     for _ in range(3):
         there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
         try:
@@ -114,6 +118,11 @@ def _acquire(api: Api, namespace: str, identity: str) -> None:
                     "has run out"
                 )
             if _identity(there) not in (identity, ""):
+                if say is not None:
+                    say(
+                        f"exercise {_identity(there)} let its claim to namespace {namespace} run out: watching it for "
+                        f"{WATCHED:.0f} s before it is taken over"
+                    )
                 # Its holder may live, with a clock that is behind: then it renews while we watch.
                 time.sleep(WATCHED)
             body = {**there, "spec": {**_spec(identity), "leaseTransitions": _transitions(there) + 1}}

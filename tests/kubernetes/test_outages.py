@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from gameday.faults import planning
 from gameday.faults.kubernetes.service_outage import KEY
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 from .planned import Planned
-from .targets import place_of
+from .targets import CONTEXT, place_of, target_of
 
 BOTH = {"web": {"workload": "deployment/web", "service": "web"}}
 RUNS = {"web": {"workload": "deployment/web"}}
@@ -471,3 +472,12 @@ def test_with_the_engine_and_the_guardian_killed_the_undo_still_comes(cluster: C
         place.gone()
     finally:
         place.clean_up()
+
+
+@pytest.mark.usefixtures("web")
+def test_a_protected_workload_protects_the_service_before_it(cluster: Cluster) -> None:
+    cluster.patch("Deployment", "web", {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    for tables in (RUNS, {"web": {"service": "web"}}):
+        target = target_of(cluster, tables)
+        with pytest.raises(ValueError, match=r"deployment .*/web may not be touched: labelled"):
+            planning.plan("dependency-outage", target, {"service": "web", "by": "service"}, CONTEXT)

@@ -10,8 +10,27 @@ from typing import Any
 
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import ABSENT, label_value, pointer, prepared, value_at
-from gameday.cluster.resources import ENDPOINT_SLICES, NAMESPACES, PODS, SERVICES, labels_of, meta, named, right
-from gameday.cluster.services import Service, check_namespace, list_pods
+from gameday.cluster.resources import (
+    ENDPOINT_SLICES,
+    NAMESPACES,
+    PODS,
+    REPLICASETS,
+    SERVICES,
+    WORKLOADS,
+    labels_of,
+    meta,
+    named,
+    right,
+)
+from gameday.cluster.services import (
+    Pod,
+    Service,
+    check_namespace,
+    check_unprotected,
+    list_pods,
+    owner_of,
+    workload_of,
+)
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone
@@ -26,13 +45,22 @@ _MANAGER = "endpointslice.kubernetes.io/managed-by"
 
 def needs(its: Service) -> list[str]:
     space = its.namespace
+    runs = [its.workload_resource] if its.workload else [REPLICASETS, *WORKLOADS.values()]
     return [
+        *(right("get", each, space) for each in runs),
         right("get", NAMESPACES),
         right("get", SERVICES, space),
         right("list", PODS, space),
         right("list", ENDPOINT_SLICES, space),
         right("patch", SERVICES, space),
     ]
+
+
+def _check_workload(api: Api, its: Service, pods: Sequence[Pod]) -> None:
+    """Raise ValueError where what runs the pods behind the Service is protected; the target may not name it."""
+    runs = workload_of(api, its) if its.workload else owner_of(api, pods) if pods else None
+    if runs is not None:
+        check_unprotected(runs.shown, runs.labels, None)
 
 
 def plan(
@@ -60,6 +88,7 @@ def plan(
         raise ValueError(f"{what} has {KEY} in its selector already, as a fault would leave it: take it out first")
     pods = list_pods(api, its.namespace, as_text({"matchLabels": selector}))
     check_pods(f"an outage of {what}", pods, target)
+    _check_workload(api, its, pods)
     ready, _ = _endpoints(api, its.namespace, its.service)
     if not ready:
         raise ValueError(f"{what} has no ready endpoint now, so nothing would change")
