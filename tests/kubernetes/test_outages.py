@@ -477,7 +477,7 @@ def test_with_the_engine_and_the_guardian_killed_the_undo_still_comes(cluster: C
 @pytest.mark.usefixtures("web")
 def test_a_protected_workload_protects_the_service_before_it(cluster: Cluster) -> None:
     cluster.patch("Deployment", "web", {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
-    for tables in (RUNS, {"web": {"service": "web"}}):
-        target = target_of(cluster, tables)
+    for more in ({"workload": "deployment/web"}, {}):
+        target = target_of(cluster, {"web": {"service": "web", **more}})
         with pytest.raises(ValueError, match=r"deployment .*/web may not be touched: labelled"):
             planning.plan("dependency-outage", target, {"service": "web", "by": "service"}, CONTEXT)
