@@ -239,8 +239,21 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
                 shown = replace(shown, error=str(error))
             else:
                 shown = _planned(shown, plans, seeds)
+                if backend is not None:
+                    shown = _in_this_way(shown, plans[0], backend)
         found.append(shown)
     return found
+
+
+def _in_this_way(shown: FaultPreview, plan: Plan, backend: Backend) -> FaultPreview:
+    """What the plan itself says of its undo and its verifications, where a fault can be done in several ways."""
+    undo = plan.undone_by or backend.undone_by
+    return replace(
+        shown,
+        undo=undo if plan.undo is not None else "nothing to undo",
+        effective=plan.effective_when or backend.effective_when,
+        recovered=plan.recovered_when or backend.recovered_when,
+    )
 
 
 def _engine(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) -> str:

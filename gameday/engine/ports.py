@@ -62,6 +62,10 @@ class Plan:
     """Where `targets` were drawn by the seed: what they were drawn from."""
     engine: str = ""
     """What does it, where the target has several ways, e.g. `chaos-mesh`."""
+    undone_by: str = ""
+    """In words, how this very plan is undone, and when it is in effect and recovered; empty: as its `Backend` says."""
+    effective_when: str = ""
+    recovered_when: str = ""
     notes: tuple[str, ...] = ()
     """What whoever approves this should know: the share of the workload, what is protected, budgets in the way."""
     permissions: tuple[str, ...] = ()
@@ -87,6 +91,9 @@ class Plan:
             commands=tuple(data.get("commands", ())),
             among=tuple(data.get("among", ())),
             engine=str(data.get("engine", "")),
+            undone_by=str(data.get("undone_by", "")),
+            effective_when=str(data.get("effective_when", "")),
+            recovered_when=str(data.get("recovered_when", "")),
             notes=tuple(data.get("notes", ())),
             permissions=tuple(data.get("permissions", ())),
             passes=bool(data.get("passes", False)),

@@ -481,3 +481,11 @@ def test_a_protected_workload_protects_the_service_before_it(cluster: Cluster) -
         target = target_of(cluster, {"web": {"service": "web", **more}})
         with pytest.raises(ValueError, match=r"deployment .*/web may not be touched: labelled"):
             planning.plan("dependency-outage", target, {"service": "web", "by": "service"}, CONTEXT)
+
+
+@pytest.mark.usefixtures("web")
+def test_a_preview_tells_of_the_way_that_is_taken_and_of_no_other(cluster: Cluster, tmp_path: Path) -> None:
+    place = place_of(tmp_path, cluster, RUNS, TIMELINE % "scale")
+    shown = " ".join(place.call("preview", "scenario.yaml").stdout.split())
+    assert "undone by setting the replicas back to 2" in shown and "deleting that policy" not in shown
+    assert "in effect when no pod of the workload is left" in shown
