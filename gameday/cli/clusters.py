@@ -14,6 +14,7 @@ import click
 
 from gameday.engine.ports import Call, Json, TargetInfo
 from gameday.errors import UsageError
+from gameday.scenario.problems import nearest_or_all
 
 if TYPE_CHECKING:
     from gameday.engine.following import Follower
@@ -40,6 +41,14 @@ def same(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
     ours, theirs = one["settings"], other["settings"]
     where = [each["cluster"].get("server") or each["cluster"] for each in (ours, theirs)]
     return where[0] == where[1] and bool(set(ours["namespaces"]) & set(theirs["namespaces"]))
+
+
+def check_engines(chosen: Mapping[str, str], scenario: Scenario) -> None:
+    """Raise UsageError where an engine is chosen for a fault that the scenario does not have."""
+    faults = list(dict.fromkeys(entry.fault for entry in scenario.timeline if entry.fault is not None))
+    for fault in chosen:
+        if fault not in faults:
+            raise UsageError(f"--engine {fault}=…: the scenario has no {fault}; {nearest_or_all(fault, faults)}")
 
 
 def resolved(target: TargetInfo, chosen: Mapping[str, str]) -> TargetInfo:

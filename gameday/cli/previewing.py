@@ -135,6 +135,7 @@ def preview_of(
         else:
             info = resolve(name, settings, sandbox_info={**box.info, "state_dir": str(box.state_dir)})
     elif info.kind == "kubernetes" and allowed:
+        clusters.check_engines(engines or {}, loaded.scenario)
         try:
             info = clusters.resolved(info, engines or {})
         except GamedayError as error:

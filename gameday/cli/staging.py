@@ -112,6 +112,7 @@ def stage(
         catalogue=all_faults(),
     )
     _refuse(refusals)
+    clusters.check_engines(engines or {}, loaded.scenario)
     exercise, ahead = new_exercise_id(time.time()), None
     started, info = False, None
     if kind.kind == "sandbox":

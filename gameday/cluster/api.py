@@ -16,6 +16,7 @@ from typing import Any
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.resources import NAMESPACES, Resource
 from gameday.errors import TargetError
+from gameday.scenario.problems import nearest_or_all
 
 Json = Any
 Where = Mapping[str, Json]
@@ -338,7 +339,17 @@ def _client(where: Where) -> Any:
     try:
         return connect(kubeconfig=path, context=where.get("context"), in_cluster=bool(where.get("in_cluster")))
     except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TargetError(f"{words(where)} can't be used: {_why(error, path)}") from None
+        raise TargetError(f"{words(where)} can't be used: {_no_such_context(where) or _why(error, path)}") from None
+
+
+def _no_such_context(where: Where) -> str:
+    """That the context is not there, with those that are; "" where that is not what is wrong."""
+    from gameday.cluster.official import contexts
+
+    there = [] if where.get("in_cluster") else contexts(where.get("kubeconfig"))
+    if not there or where.get("context") in there:
+        return ""
+    return f"the kubeconfig has no context of this name; {nearest_or_all(where.get('context'), there)}"
 
 
 def _why(error: Exception, path: str | None) -> str:

@@ -109,6 +109,19 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool) ->
     return made
 
 
+def contexts(kubeconfig: str | None) -> list[str]:
+    """The names of the contexts of a kubeconfig; none where it can't be read."""
+    from kubernetes import config
+    from kubernetes.config.config_exception import ConfigException
+    from yaml import YAMLError
+
+    try:
+        found, _ = config.list_kube_config_contexts(str(Path(kubeconfig).expanduser()) if kubeconfig else None)
+    except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [str(one["name"]) for one in found]
+
+
 def _keep_secrets_in_memory(client: Any, configuration: Any) -> None:
     """Certificates and keys as a TLS context instead of as files that are read for each connection."""
     tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)

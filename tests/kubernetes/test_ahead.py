@@ -69,3 +69,10 @@ def test_one_of_them_that_dies_while_it_waits_is_a_run_that_is_refused(
     place.gone()
     assert {pod["metadata"]["uid"] for pod in cluster.pods("app=web")} == before
     assert cluster.get("Lease", "gameday") is None, "the claim is given back"
+
+
+def test_an_engine_for_a_fault_that_is_not_in_the_scenario_is_a_mistake(place: Place) -> None:
+    for command in ("preview", "run"):
+        done = place.call(command, "scenario.yaml", "--engine", "latency=chaos-mesh")
+        assert done.returncode == 2, done.stderr
+        assert "--engine latency=…: the scenario has no latency; write pod-kill" in done.stderr

@@ -86,6 +86,13 @@ def test_a_kubeconfig_that_is_wrong(tmp_path: Path, content: str | None, context
         Api({"kubeconfig": str(path), "context": context, "in_cluster": False})
 
 
+def test_a_context_that_is_not_there_is_told_with_those_that_are(cluster: Cluster) -> None:
+    with pytest.raises(TargetError, match=r"nobody can't be used: the kubeconfig has no context of this name; "):
+        Api({**where(cluster), "context": "nobody"})
+    with pytest.raises(TargetError, match=f"did you mean '{cluster.context}'"):
+        Api({**where(cluster), "context": f"{cluster.context}x"})
+
+
 def test_outside_of_a_cluster_there_is_no_service_account() -> None:
     with pytest.raises(TargetError, match="the service account of this pod can't be used"):
         Api({"kubeconfig": None, "context": None, "in_cluster": True})
