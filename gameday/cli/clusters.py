@@ -142,10 +142,13 @@ def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | No
     from gameday.engine.following import Follower
 
     found = [Follower("claim", Call("gameday.cluster.lease:keep", _whose(target, exercise), timeout=30.0))]
-    touched = _services(scenario, target)
-    if touched:
+    # Here and not above: whoever only starts an exercise doesn't need it.
+    from gameday.cli.rights import touched
+
+    names = touched(scenario, target) if scenario is not None else []
+    if names:
         settings = target["settings"]
-        args = {"where": settings["cluster"], "services": {name: settings["services"][name] for name in touched}}
+        args = {"where": settings["cluster"], "services": {name: settings["services"][name] for name in names}}
         found.append(Follower("evidence", Call("gameday.cluster.evidence:watch", args, timeout=30.0)))
     return found
 
@@ -153,17 +156,3 @@ def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | No
 def _whose(target: Mapping[str, Json], exercise: str) -> dict[str, Json]:
     settings = target["settings"]
     return {"where": settings["cluster"], "namespaces": settings["namespaces"], "identity": exercise}
-
-
-def _services(scenario: Scenario | None, target: Mapping[str, Json]) -> list[str]:
-    """The services that the scenario's faults name."""
-    from gameday.faults.catalogue import catalogue
-
-    known = catalogue()
-    found: dict[str, None] = {}
-    for entry in scenario.timeline if scenario is not None else ():
-        for key in known[entry.fault].services if entry.fault in known else ():
-            name = entry.with_.get(key)
-            if isinstance(name, str) and name in target["settings"]["services"]:
-                found[name] = None
-    return list(found)
