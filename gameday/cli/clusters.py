@@ -97,7 +97,8 @@ def held(target: Mapping[str, Json]) -> str:
     from gameday.cluster.lease import holder
 
     try:
-        return holder(target["settings"]["cluster"], target["settings"]["namespaces"]) or ""
+        settings = target["settings"]
+        return holder(settings["cluster"], settings["namespaces"], lambda text: click.echo(text, err=True)) or ""
     except (Refused, Unreachable) as error:
         return f"whether another exercise holds the target can't be asked: {error}"
 

@@ -21,6 +21,7 @@ from gameday.errors import Exit, RefusedError, TargetError, UsageError
 
 if TYPE_CHECKING:
     from gameday.cluster.api import Api
+    from gameday.cluster.lease import Claim
     from gameday.cluster.litter import Litter
     from gameday.engine.ports import Json, TargetInfo
     from gameday.targets.settings import Settings
@@ -132,16 +133,10 @@ def _refuse_a_claim(target: TargetInfo, dead: dict[str, bool]) -> None:
             f"target {target.name} ({words(where)}): whether an exercise is alive there can't be asked: {error}"
         ) from None
     for claim in standing:
-        if claim.left > 0 and claim.identity not in dead:
+        if claim.left > 0 and not claim.untellable and claim.identity not in dead:
             raise RefusedError(
                 f"{claim.shown}, and may be alive: nothing was touched. Stop it where it runs (`gameday abort`), or "
-                "wait until its claim has run out"
-            )
-        if -FRESH < claim.left <= 0 and claim.identity not in dead:
-            click.echo(
-                f"the claim of exercise {claim.identity} to {claim.namespace} has run out {-claim.left:.0f} s ago: "
-                "watching a moment whether it is renewed after all",
-                err=True,
+                f"wait until its claim has run out; if that exercise is certainly dead: {claim.release}"
             )
 
 
@@ -202,7 +197,7 @@ def _cluster(target: TargetInfo, dead: Sequence[str]) -> Exit:
         for ident in dead:
             lease.release(where, namespaces, ident)
         # So no exercise begins meanwhile, and one that only seems to be dead is not disturbed.
-        lease.acquire(where, namespaces, us)
+        lease.acquire(where, namespaces, us, lambda text: click.echo(text, err=True))
     except (Refused, Unreachable) as error:
         raise TargetError(f"target {target.name}: {error}") from None
     try:
@@ -259,19 +254,21 @@ def _not_of_others(api: Api, found: Sequence[Litter], state: _Found, ours: set[s
         elif why:
             _leave(one, f"whether that exercise is alive can't be told: {why}", state, litter.by_hand(api, one))
         elif one.exercise in others:
-            _leave(one, f"{others[one.exercise]}, and may be alive: it was left alone", state, ())
+            claim = others[one.exercise]
+            why = f"{claim.shown}, and may be alive: it was left alone; if that exercise is certainly dead"
+            _leave(one, f"{why}, give its claim back and recover once more", state, (claim.release,))
         else:
             yield one
 
 
-def _elsewhere(api: Api) -> tuple[dict[str, str], str]:
-    """Who may be alive by the claims of the whole cluster, each with its claim in words; or why that can't be told."""
+def _elsewhere(api: Api) -> tuple[dict[str, Claim], str]:
+    """Who may be alive by the claims of the whole cluster, each with its claim; or why that can't be told."""
     from gameday.cluster.errors import Refused, Unreachable
     from gameday.cluster.lease import everywhere
     from gameday.cluster.marks import label_value
 
     try:
-        return {label_value(claim.identity): claim.shown for claim in everywhere(api) if claim.left > -FRESH}, ""
+        return {label_value(claim.identity): claim for claim in everywhere(api) if claim.left > -FRESH}, ""
     except (Refused, Unreachable) as error:
         return {}, str(error)
 

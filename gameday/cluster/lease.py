@@ -1,12 +1,14 @@
 """The claim to a target that everybody sees: a Lease called `gameday` in each namespace that may be touched.
 
-One exercise at a time, whoever runs it from wherever. Who holds it renews it; it is taken over only when it has run out
-by its own times and, since clocks differ, is not renewed either while it is watched for longer than a renewal takes.
+One exercise at a time, whoever runs it from wherever. Who holds it renews it. Clocks differ, so what a claim's own
+times say is believed where it means to keep away, and never where it means to take over: that is done only with a claim
+that was not renewed for as long as it lasts while we watched, by our own clock.
 """
 
 from __future__ import annotations
 
 import datetime
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,8 +17,10 @@ from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.marks import kubectl
 from gameday.cluster.resources import LEASES, meta, right
 from gameday.cluster.services import MANAGED, OURS
+from gameday.engine.processes import boot_clock
 from gameday.errors import RefusedError, TargetError
 
 NAME = "gameday"
@@ -24,8 +28,12 @@ LASTS = 60
 """Seconds after its last renewal for which a claim holds. An undo has this long by default too."""
 RENEWED = 10.0
 """Seconds between two renewals."""
-WATCHED = 1.5 * RENEWED
-"""Seconds that a claim which has run out is watched before it is taken over: its PUT fails if it is renewed in them."""
+AHEAD = 10.0
+"""Seconds that a renewal may lie in the future; further, and nothing can be told from the claim's times."""
+LONGEST = 600.0
+"""Seconds that a claim may last by its own word to be watched for that long."""
+_LOOK = 2.0
+_SAY = 20.0
 _PATIENCE = 5.0
 
 
@@ -44,13 +52,20 @@ def permissions(namespaces: Sequence[str]) -> list[str]:
     return made + [right(verb, LEASES, each, name=NAME) for each in namespaces for verb in ("delete", "get", "update")]
 
 
-def holder(where: Where, namespaces: Sequence[str]) -> str | None:
-    """Who holds a claim that has not run out by its own times, in words; None where nobody does. Only reads."""
+def holder(where: Where, namespaces: Sequence[str], say: Say | None = None) -> str | None:
+    """Who holds a claim that has not run out by its own times, in words; None where nobody does. Only reads.
+
+    Of one whose times tell nothing `say` hears that it would be watched first.
+    """
     api = Api(where)
     for namespace in namespaces:
         there = api.get(LEASES, namespace, NAME)
-        if there is not None and (left := _left(there)) > 0:
-            return _words(there, namespace, left)
+        if there is None or _left(there) <= 0:
+            continue
+        if not _untellable(there):
+            return f"{_words(there, namespace)}; {_dead(api, namespace)}"
+        if say is not None:
+            say(f"{_words(there, namespace)}: a run would watch for {_lasts(there):.0f} s whether it is renewed")
     return None
 
 
@@ -63,28 +78,32 @@ class Claim:
     left: float
     """Seconds for which it still holds; 0 or less where it has run out by its own times."""
     shown: str
+    release: str
+    """A shell line that takes it away, for where its exercise is certainly dead."""
+    untellable: bool = False
+    """Its renewal lies in the future by our clock: only watching it tells whether it lives."""
 
 
 def claims(where: Where, namespaces: Sequence[str]) -> list[Claim]:
     """All claims that are there, those that have run out too. Only reads; raises as `Api.ask` does."""
     api = Api(where)
     there = [(each, api.get(LEASES, each, NAME, timeout=_PATIENCE)) for each in namespaces]
-    return [
-        Claim(each, _identity(thing), _left(thing), _words(thing, each, _left(thing)))
-        for each, thing in there
-        if thing is not None and _identity(thing)
-    ]
+    return [_claim(api, each, thing) for each, thing in there if thing is not None and _identity(thing)]
 
 
 def everywhere(api: Api) -> list[Claim]:
     """All claims of the cluster, those that have run out too. Only reads; raises as `Api.ask` does."""
     there = api.items(LEASES, fields=f"metadata.name={NAME}", timeout=_PATIENCE)
-    found = [(str(meta(thing).get("namespace")), thing) for thing in there if _identity(thing)]
-    return [Claim(each, _identity(thing), _left(thing), _words(thing, each, _left(thing))) for each, thing in found]
+    return [_claim(api, str(meta(thing).get("namespace")), thing) for thing in there if _identity(thing)]
+
+
+def _claim(api: Api, namespace: str, thing: Mapping[str, Any]) -> Claim:
+    shown, release = _words(thing, namespace), _release(api, namespace)
+    return Claim(namespace, _identity(thing), _left(thing), shown, release, _untellable(thing))
 
 
 def acquire(where: Where, namespaces: Sequence[str], identity: str, say: Say | None = None) -> None:
-    """Claim all namespaces for `identity`, in order; all or none.
+    """Claim all namespaces for `identity`, in order; all or none. Claims that may be dead are watched before, together.
 
     Raises:
         Held: somebody has one of them.
@@ -93,8 +112,9 @@ def acquire(where: Where, namespaces: Sequence[str], identity: str, say: Say | N
     api = Api(where)
     taken: list[str] = []
     try:
+        run_out = _run_out(api, namespaces, identity, say)
         for namespace in namespaces:
-            _acquire(api, namespace, identity, say)
+            _acquire(api, namespace, identity, run_out.get(namespace))
             taken.append(namespace)
     except (Refused, Unreachable, Held) as error:
         # What can't be given back runs out by itself; why all of it can't be had is what has to be told.
@@ -105,26 +125,52 @@ def acquire(where: Where, namespaces: Sequence[str], identity: str, say: Say | N
         raise TargetError(f"the target can't be claimed: {error}") from None
 
 
-def _acquire(api: Api, namespace: str, identity: str, say: Say | None = None) -> None:
+def _run_out(api: Api, namespaces: Sequence[str], identity: str, say: Say | None) -> dict[str, Json]:
+    """What stands in claims of others (their `spec`), after all were watched for as long as they last.
+
+    Raises:
+        Held: one of them has not run out, or was renewed meanwhile.
+        Refused, Unreachable: see `Api.ask`.
+    """
+    began, said, seen = boot_clock(), 0.0, dict[str, Json]()
+    until = began
+    for namespace in namespaces:
+        there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
+        if there is None or _identity(there) in (identity, ""):
+            continue
+        if _left(there) > 0 and not _untellable(there):
+            raise _held(api, namespace, there)
+        if _lasts(there) > LONGEST:
+            raise Held(
+                f"{_words(there, namespace)}: by its own word it lasts {_lasts(there):.0f} s, too long to watch "
+                f"whether it is renewed; {_dead(api, namespace)}"
+            )
+        seen[namespace] = there["spec"]
+        until = max(until, began + _lasts(there))
+    while seen and (left := until - boot_clock()) > 0:
+        if say is not None and (not said or boot_clock() - said > _SAY):
+            said = boot_clock()
+            whose = ", ".join(f"{_identity({'spec': spec})} (Lease {each}/{NAME})" for each, spec in seen.items())
+            say(f"watching for another {left:.0f} s whether exercise {whose} renews its claim, before it is taken over")
+        time.sleep(min(_LOOK, left))
+        for namespace in list(seen):
+            there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
+            if there is None or _identity(there) == "":
+                del seen[namespace]
+            elif there["spec"] != seen[namespace]:
+                raise _held(api, namespace, there)
+    return seen
+
+
+def _acquire(api: Api, namespace: str, identity: str, run_out: Json) -> None:
     for _ in range(3):
         there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
         try:
             if there is None:
                 api.ask("POST", LEASES.path(namespace), body=_lease(namespace, identity), timeout=_PATIENCE)
                 return
-            if _identity(there) not in (identity, "") and (left := _left(there)) > 0:
-                raise Held(
-                    f"{_words(there, namespace, left)}: one exercise at a time; wait for its end, or until the claim "
-                    "has run out"
-                )
-            if _identity(there) not in (identity, ""):
-                if say is not None:
-                    say(
-                        f"exercise {_identity(there)} let its claim to namespace {namespace} run out: watching it for "
-                        f"{WATCHED:.0f} s before it is taken over"
-                    )
-                # Its holder may live, with a clock that is behind: then it renews while we watch.
-                time.sleep(WATCHED)
+            if _identity(there) not in (identity, "") and there["spec"] != run_out:
+                raise _held(api, namespace, there)
             body = {**there, "spec": {**_spec(identity), "leaseTransitions": _transitions(there) + 1}}
             api.ask("PUT", LEASES.path(namespace, NAME), body=body, timeout=_PATIENCE)
             return
@@ -132,7 +178,22 @@ def _acquire(api: Api, namespace: str, identity: str, say: Say | None = None) ->
             # Somebody was faster: look who.
             if refused.status not in (404, 409):
                 raise
-    raise Held(f"the claim to namespace {namespace} is being taken by somebody else")
+    raise Held(f"the claim to namespace {namespace} (Lease {NAME}) is being taken by somebody else")
+
+
+def _held(api: Api, namespace: str, there: Mapping[str, Any]) -> Held:
+    return Held(
+        f"{_words(there, namespace)}: one exercise at a time; wait for its end, or until the claim has run out; "
+        f"{_dead(api, namespace)}"
+    )
+
+
+def _dead(api: Api, namespace: str) -> str:
+    return f"if that exercise is certainly dead: {_release(api, namespace)}"
+
+
+def _release(api: Api, namespace: str) -> str:
+    return shlex.join([*kubectl(api.where, namespace), "delete", f"{LEASES.full_name}/{NAME}"])
 
 
 def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dict[str, Json]]:
@@ -184,7 +245,7 @@ def _renew(api: Api, namespace: str, identity: str) -> None:
     for left in reversed(range(3)):
         there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
         if there is not None and _identity(there) != identity:
-            raise Held(_words(there, namespace, _left(there)))
+            raise Held(_words(there, namespace))
         try:
             if there is None:
                 api.ask("POST", LEASES.path(namespace), body=_lease(namespace, identity), timeout=_PATIENCE)
@@ -211,7 +272,7 @@ def check_ours(api: Api, namespace: str, identity: str) -> None:
             return
         raise
     if there is not None and _identity(there) not in (identity, ""):
-        raise Held(f"the claim to the target is lost: {_words(there, namespace, _left(there))}")
+        raise Held(f"the claim to the target is lost: {_words(there, namespace)}")
 
 
 def release(where: Where, namespaces: Sequence[str], identity: str) -> None:
@@ -259,7 +320,7 @@ def _transitions(thing: Mapping[str, Any]) -> int:
 
 
 def _left(thing: Mapping[str, Any]) -> float:
-    """Seconds for which the claim still holds; 0 or less where it has run out or is nobody's."""
+    """Seconds for which the claim still holds by its own times; 0 or less where it has run out or is nobody's."""
     spec = thing.get("spec") or {}
     if not spec.get("holderIdentity"):
         return 0.0
@@ -268,8 +329,21 @@ def _left(thing: Mapping[str, Any]) -> float:
         at = datetime.datetime.fromisoformat(renewed.replace("Z", "+00:00")).timestamp()
     except ValueError:
         return 0.0
-    return at + float(spec.get("leaseDurationSeconds") or LASTS) - time.time()
+    return at + _lasts(thing) - time.time()
 
 
-def _words(thing: Mapping[str, Any], namespace: str, left: float) -> str:
-    return f"exercise {_identity(thing)} holds namespace {namespace} (Lease {NAME}, for another {max(left, 0):.0f} s)"
+def _lasts(thing: Mapping[str, Any]) -> float:
+    return float((thing.get("spec") or {}).get("leaseDurationSeconds") or LASTS)
+
+
+def _untellable(thing: Mapping[str, Any]) -> bool:
+    """It was renewed in the future: its holder's clock, or ours, is wrong."""
+    return _left(thing) - _lasts(thing) > AHEAD
+
+
+def _words(thing: Mapping[str, Any], namespace: str) -> str:
+    left = _left(thing)
+    how = f"for another {max(left, 0):.0f} s"
+    if _untellable(thing):
+        how = f"renewed {left - _lasts(thing):.0f} s ahead of this machine's clock"
+    return f"exercise {_identity(thing)} holds namespace {namespace} (Lease {NAME}, {how})"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from .targets import place_of, where
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEWED", 0.05)
-    monkeypatch.setattr(lease, "WATCHED", 0.3)
+    monkeypatch.setattr(lease, "_LOOK", 0.1)
 
 
 def claim(cluster: Cluster) -> dict[str, Any] | None:
@@ -32,9 +34,10 @@ def acquire(cluster: Cluster, identity: str) -> None:
 
 
 def run_out(cluster: Cluster, seconds: float = 3600.0) -> None:
-    """Make the claim one that was renewed that long ago."""
+    """Make the claim one that was renewed that long ago, and lasts for a second alone."""
     then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds)
-    cluster.patch("Lease", lease.NAME, {"spec": {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}})
+    spec = {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "leaseDurationSeconds": 1}
+    cluster.patch("Lease", lease.NAME, {"spec": spec})
 
 
 def test_taken_and_given_back(cluster: Cluster) -> None:
@@ -100,14 +103,42 @@ def test_one_that_has_run_out_is_taken_over(cluster: Cluster) -> None:
     assert held is not None and held["spec"]["holderIdentity"] == "x-2" and held["spec"]["leaseTransitions"] == 1
 
 
-def test_one_that_is_renewed_while_it_is_watched_is_not(cluster: Cluster) -> None:
-    """Its holder's clock is an hour behind, so that it looks as if it had run out; but it lives."""
+def test_a_dead_one_of_a_clock_that_was_ahead_is_watched_and_taken_over_too(cluster: Cluster) -> None:
+    acquire(cluster, "x-1")
+    run_out(cluster, -7 * 24 * 3600)
+    said: list[str] = []
+    assert lease.holder(where(cluster), [cluster.namespace], said.append) is None
+    assert re.search(
+        r"Lease gameday, renewed 604[78]\d\d s ahead of this machine's clock\): a run would watch", said[0]
+    )
+    said.clear()
+    began = time.monotonic()
+    lease.acquire(where(cluster), [cluster.namespace], "x-2", said.append)
+    assert time.monotonic() - began >= 1, "watched for as long as it lasts"
+    assert re.match(rf"watching for another 1 s whether exercise x-1 \(Lease {cluster.namespace}/gameday\)", said[0])
+    held = claim(cluster)
+    assert held is not None and held["spec"]["holderIdentity"] == "x-2"
+
+
+def test_one_that_lasts_longer_than_anybody_watches_is_refused_with_the_way_out(cluster: Cluster) -> None:
     acquire(cluster, "x-1")
     run_out(cluster)
+    cluster.patch("Lease", lease.NAME, {"spec": {"leaseDurationSeconds": 86400 * 365}})
+    run_out_at = {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}}
+    cluster.patch("Lease", lease.NAME, run_out_at)
+    with pytest.raises(lease.Held, match=rf"too long to watch .*-n {cluster.namespace} delete leases\S*/gameday"):
+        acquire(cluster, "x-2")
+
+
+@pytest.mark.parametrize("behind", [3600.0, -3600.0], ids=["behind", "ahead"])
+def test_one_that_is_renewed_while_it_is_watched_is_not(cluster: Cluster, behind: float) -> None:
+    """Its holder's clock is an hour off, so that it looks as if it had run out, or never would; but it lives."""
+    acquire(cluster, "x-1")
+    run_out(cluster, behind)
     stop = threading.Event()
 
     def renew() -> None:
-        seconds = 3600.0
+        seconds = behind
         while not stop.wait(0.05):
             seconds -= 1
             run_out(cluster, seconds)
@@ -115,7 +146,7 @@ def test_one_that_is_renewed_while_it_is_watched_is_not(cluster: Cluster) -> Non
     living = threading.Thread(target=renew)
     living.start()
     try:
-        with pytest.raises(lease.Held):
+        with pytest.raises(lease.Held, match=r"kubectl .* delete"):
             acquire(cluster, "x-2")
     finally:
         stop.set()

@@ -83,7 +83,8 @@ def replicas(cluster: Cluster) -> int:
 def claimed(cluster: Cluster, identity: str, seconds_ago: float = 0.0) -> None:
     lease.acquire(where(cluster), [cluster.namespace], identity)
     then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=seconds_ago)
-    cluster.patch("Lease", lease.NAME, {"spec": {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}})
+    spec = {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "leaseDurationSeconds": 60 if not seconds_ago else 1}
+    cluster.patch("Lease", lease.NAME, {"spec": spec})
 
 
 def test_what_was_changed_and_what_was_made_goes_with_the_store_lost(cluster: Cluster, recover: Recover) -> None:
@@ -111,13 +112,15 @@ def test_nothing_is_touched_while_an_exercise_has_the_claim(cluster: Cluster, re
     assert replicas(cluster) == 0
 
 
-def test_a_claim_that_has_run_out_is_no_obstacle_and_is_cleared_away(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, recover: Recover
+@pytest.mark.parametrize("seconds_ago", [3600, -3600], ids=["run-out", "ahead"])
+def test_a_claim_that_nobody_renews_is_no_obstacle_and_is_cleared_away(
+    cluster: Cluster, recover: Recover, seconds_ago: float
 ) -> None:
-    monkeypatch.setattr(lease, "WATCHED", 0.1)
     scaled(cluster)
-    claimed(cluster, "20260101-0000-abcd", seconds_ago=3600)
-    assert recover()[0] == 0
+    claimed(cluster, "20260101-0000-abcd", seconds_ago=seconds_ago)
+    code, _, said = recover()
+    assert code == 0, said
+    assert "watching for another" in said and "20260101-0000-abcd" in said
     assert replicas(cluster) == 2
     assert cluster.get("Lease", lease.NAME) is None
 
