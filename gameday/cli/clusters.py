@@ -140,9 +140,11 @@ def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | No
     """The calls that go on beside an exercise on this target."""
     if not is_cluster(target):
         return []
+    from gameday.cluster.lease import LASTS
     from gameday.engine.following import Follower
 
-    found = [Follower("claim", Call("gameday.cluster.lease:keep", _whose(target, exercise), timeout=30.0))]
+    keep = Call("gameday.cluster.lease:keep", _whose(target, exercise), timeout=30.0)
+    found = [Follower("claim", keep, confirms=float(LASTS))]
     # Here and not above: whoever only starts an exercise doesn't need it.
     from gameday.cli.rights import touched
 

@@ -32,7 +32,7 @@ AHEAD = 10.0
 """Seconds that a renewal may lie in the future; further, and nothing can be told from the claim's times."""
 LONGEST = 600.0
 """Seconds that a claim may last by its own word to be watched for that long."""
-_LOOK = 2.0
+_LOOK = 1.0
 _SAY = 20.0
 _PATIENCE = 5.0
 
@@ -199,12 +199,15 @@ def _release(api: Api, namespace: str) -> str:
 def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dict[str, Json]]:
     """Renew the claims for as long as this is listened to; says `abort` when somebody else has one.
 
+    Each time that all were renewed it says `confirmed`, with the boot clock of before: they last from then on.
+
     An API server that can't be reached is no reason to stop: who takes the claim over waits until it has run out, and
     then we hear of it here. Where we may not renew it any more we would not: then it is lost when it has run out.
     """
     api = Api(where)
-    said, renewed = "", time.monotonic()
+    said, renewed = "", boot_clock()
     while True:
+        began = boot_clock()
         trouble, forbidden = "", False
         for namespace in namespaces:
             try:
@@ -216,18 +219,25 @@ def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dic
                 trouble = str(error)
                 forbidden = forbidden or (isinstance(error, Refused) and error.status == 403)
         if not trouble:
-            renewed = time.monotonic()
-        if forbidden and time.monotonic() - renewed > LASTS:
+            renewed = began
+        if forbidden and boot_clock() - renewed > LASTS:
             yield {"abort": f"the claim to the target has run out, and we may not renew it: {trouble}"}
             return
         if trouble and trouble != said:
             yield {"warn": f"the claim can't be renewed: {trouble}"}
         elif said and not trouble:
-            yield {"warn": "the claim is renewed again"}
+            yield {"warn": "the claim is renewed again", "confirmed": renewed}
         else:
-            yield {}
+            yield {} if trouble else {"confirmed": renewed}
         said = trouble
-        time.sleep(1.0 if trouble else RENEWED)
+        _rest(1.0 if trouble else RENEWED)
+
+
+def _rest(seconds: float) -> None:
+    """Sleep, but not on after the machine was suspended meanwhile."""
+    until = boot_clock() + seconds
+    while (left := until - boot_clock()) > 0:
+        time.sleep(min(left, _LOOK))
 
 
 def renew(api: Api, namespaces: Sequence[str], identity: str) -> None:
@@ -258,21 +268,20 @@ def _renew(api: Api, namespace: str, identity: str) -> None:
                 raise
 
 
-def check_ours(api: Api, namespace: str, identity: str) -> None:
-    """For what goes on by itself: after a time in which nothing of us ran, somebody else may be there.
+def confirm(api: Api, namespace: str, identity: str) -> float:
+    """Renew the claim once; boot clock until which it is ours. For what goes on by itself: after a time in which
+    nothing of us ran, somebody else may be there.
 
     Raises:
-        Held: somebody else has the claim. Where we may not ask, or there is none, nothing is raised.
+        Held: somebody else has the claim.
         Refused, Unreachable: see `Api.ask`.
     """
+    began = boot_clock()
     try:
-        there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
-    except Refused as refused:
-        if refused.status == 403:
-            return
-        raise
-    if there is not None and _identity(there) not in (identity, ""):
-        raise Held(f"the claim to the target is lost: {_words(there, namespace)}")
+        _renew(api, namespace, identity)
+    except Held as held:
+        raise Held(f"the claim to the target is lost: {held}") from None
+    return began + LASTS
 
 
 def release(where: Where, namespaces: Sequence[str], identity: str) -> None:

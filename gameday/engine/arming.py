@@ -91,7 +91,7 @@ class Arming:
             self._answer(message["id"], False, None, why)
             return
         call = Call.from_json(message["call"])
-        worker = fork_gated(call, held.mark)
+        worker = fork_gated(call, held.mark, not_after=message.get("not_after"))
         held.inject, held.touched, held.stage = worker, True, "injecting"
         held.worker.tell(b"k%d\n" % worker.pid)
         self._jobs.watch(message["id"], worker, held.mark, call.timeout, inject=True)

@@ -15,7 +15,7 @@ from typing import Any
 from gameday.engine import asking
 from gameday.engine import decide as do
 from gameday.engine.fault_life import FaultLife
-from gameday.engine.following import Follower, follow, last_word
+from gameday.engine.following import Confirmed, Follower, follow, last_word
 from gameday.engine.inbox import Inbox, InboxPort
 from gameday.engine.journal import Journal, WriteRefused, WriterReplaced
 from gameday.engine.link import Link
@@ -55,6 +55,8 @@ class Conductor:
         self.journal = journal
         self.link = link
         self.ports = ports
+        self.confirmed = Confirmed(ports.followers)
+        """Until when the target is ours for certain."""
         self._beat_every = heartbeat / 4
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -5,11 +5,13 @@ The order in `_live` is the promise: durable in the journal, then held by the gu
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine import decide as do
 from gameday.engine.composed import with_checks
 from gameday.engine.ports import Call, Plan
+from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
 from gameday.scenario.models import Entry, Scenario
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
 
 PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
+CONFIRMING = 60.0
+"""Seconds that an armed fault waits for the target to be confirmed ours; then it is given up, untouched."""
 
 
 def plan_arguments(
@@ -92,7 +96,9 @@ class FaultLife:
         if not held.ok:
             self._never_touched(entry, f"its undo could not be armed, so nothing was touched: {held.error}")
             return
-        injected = await self._c.link.inject(entry, plan.inject)
+        if not await self._ours(entry):
+            return
+        injected = await self._c.link.inject(entry, plan.inject, not_after=self._c.confirmed.until())
         if self._past(entry):
             return
         if not injected.ok:
@@ -100,6 +106,23 @@ class FaultLife:
             return
         self._c.append(ev.FaultInjected(entry, injected.output))
         await self._verify_effective(entry, scripted, plan)
+
+    async def _ours(self, entry: str) -> bool:
+        """Wait until the target is ours for certain: after a sleep, say, another exercise may have it. False where the
+        fault was called off meanwhile, or given up: the guardian has been told."""
+        confirmed, until, said = self._c.confirmed, boot_clock() + CONFIRMING, False
+        while boot_clock() >= confirmed.until():
+            if self._called_off(entry):
+                self._call_off(entry)
+                return False
+            if boot_clock() >= until:
+                self._never_touched(entry, f"the target was not confirmed to be ours ({confirmed.words()})")
+                return False
+            if not said and boot_clock() > until - CONFIRMING + 1.0:
+                said = True
+                self._c.append(ev.Warned(f"{entry} waits until the target is ours for certain: {confirmed.words()}"))
+            await asyncio.sleep(0.02)
+        return True
 
     def _aborting(self) -> bool:
         return self._c.exercise.phase == "aborting"

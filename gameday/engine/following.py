@@ -6,17 +6,21 @@ guardian was replaced. What it yields is a dict with one of these keys; anything
 - `observed`: the fields of a `TargetObserved`; with `standing: true` beside it it says how things stand since before
   the call began, and is written down only where the journal does not know it (the call may have begun anew);
 - `warn`: a text for the journal;
-- `abort`: a reason to undo everything, now.
+- `abort`: a reason to undo everything, now;
+- `confirmed`: boot clock at which the target was ours for certain. Of a follower that `confirms`, nothing is injected
+  unless that was no longer ago than it says (see `Confirmed`). Undoing never waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Call
+from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
 from gameday.exercise.wholeness import is_news
 
@@ -35,6 +39,34 @@ class Follower:
 
     name: str
     call: Call
+    confirms: float | None = None
+    """Seconds for which the target is ours after it said so last; None: that is not its business."""
+
+
+class Confirmed:
+    """Whether the target is ours, as far as followers that confirm it have said. One that was never heard has not."""
+
+    def __init__(self, followers: Sequence[Follower]) -> None:
+        self._last: dict[str, float | None] = {each.name: None for each in followers if each.confirms is not None}
+        self._for = {each.name: each.confirms for each in followers if each.confirms is not None}
+
+    def said(self, name: str, at: float) -> None:
+        if name in self._last:
+            self._last[name] = max(at, self._last[name] or at)
+
+    def until(self) -> float:
+        """Boot clock until which it is; in the past where that is to be confirmed first."""
+        ends = [last + self._for[name] if last is not None else 0.0 for name, last in self._last.items()]
+        return min(ends, default=float("inf"))
+
+    def words(self) -> str:
+        """Who has not confirmed it, and since when."""
+        now = boot_clock()
+        late = {name: last for name, last in self._last.items() if last is None or now >= last + self._for[name]}
+        return ", ".join(
+            f"{name}: {'not confirmed so far' if last is None else f'last confirmed {now - last:.0f} s ago'}"
+            for name, last in late.items()
+        )
 
 
 async def follow(c: Conductor, follower: Follower) -> None:
@@ -61,6 +93,8 @@ def _take(c: Conductor, follower: Follower, item: Any) -> None:
         return
     if "abort" in item:
         c.abort(str(item["abort"]), by=follower.name)
+    if follower.confirms is not None and "confirmed" in item:
+        c.confirmed.said(follower.name, float(item["confirmed"]))
     if "warn" in item:
         c.append(ev.Warned(f"{follower.name}: {item['warn']}"))
     if "observed" in item:

@@ -90,8 +90,10 @@ class Link:
             }
         )
 
-    async def inject(self, entry: str, call: Call) -> Reply:
-        return await self._ask({"do": "inject", "entry": entry, "call": call.to_json()})
+    async def inject(self, entry: str, call: Call, *, not_after: float = float("inf")) -> Reply:
+        """Begin the injection, unless it would begin after `not_after` (boot clock)."""
+        limit = None if not_after == float("inf") else not_after
+        return await self._ask({"do": "inject", "entry": entry, "call": call.to_json(), "not_after": limit})
 
     async def run(self, call: Call, *, poll: float | None = None) -> Reply:
         """Run `call` in a killable worker; with `poll` (seconds) until its answer holds."""

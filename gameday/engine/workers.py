@@ -176,9 +176,10 @@ def words(error: BaseException) -> str:
 # --- gated workers -------------------------------------------------------------------------------------------------
 
 
-def fork_gated(call: Call, mark: str, *, poll: float | None = None) -> Worker:
+def fork_gated(call: Call, mark: str, *, poll: float | None = None, not_after: float | None = None) -> Worker:
     """A worker that runs `call` once its gate opens; with `poll` (seconds) again and again until it holds.
 
+    Woken up after `not_after` (boot clock), from a machine's sleep, say, it runs nothing.
     What returns an iterator (a generator) goes on: each of its items is reported as it comes.
     """
     parent = os.getpid()
@@ -189,6 +190,8 @@ def fork_gated(call: Call, mark: str, *, poll: float | None = None) -> Worker:
             return
         try:
             run = function(call.name)
+            if not_after is not None and boot_clock() >= not_after:
+                raise RuntimeError("it began too late: by then the target might have been another's; nothing was done")
             output = run(**call.args) if poll is None else poll_until(run, call.args, poll)
             if isinstance(output, Iterator):
                 for item in output:

@@ -55,6 +55,17 @@ def watch(world: str, says: list[dict[str, Any]], ends: bool = False) -> Iterato
         yield {}
 
 
+def confirm_late(world: str, delay: float) -> Iterator[dict[str, Any]]:
+    """Says nothing of whose the target is for a while, then that it is ours."""
+    until = time.monotonic() + delay
+    while time.monotonic() < until:
+        yield {}
+        time.sleep(0.05)
+    while True:
+        yield {"confirmed": time.clock_gettime(time.CLOCK_BOOTTIME)}
+        time.sleep(0.05)
+
+
 def watch_late(world: str, name: str, delay: float, says: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Says the first at once, and the second some time after the fault was undone."""
     yield says[0]

@@ -8,9 +8,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from gameday.engine.following import Follower
+import pytest
+
+from gameday.engine import fault_life
+from gameday.engine.following import Confirmed, Follower
 from gameday.engine.ports import Call
-from gameday.engine.processes import alive
+from gameday.engine.processes import alive, boot_clock
 from gameday.exercise import events as ev
 
 from .rig import Rig, call, wait_until
@@ -168,3 +171,78 @@ def test_the_end_waits_a_moment_to_hear_that_a_workload_is_whole_again(stage: St
     stage.followers = [Follower("watcher", Call("calls:watch_late", args, 5.0))]
     assert asyncio.run(stage.run(stage.script({}))) == 0
     assert [event.what for event in stage.events() if isinstance(event, ev.TargetObserved)] == ["not_whole", "whole"]
+
+
+# --- whose the target is -------------------------------------------------------------------------------------------
+
+
+def confirming(stage: Stage, delay: float, lasts: float = 60.0) -> None:  # noqa: F811
+    args = {"world": str(stage.rig.world), "delay": delay}
+    stage.followers = [Follower("claim", Call("calls:confirm_late", args, 5.0), confirms=lasts)]
+
+
+def test_nothing_is_injected_before_the_target_is_known_to_be_ours(stage: Stage) -> None:  # noqa: F811
+    """On waking up from a long sleep: another exercise may have had it for an hour."""
+    confirming(stage, 2.0)
+    seen: list[list[str]] = []
+
+    async def meanwhile() -> None:
+        await stage.until(lambda: any(f.stage == "armed" for f in stage.conductor.exercise.faults.values()))
+        await asyncio.sleep(0.5)
+        seen.append(stage.rig.ledger())
+
+    assert asyncio.run(stage.run(stage.script({}), meanwhile)) == 0
+    assert seen == [[]], "it waits"
+    assert stage.rig.ledger() == ["inject f0", "undo f0", "undone f0"]
+    assert [event.text for event in stage.of(ev.Warned)] == [
+        "f0 waits until the target is ours for certain: claim: not confirmed so far"
+    ]
+
+
+def test_an_abort_does_not_wait_for_that(stage: Stage) -> None:  # noqa: F811
+    confirming(stage, 1e9)
+
+    async def meanwhile() -> None:
+        await stage.until(lambda: any(f.stage == "armed" for f in stage.conductor.exercise.faults.values()))
+        stage.probes.value = 0.9
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h"}), meanwhile)) == 3
+    assert "inject f0" not in stage.rig.ledger()
+    assert stage.of(ev.FaultRecovered)
+
+
+def test_one_that_is_never_confirmed_is_given_up_untouched(
+    stage: Stage,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fault_life, "CONFIRMING", 0.5)
+    confirming(stage, 1e9)
+    assert asyncio.run(stage.run(stage.script({}))) != 0
+    assert stage.rig.ledger() == []
+    [failed] = stage.of(ev.FaultFailed)
+    assert failed.error == "the target was not confirmed to be ours (claim: not confirmed so far)"
+    assert [event.evidence for event in stage.of(ev.FaultRecovered)] == ["nothing was injected"]
+
+
+def test_an_injection_that_the_machine_slept_through_does_not_begin(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    late = rig.ask(
+        do="inject", entry="a", call=call("inject", world=str(rig.world), name="a"), not_after=boot_clock() - 0.1
+    )
+    assert not late["ok"] and "it began too late" in late["error"]
+    assert rig.ledger() == []
+    rig.send(do="undo", entries=["a"], reason="it failed")
+    assert rig.fact("recovered", "a")
+    assert rig.end(3) == 3
+
+
+def test_confirmations_run_out_by_the_clock_that_counts_in_sleep() -> None:
+    both = [Follower("claim", Call("x:y"), confirms=60.0), Follower("other", Call("x:y"))]
+    confirmed = Confirmed(both)
+    assert confirmed.until() == 0.0 and Confirmed(both[1:]).until() == float("inf")
+    now = boot_clock()
+    confirmed.said("claim", now - 61)
+    confirmed.said("other", now)
+    assert confirmed.until() < now and confirmed.words() == "claim: last confirmed 61 s ago"
+    confirmed.said("claim", now)
+    assert confirmed.until() == now + 60

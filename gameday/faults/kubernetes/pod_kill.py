@@ -12,7 +12,7 @@ from typing import Any
 
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
-from gameday.cluster.lease import check_ours
+from gameday.cluster.lease import confirm
 from gameday.cluster.marks import kubectl, prepared
 from gameday.cluster.resources import DISRUPTION_BUDGETS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, labels_of, right
 from gameday.cluster.services import (
@@ -31,6 +31,7 @@ from gameday.cluster.services import (
     whole_again,
 )
 from gameday.engine.ports import Call, Json, Plan
+from gameday.engine.processes import boot_clock
 from gameday.exercise.events import NOT_THIS_TIME
 from gameday.faults.pod_kill import PodKillParameters
 from gameday.scenario.duration import format_duration
@@ -238,10 +239,12 @@ def _repeat(
         time.sleep(max(0.0, due - time.monotonic()))
         try:
             # A machine that was suspended wakes up here: by then the pods may be another exercise's.
-            check_ours(api, its.namespace, str(again["context"]["exercise"]))
+            ours_until = confirm(api, its.namespace, str(again["context"]["exercise"]))
             check_namespace(api, its.namespace)
             choice, _ = _choose(api, its, asked, again["target"], again["context"], turn=turn)
             list(_budgets(api, its, asked, choice))
+            if boot_clock() >= ours_until:
+                raise RuntimeError("it took so long that the target may be another's by now")
             said = _kill(api, [_small(pod) for pod in choice.pods], evict, grace, opt_in)
         except (ValueError, RuntimeError) as error:
             # Fewer pods than the limits want, say, since the last ones are not back yet: this turn passes.
