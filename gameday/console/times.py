@@ -9,6 +9,8 @@ import math
 import unicodedata
 from datetime import UTC, datetime
 
+from gameday.exercise.values import in_short
+
 
 def wall_text(wall: float) -> str:
     """`14:32:05` (UTC) of unix seconds; dashes for what is no time at all."""
@@ -66,7 +68,7 @@ def value_text(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, int):
         return str(value) if abs(value) < 10**12 else f"{value:.4g}"
-    return shorten(clean(str(value)[:400]), 40)
+    return shorten(clean(in_short(value, 400)), 40)
 
 
 def clean(text: str) -> str:

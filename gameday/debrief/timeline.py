@@ -14,6 +14,7 @@ from gameday.debrief.words import clean, line, number, span, utc
 from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as ev
 from gameday.exercise.record import Record
+from gameday.exercise.values import in_short
 from gameday.scenario.models import Scenario
 
 
@@ -164,7 +165,7 @@ def _script(event: ev.Event, scenario: Scenario | None) -> tuple[Lane, str] | No
             found = answer if isinstance(answer, dict) else {}
             said = found.get("value") if found.get("kind", "value") == "value" else found.get("detail") or "no answer"
             judged = "" if held is None else f" {'holds' if held else 'does NOT hold'} (wanted {line(wanted, 200)})"
-            return "system", f"Check {line(name, 120)}{judged}: {line(said, 300)}"
+            return "system", f"Check {line(name, 120)}{judged}: {line(in_short(said, 300))}"
         case ev.EntryReleased(entry=entry):
             return "response", f"The facilitator released {line(entry, 80)}"
         case ev.EntrySkipped(entry=entry, reason=reason):

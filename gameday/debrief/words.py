@@ -11,6 +11,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from gameday.exercise.values import in_short
+
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -100,7 +102,7 @@ def time_of_day(wall: float) -> str:
 def number(value: Any) -> str:
     """A measured value, short: `0.613`, `12.5`, `4711`; anything else as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return line(value, 120)
+        return "none" if value is None else line(in_short(value, 120))
     if isinstance(value, int):
         return str(value)
     return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gameday.engine.ports import Answer
 from gameday.exercise import events as ev
 from gameday.exercise.timings import firing_since, landmarks
+from gameday.exercise.values import in_short
 from gameday.scenario.models import PROBES, Check, Expectation, Look
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ async def ask(c: Conductor, check: Check | Look) -> Answer:
 def _bounded(answer: Answer) -> dict[str, Any]:
     value = answer.value
     if isinstance(value, str | list | dict) and len(repr(value)) > 500:
-        value = repr(value)[:500] + "…"
+        value = in_short(value, 500)
     return {**answer.to_json(), "value": value, "detail": answer.detail[:500]}
 
 

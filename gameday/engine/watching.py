@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gameday.engine.ports import Answer, Prober
 from gameday.exercise import events as ev
+from gameday.exercise.values import in_short
 from gameday.scenario.models import PROBES, TOLERANCES, AbortCondition, NoData
 
 State = Literal["ok", "breaching", "tripped", "held"]
@@ -124,7 +125,9 @@ def delays(conditions: Sequence[AbortCondition]) -> list[float]:
 def describe(answer: Answer) -> str:
     """An answer in a few words, for a reason or a table."""
     if answer.kind == "value":
-        return f"{_small(answer.value)}" + (f" ({answer.detail[:120]})" if answer.detail else "")
+        small = _small(answer.value)
+        said = in_short(small) if isinstance(small, bool) else f"{small}"
+        return said + (f" ({answer.detail[:120]})" if answer.detail else "")
     return f"{answer.kind.replace('_', ' ')}{': ' + answer.detail[:200] if answer.detail else ''}"
 
 
@@ -134,5 +137,4 @@ def _small(value: Any) -> Any:
         return float(f"{value:.6g}")
     if isinstance(value, int | bool) or value is None:
         return value
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 200 else text[:200] + "…"
+    return in_short(value)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gameday.engine.ports import Json
+from gameday.exercise.values import in_short
 from gameday.faults import secrets as secret_places
 from gameday.faults.secrets import Scrubber
 
@@ -127,7 +128,7 @@ def act(
         status = output.get("status")
         gone = gone_is_fine and provider.get("method") == "DELETE" and status in (404, 410)
         if provider["type"] == "http" and isinstance(status, int) and status >= 400 and not gone:
-            raise ActivityFailed(f"{provider['url']} answered {status}: {str(output.get('body'))[:300]}")
+            raise ActivityFailed(f"{provider['url']} answered {status}: {in_short(output.get('body'), 300)}")
         if provider["type"] == "process" and status != 0:
             said = str(output.get("stderr") or output.get("stdout") or "").strip()
             raise ActivityFailed(f"{provider['path']} exited with {status}: {said[-300:] or 'it said nothing'}")
@@ -294,6 +295,9 @@ def bounded(value: Json) -> Json:
 
 
 def _beginning(value: Json) -> Json:
+    if isinstance(value, dict) and {"status", "body"} <= value.keys():
+        # Of an HTTP answer that is what is judged; the headers alone would fill the room.
+        return {"status": value["status"], "body": _beginning(value["body"])}
     text = value if isinstance(value, str) else json.dumps(value)
     return value if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 

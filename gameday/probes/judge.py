@@ -20,6 +20,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from gameday.exercise.values import in_short
+
 LONGEST_TEXT = 64 * 1024
 """Characters of an answer that `matches` looks at."""
 LONGEST_PATTERN = 4096
@@ -131,6 +133,8 @@ def shown(value: Any, longest: int = SHOWN) -> str:
     """`value` as people read it: JSON, shortened."""
     if isinstance(value, float) and math.isfinite(value):
         return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return in_short(value, longest + 1)
     text = text_of(value[: longest + 1] if isinstance(value, str) else value)
     text = json.dumps(text, ensure_ascii=False) if isinstance(value, str) else text
     return text if len(text) <= longest else text[:longest] + "…"

@@ -17,11 +17,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Answer, Json, TargetInfo
+from gameday.exercise.values import in_short
 from gameday.probes import http, metrics, process, prometheus, tcp
 from gameday.probes.alertmanager import AlertsAnswer
 from gameday.probes.alertmanager import alerts as ask_alertmanager
-from gameday.probes.answers import NoAnswer, answer_of, excerpt, seconds
-from gameday.probes.judge import explain, holds, prepare, text_of
+from gameday.probes.answers import EXCERPT, NoAnswer, answer_of, excerpt, seconds
+from gameday.probes.judge import explain, holds, prepare
 from gameday.probes.secrets import Secrets
 from gameday.scenario.models import PROBES
 from gameday.scenario.names import resolve_names
@@ -182,7 +183,7 @@ class LiveProber:
         async with asyncio.timeout(within + 1.0):
             output = await self._run_call(self._activity_call, {"activity": activity}, within)
         if activity.get("tolerance") is not None and isinstance(output, Mapping) and "met" in output:
-            return answer_of(output["met"], detail=excerpt(text_of(output.get("output"))))
+            return answer_of(output["met"], detail=in_short(output.get("output"), EXCERPT))
         # What Chaos Toolkit's http and process providers return carries the status code, or the exit code.
         status = output.get("status") if isinstance(output, Mapping) else None
         return answer_of(output, status=status if type(status) is int else None)
