@@ -240,13 +240,15 @@ def _milestone(mark: Landmark) -> tuple[str, ...]:
 
 
 def _whole(one: WholeAgain) -> str:
-    """`web after 5.9 s`: from impact on."""
+    """`web 5.9 s after +0:04`: from the first sign of the fault's impact on it."""
     names = ", ".join(one.services) or one.thing
-    return f"{names} after {one.seconds:.1f} s" if one.seconds is not None else f"{names} {one.state}"
+    how = f"{one.seconds:.1f} s after {_clock(one.start)}" if one.seconds is not None else one.state
+    return f"{names} {how}"
 
 
 def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]) -> None:
     from gameday.exercise.timings import milestones
+    from gameday.exercise.touched import together
     from gameday.exercise.wholeness import whole_again
 
     lines = [
@@ -276,7 +278,7 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
                 _clock(fault.effective),
                 _clock(fault.ended),
                 "; ".join(_whole(one) for one in again if one.entry == fault.entry),
-                ", ".join(fault.targets),
+                together(fault.targets),
                 fault.error,
             )
             for fault in state.faults.values()
@@ -340,7 +342,8 @@ def _utc(wall: float) -> str:
 
 
 def _clock(moment: Moment | None) -> str:
-    return "" if moment is None else f"+{_span(moment.clock)}"
+    # Cut off, as in the console and the debrief, so that one moment is the same in all of them.
+    return "" if moment is None else f"+{_span(int(moment.clock + 1e-6))}"
 
 
 def _span(seconds: float) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gameday.exercise.touched import together
+
 SHOWN = 12
 """Names of targets that are read; of thousands nobody reads more."""
 
@@ -59,8 +61,7 @@ class FaultPreview:
 
     @property
     def touches(self) -> str:
-        more = len(self.targets) - SHOWN
-        names = ", ".join(self.targets[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+        names = together(self.targets, SHOWN)
         return names if self.chosen is None else f"{self.chosen} of {len(self.targets)}, chosen when it is due: {names}"
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gameday.console.times import clean, count_text, took_text, value_text, wall_text
-from gameday.engine.decide import EFFECTIVE_WINDOW
+from gameday.engine.decide import EFFECTIVE_WINDOW, PASSES
 from gameday.engine.held import ONCE_MORE
 from gameday.engine.requests import Request
 from gameday.exercise import events as e
 from gameday.exercise.expectations import expectation_name
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
+from gameday.exercise.touched import together
 from gameday.scenario.duration import format_duration
 
 Tone = Literal["calm", "good", "warn", "bad", "people", "quiet"]
@@ -127,7 +128,7 @@ def _inject(event: e.InjectDelivered, before: Exercise) -> Sentence:
 
 def _armed(event: e.FaultArmed, before: Exercise) -> Sentence:
     plan = event.plan
-    targets = ", ".join(str(name) for name in plan.get("targets", ())) or "nothing named"
+    targets = together([str(name) for name in plan.get("targets", ())]) or "nothing named"
     if event.one_shot:
         life = "passes by itself"
     else:
@@ -144,6 +145,12 @@ def _repeated(event: e.FaultRepeated, before: Exercise) -> Sentence:
             "FAULT", f"{event.entry} did not strike again: {event.evidence.removeprefix(e.NOT_THIS_TIME)}", "warn"
         )
     return Sentence("FAULT", f"{event.entry} struck again{_tail(event.evidence)}", "warn")
+
+
+def _undoing(event: e.FaultUndoing, before: Exercise) -> Sentence:
+    if event.reason.startswith(PASSES):
+        return Sentence("UNDO", f"{event.entry} {event.reason.removeprefix('it ')}", "quiet")
+    return Sentence("UNDO", f"{event.entry} is being undone{_tail(event.reason)}", "warn")
 
 
 def _undo_failed(event: e.UndoFailed, before: Exercise) -> Sentence:
@@ -336,7 +343,7 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
     ),
     e.FaultEffective: lambda event, _: Sentence("FAULT", f"{event.entry} is EFFECTIVE{_tail(event.evidence)}", "warn"),
     e.FaultRepeated: _repeated,
-    e.FaultUndoing: lambda event, _: Sentence("UNDO", f"{event.entry} is being undone{_tail(event.reason)}", "warn"),
+    e.FaultUndoing: _undoing,
     e.UndoSent: lambda event, _: Sentence("UNDO", f"{event.entry}: undo sent, attempt {event.attempt}"),
     e.UndoFailed: _undo_failed,
     e.FaultRecovered: _recovered,

@@ -229,7 +229,7 @@ def _fault(exercise: Exercise, fault: FaultState, seen: Gathered) -> FaultView:
         effective=_moment(fault.effective),
         undo_sent=_moment(fault.undo_sent),
         ended=_moment(fault.ended),
-        attempts=fault.attempts,
+        attempts=max(0, fault.attempts - seen.once_more.get(fault.entry, 0)),
         undo_reason=line(fault.undo_reason),
         evidence=line(fault.evidence),
         recovered_evidence=seen.recovered_evidence.get(fault.entry, ""),

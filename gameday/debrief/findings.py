@@ -18,6 +18,8 @@ from gameday.exercise.timings import landmarks
 
 _ORDER: dict[Level, int] = {"high": 0, "medium": 1, "low": 2, "good": 3}
 TOP_LEVELS = frozenset({"SEV1", "P0", "P1"})
+_NO_TIME = 0.05
+"""Seconds: a pause below that is none."""
 """Severities at which the roles belong to different people."""
 
 Rule = Callable[[Exercise, Debrief, Gathered], Iterator[Finding]]
@@ -411,10 +413,13 @@ def _script(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         them = them if len(skipped) == 1 else "They were not delivered, so nothing is scored for them."
         advice = them if x.attended else ""
         yield _finding("skipped", "low", title, ", ".join(skipped[:20]), advice, _seqs(seen, "entry_skipped"))
-    if view.pauses:
-        known = sum(pause.seconds or 0.0 for pause in view.pauses)
-        times = {1: "once", 2: "twice"}.get(len(view.pauses), f"{len(view.pauses)} times")
-        title = f"Paused {times}, {span(known)} in all"
+    # A pause that took no time made no difference to any.
+    pauses = [pause for pause in view.pauses if pause.seconds is None or pause.seconds >= _NO_TIME]
+    if pauses:
+        known = sum(pause.seconds or 0.0 for pause in pauses)
+        times = {1: "once", 2: "twice"}.get(len(pauses), f"{len(pauses)} times")
+        took = f", {span(known)}{' in all' if len(pauses) > 1 else ''}" if known else ""
+        title = f"Paused {times}{took}{', and not continued' if pauses[-1].seconds is None else ''}"
         yield _finding(
             "paused", "low", title, "Times are shown with and without.", "", _seqs(seen, "paused", "continued")
         )

@@ -13,6 +13,7 @@ from gameday.debrief.observed import ObservedRows
 from gameday.debrief.timeline import row_of, when
 from gameday.debrief.view import CheckView, Hint, Interval, Row, When
 from gameday.debrief.words import clean, line, number
+from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as ev
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
@@ -30,6 +31,8 @@ class Gathered:
     recovered_evidence: dict[str, str] = field(default_factory=dict)
     failed: dict[str, list[int]] = field(default_factory=dict)
     """Sequence numbers of the events that tell why a fault did not take hold, by entry."""
+    once_more: dict[str, int] = field(default_factory=dict)
+    """How often an undo that had worked was sent again, by entry: no attempt that failed went before it."""
     checks: list[CheckView] = field(default_factory=list)
     pauses: list[Interval] = field(default_factory=list)
     hints: list[Hint] = field(default_factory=list)
@@ -94,6 +97,8 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
             found.injected.setdefault(entry, at)
         case ev.FaultRecovered(entry=entry, evidence=evidence):
             found.recovered_evidence[entry] = line(evidence)
+        case ev.UndoFailed(entry=entry, error=error) if error == ONCE_MORE:
+            found.once_more[entry] = found.once_more.get(entry, 0) + 1
         case ev.FaultFailed(entry=entry) | ev.FaultRefused(entry=entry):
             found.failed.setdefault(entry, []).append(record.seq)
         case ev.Warned(text=text):

@@ -37,6 +37,7 @@ from gameday.debrief.phrases import (
 )
 from gameday.debrief.view import Debrief
 from gameday.debrief.words import clean, count, day, number, on_clock, span, time_of_day
+from gameday.exercise.touched import together
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -88,6 +89,7 @@ def render_html(view: Debrief) -> str:
             condition_words=condition_words,
             whole_words=whole_words,
             whole_detail=whole_detail,
+            together=together,
             workload_words=workload_words,
             file_words=file_words,
         )

@@ -33,6 +33,7 @@ from gameday.debrief.phrases import (
 )
 from gameday.debrief.view import AbortRow, Debrief, FaultView, Finding, NoteView, TimingRow
 from gameday.debrief.words import number, on_clock, span
+from gameday.exercise.touched import together
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
 _FIRST = re.compile(r"^(\d*)((?<!\d)[-+=](?=[-+=\s]|$)|(?<=\d)[.)](?=\s|$))")
@@ -270,7 +271,7 @@ def _expectations(view: Debrief) -> list[str]:
 
 
 def _fault(fault: FaultView) -> tuple[str, ...]:
-    targets = f" on {', '.join(fault.targets[:5])}" if fault.targets else ""
+    targets = f" on {together(fault.targets, 5)}" if fault.targets else ""
     tries = f", {fault.attempts} attempts" if fault.attempts > 1 else ""
     parts = (("effective", fault.evidence), ("recovered", fault.recovered_evidence), ("error", fault.error))
     said = "; ".join(f"{what}: {text}" for what, text in parts if text)

@@ -68,12 +68,12 @@ def condition_words(condition: ConditionView) -> str:
 
 
 def impact_words(view: Debrief) -> str:
-    """`25 s, until the last fault recovered; 1 % of a month's error budget …`."""
+    """`25 s, from fault a confirmed effective until the last fault recovered; 1 % of a month's error budget …`."""
     impact = view.impact
     if impact.seconds is None:
         return impact.until or ("" if view.faults else "nothing was touched")
     often = f" in {impact.stretches} stretches" if impact.stretches > 1 else ""
-    words = f"{span(impact.seconds)}{often}, until {impact.until}"
+    words = f"{span(impact.seconds)}{often}, from {impact.since} until {impact.until}"
     if impact.budget_share:
         words += (
             f"; {percent(impact.budget_share)} of a month's error budget at 99.9 % (43.2 min), had it hit everybody"
@@ -82,13 +82,22 @@ def impact_words(view: Debrief) -> str:
 
 
 def whole_words(whole: WholeView) -> str:
-    """`web whole again 5.9 s after impact`, with a mark in front."""
+    """`web whole again 5.9 s after it was first not whole`, with a mark in front."""
     names = ", ".join(whole.services) or whole.thing
     if whole.state == "stayed whole":
         return f"○ {names} stayed whole"
     if whole.state == "not whole":
         return f"✗ {names} not whole again by the end"
-    return f"✓ {names} whole again {span(whole.seconds)} after impact"
+    return f"✓ {names} whole again {span(whole.seconds)} after {whole_since(whole)}"
+
+
+def whole_since(whole: WholeView) -> str:
+    """The moment that a workload's time to whole again is counted from: not the one that the impact's is."""
+    if whole.from_event.endswith("confirmed effective"):
+        return "the fault was confirmed effective"
+    if whole.from_event.endswith("being injected"):
+        return "the injection began"
+    return "it was first not whole"
 
 
 def whole_detail(whole: WholeView) -> str:
@@ -212,13 +221,16 @@ def key_numbers(view: Debrief) -> list[tuple[str, str, str]]:
     elif view.impact.seconds is not None:
         often = f"in {view.impact.stretches} stretches, " if view.impact.stretches > 1 else ""
         if view.impact.until != "mitigated":  # that is the time to mitigate
-            strip.append(("impact lasted", span(view.impact.seconds), f"{often}until {view.impact.until}"))
+            lasted = f"{often}from {view.impact.since} until {view.impact.until}"
+            strip.append(("impact lasted", span(view.impact.seconds), lasted))
     elif view.impact.until:
         strip.append(("impact lasted", "not over", "as far as the journal knows"))
     again = [(one.seconds, one) for fault in view.faults for one in fault.whole if one.seconds is not None]
     if again:
         seconds, one = max(again, key=lambda pair: pair[0])
-        strip.append(("impact to whole again", span(seconds), ", ".join(one.services) or one.thing))
+        strip.append(
+            ("to whole again", span(seconds), f"{', '.join(one.services) or one.thing}, after {whole_since(one)}")
+        )
     return strip
 
 

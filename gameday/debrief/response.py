@@ -178,7 +178,7 @@ def impact_of(exercise: Exercise) -> Impact:
     """
     start = landmarks(exercise).get("impact")
     if start is None:
-        return Impact(seconds=None, until="", budget_share=None, stretches=0)
+        return Impact(seconds=None, since="", until="", budget_share=None, stretches=0)
     lived = [
         (f.effective.clock, f.ended.clock)
         for f in exercise.faults.values()
@@ -195,9 +195,10 @@ def impact_of(exercise: Exercise) -> Impact:
         merged = _merged(stamped)
         seconds, stretches = sum(end - begin for begin, end in merged), len(merged)
     else:
-        return Impact(seconds=None, until="not over as far as the journal knows", budget_share=None, stretches=0)
+        until = "not over as far as the journal knows"
+        return Impact(seconds=None, since=start.event, until=until, budget_share=None, stretches=0)
     share = None if is_tabletop(exercise) else round(max(0.0, seconds) / BUDGET, 4)
-    return Impact(seconds=round(seconds, 6), until=until, budget_share=share, stretches=stretches)
+    return Impact(seconds=round(seconds, 6), since=start.event, until=until, budget_share=share, stretches=stretches)
 
 
 def _merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:

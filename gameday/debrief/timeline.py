@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from gameday.debrief.script import expectation_words, is_fault
 from gameday.debrief.view import Lane, Row, When
 from gameday.debrief.words import clean, line, number, span, utc
+from gameday.engine.decide import PASSES
 from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as ev
 from gameday.exercise.record import Record
@@ -113,6 +114,8 @@ def _fault(event: ev.Event) -> str | None:
             return f"Fault {line(entry, 80)} did not strike again: {line(evidence.removeprefix(ev.NOT_THIS_TIME))}"
         case ev.FaultRepeated(entry=entry, evidence=evidence):
             return f"Fault {line(entry, 80)} struck again{f': {line(evidence)}' if evidence else ''}"
+        case ev.FaultUndoing(entry=entry, reason=reason) if reason.startswith(PASSES):
+            return f"Fault {line(entry, 80)} {line(reason.removeprefix('it '))}"
         case ev.FaultUndoing(entry=entry, reason=reason):
             return f"Fault {line(entry, 80)} being undone{f': {line(reason)}' if reason else ''}"
         case ev.UndoSent(entry=entry, attempt=attempt):

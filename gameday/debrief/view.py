@@ -333,6 +333,7 @@ class Impact:
     """How long the target was disturbed, as far as the journal knows."""
 
     seconds: float | None
+    since: Annotated[str, Field(description="The event that it is counted from, in words; empty where there was none.")]
     until: str
     budget_share: Annotated[
         float | None, Field(description="Of 43.2 minutes (99.9 % over 30 days), had it hit every user.")

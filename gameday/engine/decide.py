@@ -18,6 +18,8 @@ HUMAN = frozenset({"acknowledged", "diagnosed", "mitigated", "resolved"})
 CLOSING = "the exercise is being closed"
 CLOSED_BEFORE = "the exercise was closed before it was armed"
 """Why a fault was refused that was still being planned; no failure of the exercise."""
+PASSES = "it passes by itself"
+"""How the reason begins why a fault without an undo is "undone": nothing is, its end is awaited."""
 EFFECTIVE_WINDOW = 15.0
 """Seconds a fault is given to take hold."""
 UNSEEN = "its time is over, and it was never seen to take hold"
@@ -157,7 +159,7 @@ def _faults_past_their_time(x: Exercise, now: float, draft: _Draft) -> None:
             draft.actions.append(Undo(fault.entry, fault.error))
         elif fault.one_shot:
             if fault.effective is not None:
-                draft.actions.append(Undo(fault.entry, "it passes by itself: waiting until the target is whole again"))
+                draft.actions.append(Undo(fault.entry, f"{PASSES}: waiting until the target is whole again"))
         elif fault.duration is not None and (end := _end_of(fault, fault.duration)) is not None:
             through = _through(x, fault)
             if through is not None and through < end and now >= through:

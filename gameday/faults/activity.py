@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,7 +94,20 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         effective=None if asked.effective is None else Call(CHECK, {"check": asked.effective, "target": where}),
         recovered=None if asked.recovered is None else Call(CHECK, {"check": asked.recovered, "target": where}),
         commands=tuple(by_hand(each, _configuration(each, target)) for each in undo or ()),
+        undone_by=", then ".join(described(each) for each in undo or ()),
+        effective_when=_verified("the action has succeeded", "effective", asked.effective),
+        recovered_when=""
+        if undo is None and asked.recovered is None
+        else _verified("the undo has succeeded", "recovered", asked.recovered),
     ).to_json()
+
+
+def _verified(otherwise: str, name: str, check: Mapping[str, Json] | None) -> str:
+    """In words, when a fault is in effect, or over."""
+    if check is None:
+        return f"{otherwise}: no `{name}` check says how to verify it"
+    called = f" ({check['name']})" if check.get("name") else ""
+    return f"the entry's `{name}` check{called} holds"
 
 
 def _call(function: str, provider: Mapping[str, Json], target: Mapping[str, Json], limit: float) -> Call:
@@ -228,8 +242,9 @@ def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> s
 
     arguments = filled(provider.get("arguments"))
     if provider["type"] == "python":
-        call = f"{provider['func']}(**{arguments or {}!r})"
-        return shlex.join(["python3", "-c", f"from {provider['module']} import {provider['func']}; print({call})"])
+        function = provider["func"]
+        script = f"from {provider['module']} import {function}; print({function}({_arguments(arguments or {})}))"
+        return f"python3 -c {_quoted(script)}"
     if provider["type"] == "process":
         # It finds its secrets in its environment.
         given = [f"{name}={_shell_word(f'${{{name}}}', secrets)}" for name in secrets]
@@ -255,10 +270,38 @@ def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> s
     return " ".join(_shell_word(str(word), read) for word in [*words, filled(provider["url"])])
 
 
+def _arguments(arguments: Mapping[str, Json]) -> str:
+    """`name="checkout", count=1`; as a dictionary where a name is none that Python allows."""
+    if all(name.isidentifier() and not iskeyword(name) for name in arguments):
+        return ", ".join(f"{name}={_as_python(value)}" for name, value in arguments.items())
+    return f"**{_as_python(arguments)}"
+
+
+def _as_python(value: Json) -> str:
+    """A literal of Python with its text in double quotes, which stand in the single quotes of a shell as they are."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_as_python(key)}: {_as_python(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_python, value))}]"
+    return repr(value)
+
+
+def _quoted(text: str) -> str:
+    """`text` as one word for a shell, in the quotes that leave it readable."""
+    single = shlex.quote(text)
+    # An interactive shell looks for its history behind an exclamation mark, between double quotes too.
+    if "'" not in text or "!" in text:
+        return single
+    double = '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
+    return double if len(double) <= len(single) else single
+
+
 def _shell_word(text: str, secrets: Mapping[str, tuple[str, str]]) -> str:
     """`text` as one word of a shell line, in which `${name}` of a secret is what the shell finds where that is."""
     if not any(name in secrets for name in _NAME.findall(text)):
-        return shlex.quote(text)
+        return _quoted(text)
     word = ""
     for index, part in enumerate(_NAME.split(text)):
         if index % 2 and part in secrets:

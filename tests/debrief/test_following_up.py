@@ -15,6 +15,7 @@ from gameday.debrief.html import render_html
 from gameday.debrief.markdown import render_markdown
 from gameday.debrief.phrases import cadence_words, impact_words, key_numbers, shown_timings
 from gameday.debrief.words import percent, span
+from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as ev
 from gameday.store import open_store
 from gameday.store.holder import Holder
@@ -73,7 +74,9 @@ def test_impact_leaves_out_the_calm_between_faults() -> None:
         j.at(end, ev.FaultRecovered(entry, "back"))
     view = build_debrief(j.records)
     assert (view.impact.seconds, view.impact.stretches) == (5.0, 2)
-    assert impact_words(view).startswith("5 s in 2 stretches, until the last fault recovered; 0.2 % of a month's")
+    assert impact_words(view).startswith(
+        "5 s in 2 stretches, from fault one confirmed effective until the last fault recovered; 0.2 %"
+    )
 
 
 def test_a_tabletop_spends_no_error_budget_and_no_system_came_back() -> None:
@@ -122,6 +125,32 @@ def test_a_lost_engine_is_one_finding_and_no_pause() -> None:
     assert ">ABORT 1:00<" in render_html(view), "the picture shows it where the undo went out, not where it was told"
     assert "| payments-dark | – | at 1:00 | 100 ms after the undo |" in render_markdown(view)
     assert not [text for text in view.unknown if "pause" in text]
+
+
+def test_a_pause_that_took_no_time_is_no_finding() -> None:
+    j = Journal()
+    j.at(0, started(scenario(abort_when=[], expect=[], roles=[])))
+    j.at(1, ev.TimelineStarted())
+    j.at(2, ev.Paused("a thought"))
+    j.at(2.01, ev.Continued())
+    j.at(3, ev.ExerciseEnded("completed", 0, "done as hoped"))
+    assert "paused" not in rules(build_debrief(j.records))
+
+
+def test_an_undo_that_was_sent_twice_for_speed_is_one_attempt() -> None:
+    j = Journal()
+    j.at(0, started(scenario(abort_when=[], expect=[], roles=[])))
+    j.at(1, ev.FaultPlanned("kill", "pod-kill"))
+    j.at(1, ev.FaultArmed("kill", "pod-kill", plan("kill, and again", "checkout"), False, 5.0))
+    j.at(2, ev.FaultInjecting("kill"))
+    j.at(2, ev.FaultEffective("kill", "gone"))
+    j.at(7, ev.FaultUndoing("kill", "its time is over"))
+    j.at(7, ev.UndoSent("kill", 1))
+    j.at(7, ev.UndoFailed("kill", 1, ONCE_MORE))
+    j.at(7, ev.UndoSent("kill", 2))
+    j.at(8, ev.FaultRecovered("kill", "back"))
+    (fault,) = build_debrief(j.records).faults
+    assert fault.attempts == 1
 
 
 def test_a_pause_that_lasted_to_the_end_has_a_length() -> None:

@@ -50,9 +50,9 @@ def test_the_page_says_when_it_was_whole_again_and_what_was_rolled_out_before() 
     view = build_debrief(pod_kill())
     (whole,) = view.faults[0].whole
     assert (whole.state, whole.seconds) == ("whole again", 9.1)
-    assert ("impact to whole again", "9.1 s", "checkout") in key_numbers(view)
+    assert ("to whole again", "9.1 s", "checkout, after it was first not whole") in key_numbers(view)
     page = render_html(view)
-    assert "✓ checkout whole again 9.1 s after impact" in page
+    assert "✓ checkout whole again 9.1 s after it was first not whole" in page
     assert "rolled out 34 min ago: revision 12, image shop/checkout:1.4" in page
     assert 'class="bar broken"' in page
 

@@ -440,6 +440,35 @@ def test_undo_by_hand_in_words_of_the_shell(server: str) -> None:
     assert activity.by_hand({"type": "process", "path": "kubectl", "arguments": {"--n": "x"}}, {}) == "kubectl --n x"
 
 
+@pytest.mark.parametrize(
+    "text", ["plain", "two words", "it's", "it's $HOME", 'say "it\'s `me`\\"', "it's it!", "'$(no)'", ""]
+)
+def test_a_word_of_a_shell_line_stays_what_it_is(text: str) -> None:
+    arguments = {"obj": {"text": text, "list": [text, 1, None, True]}}
+    line = activity.by_hand(python("json", "dumps", arguments=arguments), {})
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == arguments["obj"]
+    url = activity.by_hand({"type": "http", "url": f"http://x/?q={text}"}, {})
+    assert shell_words(url)[-1] == f"http://x/?q={text}"
+
+
+def test_a_shell_line_can_be_read() -> None:
+    provider = python("chaosk8s.pod.actions", "terminate_pods", arguments={"ns": "shop", "qty": 1})
+    line = "python3 -c 'from chaosk8s.pod.actions import terminate_pods; print(terminate_pods(ns=\"shop\", qty=1))'"
+    assert activity.by_hand(provider, {}) == line
+    assert 'f(**{"a-b": 1})' in activity.by_hand(python("m", "f", arguments={"a-b": 1}), {})
+    assert activity.by_hand({"type": "http", "url": "http://x/?q=it's"}, {}).endswith('GET "http://x/?q=it\'s"')
+
+
+def test_the_plan_says_what_this_very_activity_is_undone_and_verified_by() -> None:
+    probe = {"type": "http", "url": "http://x/"}
+    checked = {"name": "callers fail", "http": {"url": "http://x/"}, "expect": {"status": 502}}
+    plan = planned({"activity": probe, "undo": {**probe, "method": "DELETE"}, "effective": checked})
+    assert plan.undone_by == "DELETE http://x/"
+    assert plan.effective_when == "the entry's `effective` check (callers fail) holds"
+    assert plan.recovered_when == "the undo has succeeded: no `recovered` check says how to verify it"
+
+
 def test_undo_by_hand_reads_secrets_from_where_they_are(tmp_path: Path) -> None:
     token = tmp_path / "a token"
     token.write_text("from $file")
