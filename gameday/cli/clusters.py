@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from gameday.scenario.models import Scenario
 
 
-def preload() -> list[str]:
-    """What workers need on a cluster, imported once by the guardian: the client, and all ways of doing faults there."""
+def preload(target: Mapping[str, Json]) -> list[str]:
+    """What workers need on a cluster, imported once by the guardian: the client, and all ways of doing faults there;
+    and the kubeconfig, which it keeps in memory."""
     from gameday.faults.catalogue import catalogue
 
     ways = [backend for declaration in catalogue().values() for backend in declaration.engines("kubernetes").values()]
-    return ["gameday.cluster.warm", *dict.fromkeys(backend.plan.partition(":")[0] for backend in ways)]
+    cluster = target["settings"]["cluster"]
+    keep = [] if cluster.get("in_cluster") else [f"gameday.cluster.warm:keep {cluster.get('kubeconfig') or ''}"]
+    return ["gameday.cluster.warm", *keep, *dict.fromkeys(backend.plan.partition(":")[0] for backend in ways)]
 
 
 def is_cluster(target: Mapping[str, Json]) -> bool:

@@ -135,8 +135,8 @@ def _preload(target: Mapping[str, Any], *, activities: bool) -> list[str]:
     if not is_cluster(target):
         return PRELOAD
     if not activities:
-        return [*preload(), *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
-    return [*preload(), *PRELOAD]
+        return [*preload(target), *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
+    return [*preload(target), *PRELOAD]
 
 
 def has_activities(scenario: Mapping[str, Any]) -> bool:

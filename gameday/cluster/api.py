@@ -46,7 +46,7 @@ class Api:
 
     def _log_in(self) -> None:
         """By the kubeconfig as it is now, and only where that leads to the server that it led to before."""
-        client = _client(self.where)
+        client = _client(self.where, self.server)
         server = str(client.configuration.host)
         if self.server and server != self.server:
             raise TargetError(
@@ -326,8 +326,8 @@ def words(where: Where) -> str:
     return "the service account of this pod" if where.get("in_cluster") else f"context {where.get('context')}"
 
 
-def _client(where: Where) -> Any:
-    """The official client for `where`."""
+def _client(where: Where, server: str) -> Any:
+    """The official client for `where`, which is to lead to `server` (or "")."""
     from yaml import YAMLError
 
     from gameday.cluster.official import connect, load
@@ -337,7 +337,9 @@ def _client(where: Where) -> Any:
 
     path = where.get("kubeconfig")
     try:
-        return connect(kubeconfig=path, context=where.get("context"), in_cluster=bool(where.get("in_cluster")))
+        return connect(
+            kubeconfig=path, context=where.get("context"), in_cluster=bool(where.get("in_cluster")), server=server
+        )
     except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"{words(where)} can't be used: {_no_such_context(where) or _why(error, path)}") from None
 

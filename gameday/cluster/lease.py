@@ -202,16 +202,21 @@ def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dic
     Each time that all were renewed it says `confirmed`, with the boot clock of before: they last from then on.
 
     An API server that can't be reached is no reason to stop: who takes the claim over waits until it has run out, and
-    then we hear of it here. Where we may not renew it any more we would not: then it is lost when it has run out.
+    then we hear of it here. Where we may not renew it, or not even log in, any more, we would not: then it is lost when
+    it has run out.
     """
-    api = Api(where)
+    api: Api | None = None
     said, renewed = "", boot_clock()
     while True:
         began = boot_clock()
         trouble, forbidden = "", False
         for namespace in namespaces:
             try:
+                api = api or Api(where)
                 _renew(api, namespace, identity)
+            except TargetError as error:
+                # We can't log in any more, or would elsewhere.
+                trouble, forbidden, api = str(error), True, None
             except Held as lost:
                 yield {"abort": f"the claim to the target is lost: {lost}"}
                 return

@@ -73,11 +73,13 @@ def _put(name: str, parent: ModuleType | None) -> ModuleType:
     return module
 
 
-def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool) -> Any:
+def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, server: str = "") -> Any:
     """An `ApiClient` with a configuration of its own, for one connection, that repeats nothing by itself.
 
     The client writes certificates and keys that stand in a kubeconfig into files that are deleted when the process ends
     in an orderly way, which a worker never does. Here they are read and deleted at once.
+
+    `server`: where it is to lead to, "" for wherever it does; see `logins`.
 
     Raises:
         ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: the kubeconfig is wrong.
@@ -95,13 +97,9 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool) ->
         if in_cluster:
             config.load_incluster_config(client_configuration=configuration)
         else:
-            config.load_kube_config(
-                config_file=str(Path(kubeconfig).expanduser()) if kubeconfig else None,
-                context=context,
-                client_configuration=configuration,
-                persist_config=False,
-                temp_file_path=folder,
-            )
+            from gameday.cluster import logins
+
+            logins.load(kubeconfig or "", context, server, folder, configuration)
         made = ApiClient(configuration)
         made.user_agent = "gameday"
         if str(configuration.host).startswith("https:"):

@@ -62,7 +62,7 @@ class Config:
     heartbeat: float = 2.0
     """Seconds without a beat after which the engine counts as frozen."""
     preload: list[str] = field(default_factory=list)
-    """Modules imported before the first fork."""
+    """Modules imported before the first fork; `module:function text` is called with the text as well."""
     payload: dict[str, Any] = field(default_factory=dict)
     """Handed to the engine as it is."""
 
@@ -392,8 +392,12 @@ class Guardian:
 
 def _preload(names: list[str]) -> None:
     for name in names:
+        module, _, rest = name.partition(":")
         try:
-            importlib.import_module(name)
+            imported = importlib.import_module(module)
+            if rest:
+                function, _, text = rest.partition(" ")
+                getattr(imported, function)(text)
         except ImportError as error:
             complain(f"{name} can't be imported, workers that need it will say so: {error}")
 

@@ -1,0 +1,187 @@
+"""How the official client logs in by a kubeconfig here: from memory where the file is gone, and never waiting for ever.
+
+Whoever forks workers keeps the kubeconfig as it was (`keep`): an exercise that has begun must be undone also where the
+file was deleted, or written anew, meanwhile. A log-in plugin is bounded by time and killed with all that it started;
+that it fails is raised, where the client itself would go on as nobody. Of a token that runs out, the old one is used
+for as long as no new one can be had: whether it is still good is for the API server to say.
+
+Imported with the client, not before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.dateutil import parse_rfc3339
+from kubernetes.config.exec_provider import ExecProvider
+from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
+
+PLUGIN = 8.0
+"""Seconds that a log-in plugin may take; a person at a terminal, whom it may ask, gets `ASKING`."""
+ASKING = 120.0
+NOT_AGAIN = 30.0
+"""Seconds for which a plugin that has failed is not asked for a fresh token, while there is an old one."""
+
+_kept: dict[str, Any] = {}
+
+
+def keep(kubeconfig: str) -> None:
+    """Remember a kubeconfig ("" for the default) for this process and all that are forked from it."""
+    try:
+        _kept[kubeconfig] = _read(kubeconfig)
+    except Exception as error:  # noqa: BLE001 - whoever needs it reads it again and tells why it can't be read
+        sys.stderr.write(f"the kubeconfig can't be kept in memory: {error}\n")
+
+
+def load(kubeconfig: str, context: str | None, server: str, folder: str, configuration: Any) -> None:
+    """Set `configuration` up by a kubeconfig; by that which was kept where it does not lead to `server` any more.
+
+    Raises:
+        ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: it is wrong, or its
+            plugin failed.
+    """
+    kept = _kept.get(kubeconfig)
+    try:
+        found = _read(kubeconfig)
+    except Exception:
+        if kept is None:
+            raise
+        found = kept
+    if kept is not None and server and _server(found, context) != server:
+        found = kept
+    _Loader(config_dict=found, config_base_path=None, active_context=context, temp_file_path=folder).load_and_set(
+        configuration
+    )
+
+
+def _read(kubeconfig: str) -> Any:
+    path = str(Path(kubeconfig).expanduser()) if kubeconfig else KUBE_CONFIG_DEFAULT_LOCATION
+    found = KubeConfigMerger(path).config
+    if found is None:
+        raise ConfigException(f"Invalid kube-config file. No configuration found in {path}.")
+    return found
+
+
+def _server(config: Any, context: str | None) -> str:
+    """Where a context leads to; "" where it is not there."""
+    said: Mapping[str, Any] = config.value or {}
+
+    def of(kind: str, name: str) -> Mapping[str, Any]:
+        several = (getattr(one, "value", one) for one in said.get(f"{kind}s") or ())
+        return next((one.get(kind) or {} for one in several if one.get("name") == name), {})
+
+    cluster = of("cluster", str(of("context", context or str(said.get("current-context"))).get("cluster")))
+    return str(cluster.get("server") or "").rstrip("/")
+
+
+class _Loader(KubeConfigLoader):  # type: ignore[misc]
+    """With plugins that can't hang, and whose failure is heard of."""
+
+    _failed_at = 0.0
+
+    def _load_from_exec_plugin(self) -> bool | None:
+        if "exec" not in self._user:
+            return None
+        old = "token" in self.__dict__
+        if old and time.monotonic() - self._failed_at < NOT_AGAIN:
+            return True
+        try:
+            status = _run(ExecProvider(self._user["exec"], self._get_base_path(self._cluster.path), self._cluster))
+        except ConfigException:
+            if not old:
+                raise
+            self._failed_at = time.monotonic() or 1.0
+            return True
+        if status.get("token"):
+            self.token = f"Bearer {status['token']}"
+        elif status.get("clientCertificateData") and status.get("clientKeyData"):
+            self.cert_file = self._written(str(status["clientCertificateData"]))
+            self.key_file = self._written(str(status["clientKeyData"]))
+        else:
+            raise ConfigException("its log-in plugin gave neither a token nor a certificate with its key")
+        if status.get("expirationTimestamp"):
+            self.expiry = parse_rfc3339(status["expirationTimestamp"])
+        return True
+
+    def _written(self, content: str) -> str:
+        descriptor, name = tempfile.mkstemp(dir=self._temp_file_path)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+        return name
+
+
+def _run(plugin: Any) -> dict[str, Any]:
+    """What a log-in plugin says: the `status` of its ExecCredential. Raises ConfigException."""
+    asks = sys.stdout.isatty() and sys.stdin.isatty()
+    spec: dict[str, Any] = {"interactive": asks}
+    if plugin.cluster:
+        spec["cluster"] = dict(plugin.cluster.value)
+        for one in spec["cluster"].get("extensions") or ():
+            if one["name"] == "client.authentication.k8s.io/exec":
+                spec["cluster"]["config"] = one["extension"]
+    info = {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": spec}
+    patience, command = ASKING if asks else PLUGIN, str(plugin.args[0])
+    try:
+        process = subprocess.Popen(
+            plugin.args,
+            stdin=None if asks else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=None if asks else subprocess.PIPE,
+            cwd=plugin.cwd,
+            env={**plugin.env, "KUBERNETES_EXEC_INFO": json.dumps(info)},
+            text=True,
+            # Where it may ask somebody it stays in the group that the terminal listens to.
+            start_new_session=not asks,
+        )
+    except OSError as error:
+        raise ConfigException(f"its log-in plugin {command} can't be started: {error}") from None
+    try:
+        said, complaint = process.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        raise ConfigException(
+            f"its log-in plugin {command} did not answer within {patience:g} s and was killed: log in anew with it"
+        ) from None
+    finally:
+        _end(process, alone=asks)
+    if process.returncode != 0:
+        why = " ".join((complaint or "").split())[-300:]
+        raise ConfigException(
+            f"its log-in plugin {command} failed with exit code {process.returncode}{f': {why}' if why else ''}: "
+            "log in anew with it"
+        )
+    try:
+        credential = json.loads(said)
+        status = dict(credential["status"])
+    except (ValueError, KeyError, TypeError):
+        raise ConfigException(f"its log-in plugin {command} gave no ExecCredential with a status") from None
+    if credential.get("apiVersion") != plugin.api_version:
+        raise ConfigException(
+            f"its log-in plugin {command} speaks {credential.get('apiVersion')}, and the kubeconfig says "
+            f"{plugin.api_version}"
+        )
+    return status
+
+
+def _end(process: subprocess.Popen[str], *, alone: bool) -> None:
+    """The plugin, and what it started."""
+    try:
+        if not alone:
+            os.killpg(process.pid, signal.SIGKILL)
+        elif process.poll() is None:
+            process.kill()
+    except ProcessLookupError:
+        pass
+    process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
