@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from gameday.debrief.gather import Gathered
-from gameday.debrief.headline import left_out
+from gameday.debrief.headline import blind_afterwards, left_out
 from gameday.debrief.view import Debrief, ExpectationView, Finding, Level
 from gameday.debrief.words import count, line, span
 from gameday.exercise import events as ev
@@ -161,12 +161,15 @@ def _steady_state(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Findin
             evidence[:1],
         )
     if x.steady_after is False:
+        blind = blind_afterwards(seen)
         yield _finding(
             "steady-after",
             "high",
-            "The system did not return to its steady state",
+            f"The system {'was not seen to' if blind else 'did not'} return to its steady state",
             ", ".join(broken["after"]),
-            "Find out what the undo does not bring back.",
+            "See what is away: the system, or what was asked."
+            if blind
+            else "Find out what the undo does not bring back.",
             evidence[-1:],
         )
 
@@ -202,12 +205,15 @@ def _checks(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
 
 def _machines(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     for expectation in view.expectations:
-        if expectation.by != "machine" or expectation.state not in ("late", "missed"):
+        script = x.scenario.expect[expectation.index] if x.scenario else None
+        # Had there been nothing to see, that alone would not have made it fail.
+        unseen = expectation.state == "not_observed" and x.verdict == "failed" and script and script.of in landmarks(x)
+        if expectation.by != "machine" or not (unseen or expectation.state in ("late", "missed")):
             continue
         evidence = _seqs(seen, f"expectation_judged:{expectation.index}", *_about(x, expectation.index))
-        script = x.scenario.expect[expectation.index] if x.scenario else None
         advice = "Improve monitoring: a shorter evaluation window, a closer signal." if script and script.alert else ""
-        state = "came late" if expectation.state == "late" else "was missed"
+        advice = "Whatever watches for this has to be well, and quiet, before the next run." if unseen else advice
+        state = {"late": "came late", "missed": "was missed"}.get(expectation.state, "could not be judged")
         yield _finding(
             "machine-expectation",
             "high",

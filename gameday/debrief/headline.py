@@ -46,7 +46,7 @@ def _verdict(exercise: Exercise, verdict: str, seen: Gathered) -> tuple[str, Ton
         case "failed":
             return f"{_ran(exercise, seen)}, and not everything came out as expected.{reason}", "warn"
         case "aborted":
-            return _aborted(exercise, said, reason)
+            return _aborted(exercise, seen, said, reason)
         case "leaked" if not exercise.unrecovered:
             return f"The exercise left a fault behind, which was undone afterwards.{reason}", "warn"
         case "leaked":
@@ -74,7 +74,13 @@ def _came_back(exercise: Exercise, seen: Gathered) -> str:
     return " and every fault recovered" if exercise.faults else ""
 
 
-def _aborted(exercise: Exercise, said: str, reason: str) -> tuple[str, Tone]:
+def blind_afterwards(seen: Gathered) -> bool:
+    """Whether what did not hold afterwards had no answer: a Prometheus that is away says nothing of a shop."""
+    broken = [check.answer for check in seen.checks if check.phase == "after" and not check.held]
+    return bool(broken) and all(answer.startswith("no answer") for answer in broken)
+
+
+def _aborted(exercise: Exercise, seen: Gathered, said: str, reason: str) -> tuple[str, Tone]:
     # `aborted by Ada` is what stands there when nobody gave a reason.
     opening = f"The exercise was {said}" if said.startswith("aborted") else "The exercise was aborted"
     why = "" if said.startswith("aborted") else reason
@@ -83,6 +89,7 @@ def _aborted(exercise: Exercise, said: str, reason: str) -> tuple[str, Tone]:
         alive = count(len(exercise.unrecovered), "fault")
         return f"{opening}, and {alive} was not seen to recover. Somebody has to look now.{why}", "bad"
     if exercise.steady_after is False:
-        back = "but the system did not come back to its steady state"
+        seen_to = "was not seen to" if blind_afterwards(seen) else "did not"
+        back = f"but the system {seen_to} come back to its steady state"
         return f"{opening} and {undone}, {back}. Somebody has to look.{why}", "bad"
     return f"{opening} and {undone}.{why}", "warn"

@@ -82,20 +82,45 @@ def _bounded(answer: Answer) -> dict[str, Any]:
 
 
 async def watch_alerts(c: Conductor, alerts: Callable[[], Awaitable[Alerts]]) -> None:
-    """Journal alerts as they fire and clear, and judge the expectations that wait for one."""
-    first = await alerts()
-    already = set(first.firing)
-    if already:
-        c.append(ev.Warned(f"already firing before anything was injected: {', '.join(sorted(already))}"))
-    trouble = ""
+    """Journal alerts as they fire and clear, and judge the expectations that wait for one.
+
+    What could not be seen is kept in `c.unseen` for the judgement at the end.
+    """
+    already: set[str] | None = None
+    trouble, read = "", float("-inf")
     while True:
         answer = await alerts()
         if answer.trouble and not trouble:
             c.append(ev.Warned(f"alerts can't be read: {answer.trouble}"))
         trouble = answer.trouble
         if not trouble:
+            read = c.journal.now()
+            if already is None:
+                already = _before_anything(c, answer)
+                if already:
+                    text = f"already firing before anything was injected: {', '.join(sorted(already))}"
+                    c.append(ev.Warned(text))
             _note_alerts(c, answer, already)
+        c.unseen = _unseen(c, trouble, read, already or set())
         await asyncio.sleep(POLL)
+
+
+def _before_anything(c: Conductor, answer: Alerts) -> set[str]:
+    """What the first answer has that no injection of ours can have raised: it may come late."""
+    begun = [fault.injecting.wall for fault in c.exercise.faults.values() if fault.injecting is not None]
+    if not begun:
+        return set(answer.firing)
+    return {name for name, (_, since) in answer.firing.items() if since is not None and since < min(begun)}
+
+
+def _unseen(c: Conductor, trouble: str, read: float, already: set[str]) -> dict[str, tuple[float, str]]:
+    scenario = c.exercise.scenario
+    assert scenario is not None
+    names = {expectation.alert for expectation in scenario.expect if expectation.alert}
+    if trouble:
+        return dict.fromkeys(names, (read, f"the alerts could not be read: {trouble}"))
+    why = "it was firing before anything was injected, and did not cease"
+    return {name: (float("-inf"), why) for name in names & already}
 
 
 def _note_alerts(c: Conductor, answer: Alerts, already: set[str]) -> None:

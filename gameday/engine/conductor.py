@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,8 @@ class Conductor:
         self._left = False
         self._rescues = 0
         self._offset = boot_clock() - time.monotonic()
+        self.unseen: Mapping[str, tuple[float, str]] = {}
+        """Expected alerts that can't be seen to fire, as `judge_at_the_end` takes them."""
         self._awake = journal.now()
         """Clock when the machine was last known not to have slept."""
 
@@ -222,7 +224,7 @@ class Conductor:
 
     def _finish(self) -> None:
         """Judge what is still open, then say what the exercise came to."""
-        for state in judge_at_the_end(self.exercise, self.journal.now()):
+        for state in judge_at_the_end(self.exercise, self.journal.now(), self.unseen):
             if self.exercise.expectations[state.index].state == "pending":
                 judged = ev.ExpectationJudged(state.index, state.state, state.detail, state.took)  # type: ignore[arg-type]
                 self.append(judged)

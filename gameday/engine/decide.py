@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gameday.exercise.expectations import expectation_name
-from gameday.exercise.state import Exercise, FaultState, Moment
+from gameday.exercise.expectations import awaited_until, expectation_name
+from gameday.exercise.state import Exercise, ExpectationState, FaultState, Moment
 from gameday.exercise.timings import landmarks
 from gameday.scenario.models import After, Entry, Scenario
 
@@ -25,6 +25,8 @@ EFFECTIVE_WINDOW = 15.0
 UNSEEN = "its time is over, and it was never seen to take hold"
 CONSOLE_GRACE = 5.0
 """Seconds without a console after which an attended exercise with no live fault pauses."""
+LAST_MOMENT = 1.0
+"""Seconds before the limit of the exercise in which it ends by itself, where it only waits for an alert or a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ def decide(x: Exercise, now: float) -> Decision:
     if x.paused is None:
         _script(x, scenario, now, draft)
     if not x.attended and x.through and not draft.actions:
-        _after_the_faults(x, draft)
+        awaited = awaited_until(x, now)
+        _after_the_faults(x, draft, until=None if awaited is None else min(awaited, over - LAST_MOMENT), now=now)
     return draft.done()
 
 
@@ -338,12 +341,16 @@ def _came(x: Exercise, after: After) -> Moment | None:
 # --- the end -------------------------------------------------------------------------------------------------------
 
 
-def _after_the_faults(x: Exercise, draft: _Draft) -> None:
+def _after_the_faults(x: Exercise, draft: _Draft, *, until: float | None = None, now: float = 0.0) -> None:
+    """The steady state, and the end; that not before clock `until`: monitoring is slower than many faults are long."""
     if x.live_faults or any(fault.stage == "planned" for fault in x.faults.values()):
         return
     if x.steady_after is None and x.timeline_started is not None:
         if x.steady_phase is None:
             draft.actions.append(CheckSteadyState("after"))
+        return
+    if until is not None and now < until:
+        draft.wakes.append(until)
         return
     draft.actions.append(verdict(x))
 
@@ -368,10 +375,18 @@ def _failures(x: Exercise) -> list[str]:
     if x.steady_after is False:
         found.append("the steady state did not hold again afterwards")
     for state in x.expectations:
-        if state.state in ("late", "missed"):
+        if state.state in ("late", "missed") or _should_have_been_seen(x, state):
             name = expectation_name(x.scenario.expect[state.index]) if x.scenario is not None else "an expectation"
-            found.append(f"{name} was {state.state}: {state.detail}".rstrip(": "))
+            found.append(f"{name} was {state.state.replace('_', ' ')}: {state.detail}".rstrip(": "))
     return found
+
+
+def _should_have_been_seen(x: Exercise, state: ExpectationState) -> bool:
+    """Of a machine nothing was seen, although there was something to see: that is not "done as hoped"."""
+    if x.scenario is None or state.state != "not_observed" or x.closing:
+        return False
+    expectation = x.scenario.expect[state.index]
+    return bool(expectation.alert or expectation.check) and expectation.of in landmarks(x)
 
 
 def _fault_failure(fault: FaultState) -> str:

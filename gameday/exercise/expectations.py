@@ -7,6 +7,7 @@ milestone to count from, an expectation is "not observed", which is neither met 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
@@ -56,12 +57,34 @@ def judge_expectations(exercise: Exercise, now_clock: float) -> list[Expectation
     return judged
 
 
-def judge_at_the_end(exercise: Exercise, now_clock: float) -> list[ExpectationState]:
+Unseen = Mapping[str, tuple[float, str]]
+"""Alerts that could not be seen to fire: name -> (clock since which, why)."""
+
+
+def awaited_until(exercise: Exercise, now_clock: float) -> float | None:
+    """The clock until which an alert or a check that is expected may still come in time; None where none may."""
+    if exercise.scenario is None:
+        return None
+    return max((due for due in _dues(exercise, now_clock) if due > now_clock), default=None)
+
+
+def _dues(exercise: Exercise, now_clock: float) -> Iterator[float]:
+    assert exercise.scenario is not None
+    marks = landmarks(exercise)
+    for expectation, known in zip(exercise.scenario.expect, exercise.expectations, strict=True):
+        machine = expectation.alert or expectation.check
+        base = marks.get(expectation.of)
+        if machine and known.state == "pending" and base is not None and expectation.within is not None:
+            yield base.at.clock + expectation.within + exercise.paused_seconds(base.at.clock, now_clock)
+
+
+def judge_at_the_end(exercise: Exercise, now_clock: float, unseen: Unseen | None = None) -> list[ExpectationState]:
     """`judge_expectations` for an exercise that ends at `now_clock`: nothing is pending any more.
 
     What a machine was to show is missed where it could have been shown and was not. It could not where the milestone to
     count from was never reached (a fault that did not take hold raises no alert: that is the fault's failure, not the
-    alert's), where the exercise was aborted, and where its facilitator closed it before that was due.
+    alert's), where the exercise was aborted, and where its facilitator closed it before that was due. Nor is anything
+    known of an alert that is among `unseen` since before it was due.
     """
     if exercise.scenario is None:
         return []
@@ -69,7 +92,7 @@ def judge_at_the_end(exercise: Exercise, now_clock: float) -> list[ExpectationSt
     began = exercise.started or Moment(now_clock, 0.0)
     ended = replace(exercise, ended=Moment(began.wall + now_clock - began.clock, now_clock))
     return [
-        _machine_at_the_end(exercise, expectation, known, marks, now_clock)
+        _machine_at_the_end(exercise, expectation, known, marks, now_clock, unseen or {})
         if (expectation.alert or expectation.check) and known.state == "pending"
         else state
         for expectation, known, state in zip(
@@ -79,7 +102,12 @@ def judge_at_the_end(exercise: Exercise, now_clock: float) -> list[ExpectationSt
 
 
 def _machine_at_the_end(
-    exercise: Exercise, expectation: Expectation, known: ExpectationState, marks: dict[str, Landmark], now_clock: float
+    exercise: Exercise,
+    expectation: Expectation,
+    known: ExpectationState,
+    marks: dict[str, Landmark],
+    now_clock: float,
+    unseen: Unseen,
 ) -> ExpectationState:
     base = marks.get(expectation.of)
     if exercise.timeline_started is None:
@@ -91,6 +119,9 @@ def _machine_at_the_end(
     spent = now_clock - base.at.clock - exercise.paused_seconds(base.at.clock, now_clock)
     if exercise.closing and expectation.within is not None and spent <= expectation.within:
         why = f"closed {_short(spent)} after {expectation.of}, before it was due"
+        return replace(known, state="not_observed", detail=why)
+    since, why = unseen.get(expectation.alert or "", (now_clock, ""))
+    if since < now_clock and (expectation.within is None or since - base.at.clock < expectation.within):
         return replace(known, state="not_observed", detail=why)
     what = f"{expectation.alert} did not fire" if expectation.alert else "it did not come to hold"
     target = f", target {format_duration(expectation.within)}" if expectation.within is not None else ""

@@ -325,8 +325,11 @@ def _absent(exercise: Exercise, milestone: str) -> tuple[TimingState, str]:
         return "not reached", ""
     if milestone != "detected":
         return "not applicable", "unattended: nobody was asked to respond"
-    watched = exercise.scenario is not None and any(expectation.alert for expectation in exercise.scenario.expect)
-    return ("not reached", "no alert fired") if watched else ("not applicable", "unattended, and no alert is watched")
+    script = exercise.scenario.expect if exercise.scenario is not None else []
+    watched = [known for each, known in zip(script, exercise.expectations, strict=False) if each.alert]
+    if not watched:
+        return "not applicable", "unattended, and no alert is watched"
+    return "not reached", next((known.detail for known in watched if known.state == "not_observed"), "no alert fired")
 
 
 def _alert_note(exercise: Exercise, end: Landmark) -> str:

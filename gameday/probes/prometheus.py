@@ -73,7 +73,8 @@ def read(document: Any, status: int | None = None) -> Answer:
         raise NoAnswer("no_data", f"the query found no series{told}", status)
     if len(result) > 1:
         names = ", ".join(_series(one) for one in result[:3]) + (", …" if len(result) > 3 else "")
-        raise NoAnswer("many", f"the query found {len(result)} series ({names}): sum() them or name one{told}", status)
+        # What to do comes first: labels are long, and are the first thing to be cut off.
+        raise NoAnswer("many", f"the query found {len(result)} series, sum() them or name one: {names}{told}", status)
     if not isinstance(result[0], Mapping) or "value" not in result[0]:
         raise NoAnswer("error", "the series has no number (a native histogram?): use histogram_quantile(…)", status)
     return answer_of(_number(result[0]["value"], status), status=status, detail=told.removeprefix("; "))

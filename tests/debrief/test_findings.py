@@ -33,6 +33,9 @@ UNDONE = ((200.0, ev.UndoSent("payments-dark", 1)), (201.0, ev.FaultRecovered("p
 ENDED = (300.0, ev.ExerciseEnded("completed", 0, ""))
 
 
+ENDED_ABORTED = (300.0, ev.ExerciseEnded("aborted", 3, "x"))
+
+
 def rules(view: Debrief) -> dict[str, Finding]:
     return {finding.rule: finding for finding in view.findings}
 
@@ -118,6 +121,34 @@ def test_roles() -> None:
     assert "role-conflict" not in found
     assert found["commander-terminal"].evidence == (465,)
     assert found["role-open"].title == "Nobody took the role communications-lead"
+
+
+ALERT: dict[str, Any] = {"expect": [{"alert": "CheckoutErrors", "within": "1m"}]}
+
+
+def test_an_alert_that_nobody_could_see_is_not_blamed_on_monitoring() -> None:
+    failed = ev.ExerciseEnded("failed", 1, "alert CheckoutErrors was not observed: away")
+    judged = ev.ExpectationJudged(0, "not_observed", "the alerts could not be read: away")
+    view = debrief(EFFECTIVE, *UNDONE, (290.0, judged), (300.0, failed), attended=False, **ALERT)
+    finding = rules(view)["machine-expectation"]
+    assert finding.title == "Expectation could not be judged: Alert CheckoutErrors fires within 1 min of impact"
+    assert "has to be well" in finding.advice
+    (row,) = (row for row in view.timings if row.key == "ttd")
+    assert (row.state, row.note) == ("not reached", "the alerts could not be read: away")
+
+
+def test_a_steady_state_that_could_not_be_asked_afterwards_is_not_called_broken() -> None:
+    def after(answer: dict[str, Any]) -> Debrief:
+        asked = ev.CheckAnswered("after", 0, "few errors", False, answer, "below 0.05")
+        steps = [(240.0, asked), (241.0, ev.SteadyStateJudged("after", False))]
+        return debrief(EFFECTIVE, (150.0, ev.AbortBegan("x", "Ada")), *UNDONE, *steps, ENDED_ABORTED)
+
+    blind = after({"kind": "unreachable", "detail": "connection refused"})
+    assert rules(blind)["steady-after"].title == "The system was not seen to return to its steady state"
+    assert "was not seen to come back" in blind.headline.sentence
+    broken = after({"kind": "value", "value": 0.4})
+    assert rules(broken)["steady-after"].title == "The system did not return to its steady state"
+    assert "did not come back" in broken.headline.sentence
 
 
 def test_overdue_and_excessive_updates() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from gameday.engine import decide, fault_life
+from gameday.engine.asking import Alerts
 from gameday.engine.conductor import Conductor, Ports
 from gameday.engine.following import Follower
 from gameday.engine.inbox import Asked
@@ -82,6 +83,7 @@ class Stage:
         self.followers: list[Follower] = []
         self.rescue_line = ["-m", "gameday.engine.guardian"]
         self.url = f"sqlite:///{folder / 'store.db'}"
+        self.alerts: Callable[[], Awaitable[Alerts]] | None = None
         self.before: list[ev.Event] = []
         self.on_fact: Callable[[dict[str, Any]], None] | None = None
         self.conductor: Conductor
@@ -108,7 +110,7 @@ class Stage:
             on_trouble=lambda trouble: self.conductor.journal_trouble(trouble),
         )
         rescue = self._rescue if self.can_rescue else None
-        ports = Ports(self.probes, self.requests, followers=self.followers, rescue=rescue)
+        ports = Ports(self.probes, self.requests, self.alerts, followers=self.followers, rescue=rescue)
         self.conductor = Conductor(journal, self._link(self.rig.link), ports, heartbeat=BEAT)
         for event in self.before:
             self.conductor.append(event)
@@ -177,6 +179,70 @@ def test_an_exercise_from_its_beginning_to_its_end(stage: Stage) -> None:
     assert sorted(stage.rig.ledger()) == ["inject f0", "inject f1", "undo f0", "undo f1", "undone f0", "undone f1"]
     assert isinstance(stage.events()[-1], ev.ExerciseEnded)
     assert len(stage.of(ev.FaultRecovered)) == 2
+
+
+def expecting(stage: Stage, answers: Callable[[], Alerts]) -> ev.ExpectationJudged:
+    """A fault over which A is expected, where Alertmanager answers so; how that was judged."""
+
+    async def ask() -> Alerts:
+        return answers()
+
+    stage.alerts = ask
+    asyncio.run(stage.run(stage.script({"for": "100ms"}, expect=[{"alert": "A", "within": "400ms"}])))
+    (judged,) = stage.of(ev.ExpectationJudged)
+    return judged  # type: ignore[no-any-return]
+
+
+def effective_in(stage: Stage) -> bool:
+    return any(fault.effective is not None for fault in stage.conductor.exercise.faults.values())
+
+
+def test_an_alert_that_fires_when_the_fault_is_over_still_comes_in_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gameday.engine.asking.POLL", 0.02)
+
+    def answers() -> Alerts:
+        over = any(fault.stage == "recovered" for fault in stage.conductor.exercise.faults.values())
+        return Alerts({"A": ("", None)} if over else {})
+
+    judged = expecting(stage, answers)
+    assert judged.state == "met", judged
+    assert stage.of(ev.ExerciseEnded)[0].verdict == "completed"
+
+
+@pytest.mark.parametrize("answered_once", [False, True])
+def test_an_alert_is_not_called_missed_where_the_alerts_can_not_be_read(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, answered_once: bool
+) -> None:
+    monkeypatch.setattr("gameday.engine.asking.POLL", 0.02)
+    judged = expecting(
+        stage,
+        lambda: Alerts() if answered_once and not effective_in(stage) else Alerts(trouble="unreachable: refused"),
+    )
+    assert (judged.state, judged.detail) == ("not_observed", "the alerts could not be read: unreachable: refused")
+    end = stage.of(ev.ExerciseEnded)[0]
+    assert (end.verdict, end.exit_code) == ("failed", 1)
+    assert end.reason.startswith("alert A was not observed: the alerts could not be read")
+    assert [w.text for w in stage.of(ev.Warned)] == ["alerts can't be read: unreachable: refused"]
+
+
+@pytest.mark.parametrize("since", [0.0, None])
+def test_an_alert_that_fired_before_anything_was_injected_tells_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, since: float | None
+) -> None:
+    """Nor where Alertmanager answers only when a fault is there, and says since when."""
+    monkeypatch.setattr("gameday.engine.asking.POLL", 0.02)
+
+    def answers() -> Alerts:
+        if since is not None and not effective_in(stage):
+            return Alerts(trouble="unreachable: refused")
+        return Alerts({"A": ("", since)})
+
+    judged = expecting(stage, answers)
+    assert judged.state == "not_observed", judged
+    assert judged.detail == "it was firing before anything was injected, and did not cease"
+    assert stage.of(ev.AlertSeen) == []
 
 
 def test_a_breach_undoes_and_ends_it(stage: Stage) -> None:

@@ -372,7 +372,6 @@ def test_leaked_beats_aborted_beats_failed() -> None:
     ("state", "result"),
     [
         ("met", ("completed", 0)),
-        ("not_observed", ("completed", 0)),
         ("late", ("failed", 1)),
         ("missed", ("failed", 1)),
     ],
@@ -380,6 +379,30 @@ def test_leaked_beats_aborted_beats_failed() -> None:
 def test_expectations(state: Any, result: tuple[str, int]) -> None:
     script = scripted(inject("i", at=20), expect=[{"alert": "A", "within": 5}])
     assert World(script, inputs=[(10.0, ev.ExpectationJudged(0, state, "why"))]).run().result == result
+
+
+def test_unattended_a_machine_is_given_its_time_to_show_what_is_expected() -> None:
+    """A pod is back long before Prometheus has asked for it twice."""
+    script = scripted(fault("f", at=1, lasts=2), expect=[{"alert": "A", "within": 60}])
+    alone = World(script).run()
+    (impact,) = alone.at(ev.FaultEffective, "f")
+    assert alone.now == pytest.approx(impact + 60)
+    came = World(script, inputs=[(30.0, ev.ExpectationJudged(0, "met", ""))]).run()
+    assert came.now == pytest.approx(30.0) and came.result == ("completed", 0)
+    short = World({**script, "limits": {"duration": "20s"}}).run()
+    assert short.now == pytest.approx(START + 20 - do.LAST_MOMENT) and short.x.abort is None
+    aborted = World(script, inputs=[(10.0, ev.AbortBegan("", "Ada"))]).run()
+    assert aborted.now < 15
+    closed = World(script, attended=True, inputs=[here(), (10.0, CLOSE)]).run()
+    assert closed.now < 15
+
+
+def test_what_a_machine_should_have_shown_and_nobody_saw_is_not_done_as_hoped() -> None:
+    script = scripted(fault("f", at=1, lasts=2), expect=[{"alert": "A", "within": 60}, {"milestone": "mitigated"}])
+    unseen = [(20.0, ev.ExpectationJudged(0, "not_observed", "away")), (21.0, ev.ExpectationJudged(1, "not_observed"))]
+    world = World(script, inputs=unseen).run()
+    assert world.result == ("failed", 1)
+    assert do.verdict(world.x).reason == "alert A was not observed: away"
 
 
 # --- what it costs -------------------------------------------------------------------------------------------------

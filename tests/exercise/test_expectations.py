@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gameday.exercise import events as ev
-from gameday.exercise.expectations import judge_at_the_end, judge_expectations
+from gameday.exercise.expectations import awaited_until, judge_at_the_end, judge_expectations
 from gameday.exercise.state import ExpectationState
 from tests.exercise.journal import Step, exercise, fault, stamp
 
@@ -135,6 +135,36 @@ def test_a_machine_is_judged_at_the_end_by_what_it_could_have_shown(
     found = at_the_end(*steps, expect=ALERT, now=now)
     assert found.state == state
     assert words in found.detail
+
+
+AWAY = "the alerts could not be read: unreachable"
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "state", "words"),
+    [
+        (float("-inf"), 120, "not_observed", AWAY),
+        (60, 120, "not_observed", AWAY),  # it had answered once, and was away when it was due
+        (115, 120, "missed", "did not fire"),  # by then it was late
+        (float("-inf"), 40, "not_observed", "no impact"),
+    ],
+)
+def test_an_alert_that_could_not_be_seen_is_not_missed(since: float, now: float, state: str, words: str) -> None:
+    steps = fault("dark", 50, undo=90, recovered=91) if now > 50 else []
+    found = judge_at_the_end(exercise(*steps, expect=ALERT, attended=False), now, {"Errors": (since, AWAY)})[0]
+    assert found.state == state
+    assert words in found.detail
+
+
+def test_what_is_awaited_from_machines_and_until_when() -> None:
+    expect = [*ALERT, {"check": {"tcp": {"address": "h:1"}, "expect": {"equals": True}}, "within": "3m"}, *MITIGATED]
+    steps = fault("dark", 50, undo=90, recovered=91)
+    assert awaited_until(exercise(expect=expect, attended=False), 40) is None
+    assert awaited_until(exercise(*steps, expect=expect, attended=False), 92) == 230
+    assert awaited_until(exercise(*steps, expect=ALERT, attended=False), 92) == 110
+    assert awaited_until(exercise(*steps, expect=ALERT, attended=False), 110) is None
+    judged_already = (93, ev.ExpectationJudged(0, "met", ""))
+    assert awaited_until(exercise(*steps, judged_already, expect=ALERT, attended=False), 94) is None
 
 
 def test_a_check_that_waits_for_a_milestone_which_never_came_is_not_missed() -> None:
