@@ -5,12 +5,10 @@ Everything here does nothing for targets of other kinds. The `cluster` room is i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from gameday.engine.ports import Call, Json, TargetInfo
 from gameday.errors import UsageError
@@ -21,12 +19,13 @@ if TYPE_CHECKING:
     from gameday.scenario.models import Scenario
 
 
-def preload(target: Mapping[str, Json]) -> list[str]:
-    """What workers need on a cluster, imported once by the guardian: the client, and all ways of doing faults there;
+def preload(target: Mapping[str, Json], faults: Collection[str]) -> list[str]:
+    """What workers need on a cluster, imported once by the guardian: the client, and all ways of doing `faults` there;
     and the kubeconfig, which it keeps in memory."""
     from gameday.faults.catalogue import catalogue
 
-    ways = [backend for declaration in catalogue().values() for backend in declaration.engines("kubernetes").values()]
+    declared = [catalogue()[name] for name in catalogue() if name in faults]
+    ways = [backend for declaration in declared for backend in declaration.engines("kubernetes").values()]
     cluster = target["settings"]["cluster"]
     keep = [] if cluster.get("in_cluster") else [f"gameday.cluster.warm:keep {cluster.get('kubeconfig') or ''}"]
     return ["gameday.cluster.warm", *keep, *dict.fromkeys(backend.plan.partition(":")[0] for backend in ways)]
@@ -120,7 +119,7 @@ def claimed(target: Mapping[str, Json], exercise: str) -> Iterator[None]:
     from gameday.cluster.errors import Refused, Unreachable
 
     where, namespaces = target["settings"]["cluster"], target["settings"]["namespaces"]
-    lease.acquire(where, namespaces, exercise, lambda text: click.echo(text, err=True))
+    lease.acquire(where, namespaces, exercise, _say)
     try:
         yield
     except BaseException:
@@ -162,3 +161,10 @@ def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | No
 def _whose(target: Mapping[str, Json], exercise: str) -> dict[str, Json]:
     settings = target["settings"]
     return {"where": settings["cluster"], "namespaces": settings["namespaces"], "identity": exercise}
+
+
+def _say(text: str) -> None:
+    # Here and not above: an engine has no use for it.
+    from click import echo
+
+    echo(text, err=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gameday.cli.ahead import begun_ahead
 from gameday.cli.previewing import card, preview_of
 from gameday.cli.run import finish_attended, launch_staged, write_debrief_of
 from gameday.cli.shipped import shipped_scenarios
@@ -65,19 +66,20 @@ def run_in_console(
         )
 
     def start(path: Path) -> Feed:
-        staged = stage(
-            path,
-            target=target,
-            parameters=values(path),
-            settings=settings,
-            confirm=confirmed(path),
-            engines=engines,
-            say=lambda _: None,
-            no_abort_condition=no_abort_condition,
-            store=store,
-        )
-        payload = payload_of(staged, store=store, attended=True, seed=seed)
-        launch_staged(staged, payload, despite_faults=despite_faults)
+        with begun_ahead() as ahead:
+            staged = stage(
+                path,
+                target=target,
+                parameters=values(path),
+                settings=settings,
+                confirm=confirmed(path),
+                engines=engines,
+                say=lambda _: None,
+                no_abort_condition=no_abort_condition,
+                ahead=ahead,
+            )
+            payload = payload_of(staged, store=store, attended=True, seed=seed)
+            launch_staged(staged, payload, despite_faults=despite_faults, ahead=ahead)
         started.append(payload.exercise)
         return live_feed(payload.exercise, store)
 

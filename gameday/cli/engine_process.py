@@ -10,6 +10,7 @@ import functools
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -20,8 +21,8 @@ from typing import Any
 from gameday.cli.clusters import followers
 from gameday.cli.payload import PYTHON, Payload
 from gameday.engine.asking import Alerts
+from gameday.engine.brief import Config, as_line, handed
 from gameday.engine.conductor import Conductor, Ports
-from gameday.engine.guardian import Config
 from gameday.engine.journal import Journal
 from gameday.engine.link import Link
 from gameday.engine.ports import Call, Json, TargetInfo
@@ -30,7 +31,7 @@ from gameday.errors import GamedayError, RefusedError
 from gameday.exercise import events as ev
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
-from gameday.probes.prober import LiveProber
+from gameday.probes.prober import HTTP, LiveProber
 from gameday.store import Holder, open_store
 from gameday.store.port import StoreInbox, StoreJournal
 from gameday.store.store import Store
@@ -46,25 +47,35 @@ def main() -> int:
     """Run the engine; the exercise's exit code."""
     link = socket.socket(fileno=int(sys.argv[1]))
     link.set_inheritable(False)
-    # Here and not later: an engine that was started ahead has the time.
-    import gameday.probes.fetching
-    import gameday.probes.judge
-
-    gameday.probes.judge.prepare()
-    import httpx  # noqa: F401
-
-    told = sys.stdin.read()
+    told = _told()
     if not told:
         # It was started ahead, and nobody wants it any more.
         return 0
     payload = Payload(**json.loads(told))
-    if (claim := int(payload.rescue.get("target_claim", -1))) >= 0:
+    claim = int(payload.rescue.get("target_claim", -1))
+    if len(sys.argv) > 2:
+        payload.rescue["target_claim"] = handed(int(sys.argv[2]), claim)
+    elif claim >= 0:
         os.set_inheritable(claim, False)
     try:
         return asyncio.run(_run(payload, link))
     except GamedayError as error:
         _give_up(link, int(error.exit_code), str(error))
         return int(error.exit_code)
+
+
+def _told() -> str:
+    """What to do, as soon as it is known; until then there is time to load what may be needed later."""
+    if not select.select([sys.stdin], [], [], 0)[0]:
+        import gameday.cli.rights
+        import gameday.probes.judge
+
+        gameday.probes.judge.prepare()
+    if not select.select([sys.stdin], [], [], 0)[0]:
+        import gameday.probes.fetching
+
+        gameday.probes.fetching.prepare()
+    return sys.stdin.read()
 
 
 def _closed(link: socket.socket) -> bool:
@@ -108,7 +119,8 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         return reply.output
 
     prober = LiveProber(target, run_call=run_call)
-    await prober.open()
+    if payload.mode != "new" or "alertmanager" in target.names or _asks_over_http(payload.started["scenario"]):
+        await prober.open()
 
     def on_fact(fact: dict[str, Any]) -> None:
         if conductor is not None:
@@ -137,6 +149,13 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
     _release(store, payload.exercise, epoch)
     store.close()
     return code
+
+
+def _asks_over_http(found: Json) -> bool:
+    """Whether a scenario may ask something over HTTP; one that doesn't need not wait for a client."""
+    if isinstance(found, dict):
+        return any((key in HTTP and each is not None) or _asks_over_http(each) for key, each in found.items())
+    return isinstance(found, list) and any(map(_asks_over_http, found))
 
 
 def _keep_pauses_short() -> None:
@@ -191,8 +210,6 @@ def _second_guardian(payload: Payload) -> socket.socket:
     )
     theirs.close()
     assert process.stdin is not None
-    from gameday.engine.guardian import as_line
-
     process.stdin.write(as_line(config))
     process.stdin.close()
     return ours

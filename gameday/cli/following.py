@@ -7,7 +7,8 @@ import time
 
 import click
 
-from gameday.cli.launching import Running, log_path
+from gameday.cli.ahead import log_path
+from gameday.cli.launching import Running
 from gameday.cli.outlet import is_lost
 from gameday.console import plain
 from gameday.engine.control import ControlError

@@ -14,15 +14,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from gameday.cli.ahead import ENGINE, Ahead, log_of, start_guardian
 from gameday.cli.clusters import is_cluster, preload
 from gameday.cli.payload import PYTHON, Payload
-from gameday.engine import guardian
+from gameday.engine.brief import HANDED, Config, as_line
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
-from gameday.engine.guardian import Config, as_line
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
+from gameday.faults.catalogue import catalogue
 from gameday.store import default_url
 
 PRELOAD = [
+    "gameday.probes",
     "httpx",
     "chaoslib.activity",
     "gameday.faults.planning",
@@ -31,9 +33,8 @@ PRELOAD = [
     "gameday.probes.sync",
 ]
 """What workers need, imported by the guardian once, so that a worker starts in a millisecond or two."""
-_OF_PROBES = ("httpx", "gameday.probes.sync")
+_OF_PROBES = ("httpx", "gameday.probes", "gameday.probes.sync")
 """What workers need for faults that bring checks of their own."""
-_ENGINE = [*PYTHON, "-m", "gameday.cli.engine_process", "{fd}"]
 HEARTBEAT = 2.0
 ENDING = 2.0
 """Seconds that the exercise before is given to be quite over."""
@@ -45,16 +46,6 @@ class StartFailed(GamedayError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(f"refused before anything was touched: {message}")
         self.exit_code = Exit.INVALID if code == Exit.INVALID else Exit.REFUSED
-
-
-def state_folder() -> Path:
-    """Where logs, and records that the store would not take, are kept."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "gameday"
-
-
-def log_path(exercise: str) -> Path:
-    return state_folder() / "logs" / f"{exercise}.log"
 
 
 @dataclass(slots=True)
@@ -81,73 +72,17 @@ class Running:
         return code
 
 
-@dataclass(slots=True)
-class Ahead:
-    """A guardian and its engine that were started before it was known what they are to do, and wait to be told."""
-
-    exercise: str
-    process: subprocess.Popen[bytes]
-    claim: int
-    """Descriptor of what will be the claim to the target; theirs too."""
-    log: Path
-
-    def dismiss(self) -> None:
-        """Nobody wants them any more: the end of its stdin sends the guardian away, and that its engine."""
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):
-            self.process.stdin.close()
-        if self.claim >= 0:
-            os.close(self.take_claim())
-        self.process.wait()
-        with suppress(OSError):
-            if self.log.stat().st_size == 0:
-                self.log.unlink()
-
-    def take_claim(self) -> int:
-        """The descriptor, which is the caller's to close from now on."""
-        claim, self.claim = self.claim, -1
-        return claim
-
-
-def start_ahead(exercise: str, store: str, target: Mapping[str, Any], *, activities: bool) -> Ahead:
-    """Start a guardian and an engine for an exercise on a cluster, while the cluster is asked whether it can be run.
-
-    `activities`: the scenario has Chaos Toolkit activities.
-
-    Raises:
-        RefusedError: the file of the claim can't be opened.
-    """
-    claim = _claim_file(exercise, store, target)
-    ahead = guardian.Ahead(_ENGINE, _preload(target, activities=activities), claim)
-    log = _log_of(exercise)
-    with log.open("ab") as output:
-        process = _start(output, [claim])
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):
-        # One that has died already is noticed when it is told what to do.
-        process.stdin.write(json.dumps({"ahead": asdict(ahead)}).encode() + b"\n")
-        process.stdin.flush()
-    return Ahead(exercise, process, claim, log)
-
-
-def _preload(target: Mapping[str, Any], *, activities: bool) -> list[str]:
-    """What workers need. On a cluster few run Chaos Toolkit activities: only then they pay for it."""
+def preload_for(target: Mapping[str, Any], scenario: Mapping[str, Any] | None) -> list[str]:
+    """What workers need for a scenario (as JSON; None: it may be any). Little of it on a cluster without activities."""
     if not is_cluster(target):
         return PRELOAD
-    if not activities:
-        return [*preload(target), *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
-    return [*preload(target), *PRELOAD]
-
-
-def has_activities(scenario: Mapping[str, Any]) -> bool:
-    """Whether a scenario, as JSON, runs Chaos Toolkit activities."""
-    return any(entry.get("activity") is not None for entry in scenario.get("timeline") or ())
-
-
-def _log_of(exercise: str) -> Path:
-    log = log_path(exercise)
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return log
+    if scenario is None:
+        return [*preload(target, catalogue()), *PRELOAD]
+    entries = scenario.get("timeline") or ()
+    modules = preload(target, {str(entry.get("fault")) for entry in entries})
+    if any(entry.get("activity") is not None for entry in entries):
+        return [*modules, *PRELOAD]
+    return [*modules, *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
 
 
 def _message(line: bytes) -> dict[str, Any]:
@@ -175,20 +110,24 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None, ahead: Ahea
         "clerk": [*PYTHON, "-m", "gameday.cli.clerk"],
         "after": after,
         "heartbeat": payload.heartbeat,
-        "preload": _preload(
-            payload.target, activities=payload.mode != "new" or has_activities(payload.started["scenario"])
-        ),
+        "preload": preload_for(payload.target, payload.started["scenario"] if payload.mode == "new" else None),
     }
     slim = asdict(payload) | {"started": {}, "rescue": {}}
     owned = payload.mode == "new" and not payload.attended
-    log = _log_of(payload.exercise)
-    with log.open("ab") as output, target_held(payload, ahead.take_claim() if ahead is not None else None) as lock:
-        base["target_claim"] = lock[0] if lock else -1
-        process = ahead.process if ahead is not None else _start(output, lock)
+    log = log_of(payload.exercise)
+    with log.open("ab") as output, target_held(payload) as lock:
+        if ahead is None:
+            process = start_guardian(output, lock)
+            base["target_claim"] = lock[0] if lock else -1
+        else:
+            process = ahead.process
+            base["target_claim"] = HANDED if lock else -1
+            ahead.claim(lock)
+            ahead.told = True
         assert process.stdin is not None and process.stdout is not None
         full = asdict(payload) | {"rescue": {**base, "payload": slim}}
         try:
-            process.stdin.write(as_line(Config(**base, owned=owned, engine=_ENGINE, payload=full)))
+            process.stdin.write(as_line(Config(**base, owned=owned, engine=ENGINE, payload=full)))
             process.stdin.close()
         except BrokenPipeError:
             raise RefusedError(f"the guardian ended at once; its log is {log}") from None
@@ -198,24 +137,12 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None, ahead: Ahea
     return running
 
 
-def _start(output: IO[bytes], lock: list[int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*PYTHON, "-m", "gameday.engine.guardian"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=output,
-        start_new_session=True,
-        pass_fds=lock,
-    )
-
-
 @contextmanager
-def target_held(payload: Payload, opened: int | None = None) -> Iterator[list[int]]:
+def target_held(payload: Payload) -> Iterator[list[int]]:
     """The claim to a new exercise's target, as descriptors for its guardian to inherit; none where it needs none.
 
     The kernel keeps it for as long as the guardian or an undo worker of its own lives, whatever store they write to,
-    and two commands that start in the same moment can't both have it. What only undoes never waits for it. `opened`:
-    the file of the claim, where a guardian that was started ahead has inherited it.
+    and two commands that start in the same moment can't both have it. What only undoes never waits for it.
 
     Raises:
         RefusedError: somebody has it.
@@ -223,7 +150,7 @@ def target_held(payload: Payload, opened: int | None = None) -> Iterator[list[in
     if payload.mode != "new" or payload.target["kind"] == "none":
         yield []
         return
-    lock = _claim_file(payload.exercise, payload.store, payload.target) if opened is None else opened
+    lock = _claim_file(payload.exercise, payload.store, payload.target)
     try:
         until = time.monotonic() + ENDING
         while True:

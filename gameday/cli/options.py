@@ -52,18 +52,27 @@ def _which_store(ctx: click.Context, _: click.Parameter, said: str | None) -> st
     if ctx.command.name == "doctor":
         # That one says itself what is wrong with the settings or the address, among everything else it has found.
         return said or ""
-    url = canonical(said or _from_settings(ctx.params.get("config")) or default_url())
+    # A run checks the settings as a whole, before anything else is done but not before everything is imported for it.
+    unchecked = ctx.command.name == "run"
+    url = canonical(said or _from_settings(ctx.params.get("config"), unchecked=unchecked) or default_url())
     if not ctx.resilient_parsing and ctx.command.name not in ("abort", "recover"):
         warn_standing(url)
     return url
 
 
-def _from_settings(explicit: Path | None) -> str | None:
-    from gameday.targets.settings import find_settings, load_settings
+def _from_settings(explicit: Path | None, *, unchecked: bool) -> str | None:
+    from gameday.targets.finding import find_settings, read_document
 
-    if explicit is None and find_settings() is None:
+    path = explicit if explicit is not None else find_settings()
+    if path is None:
         return None
-    return load_settings(explicit=explicit).store.url
+    if unchecked:
+        section = read_document(path)[1].get("store")
+        if section is None or (isinstance(section, dict) and isinstance(section.get("url"), str)):
+            return (section or {}).get("url")
+    from gameday.targets.settings import load_settings
+
+    return load_settings(explicit=path).store.url
 
 
 def warn_standing(url: str) -> None:

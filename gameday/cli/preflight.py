@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from gameday.cli.clusters import is_cluster
 from gameday.cli.rights import also, wanted
-from gameday.engine.fault_life import plan_arguments
+from gameday.engine.plan_request import plan_arguments
 from gameday.errors import GamedayError
 from gameday.faults.chaostoolkit import places
 from gameday.faults.planning import plan

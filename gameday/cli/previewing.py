@@ -22,7 +22,7 @@ from gameday.console.preview_model import (
     ScenarioCard,
 )
 from gameday.engine.decide import HUMAN
-from gameday.engine.fault_life import plan_arguments
+from gameday.engine.plan_request import plan_arguments
 from gameday.engine.ports import Answer, Backend, Plan, TargetInfo
 from gameday.engine.watching import describe
 from gameday.errors import GamedayError

@@ -17,6 +17,7 @@ from gameday.cli.who import user_name
 from gameday.errors import Exit, RefusedError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from gameday.cli.ahead import Ahead
     from gameday.cli.launching import Running
     from gameday.cli.payload import Payload
     from gameday.cli.staging import Staged
@@ -60,44 +61,52 @@ def run(
     pick from. With --unattended it needs none: the exercise's id and the path of its debrief go to stdout, talk goes to
     stderr, and SIGINT, SIGTERM or SIGHUP undo everything.
     """
+    if not (has_terminal() and not unattended and not plain):
+        if scenario is None:
+            raise UsageError("which scenario? `gameday run SCENARIO`; in a terminal `gameday run` lets you pick one")
+        from gameday.cli.ahead import begun_ahead
+
+        # Before anything else: what is imported from here on takes about as long as a guardian and an engine need.
+        with begun_ahead() as ahead:
+            from gameday.cli.clusters import engine_choices
+            from gameday.cli.staging import payload_of, say, stage
+            from gameday.targets.settings import load_settings
+
+            settings = load_settings(explicit=config)
+            folder = can_be_written(reports or Path(settings.reports.directory))
+            staged = stage(
+                scenario,
+                target=target,
+                parameters=parse_assignments(pairs),
+                settings=settings,
+                confirm=confirm,
+                engines=engine_choices(engines),
+                say=say,
+                no_abort_condition=no_abort_condition,
+                ahead=ahead,
+            )
+            payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
+            return start_and_follow(
+                staged, payload, folder=folder, plain=True, despite_faults=despite_faults, ahead=ahead
+            )
     from gameday.cli.clusters import engine_choices
-    from gameday.cli.staging import payload_of, say, stage
+    from gameday.cli.console_run import run_in_console
     from gameday.targets.settings import load_settings
 
     settings = load_settings(explicit=config)
-    folder = can_be_written(reports or Path(settings.reports.directory))
-    parameters, chosen = parse_assignments(pairs), engine_choices(engines)
-    if has_terminal() and not unattended and not plain:
-        from gameday.cli.console_run import run_in_console
-
-        return run_in_console(
-            scenario,
-            target=target,
-            parameters=parameters,
-            settings=settings,
-            store=store,
-            seed=seed,
-            folder=folder,
-            confirm=confirm,
-            engines=chosen,
-            despite_faults=despite_faults,
-            no_abort_condition=no_abort_condition,
-        )
-    if scenario is None:
-        raise UsageError("which scenario? `gameday run SCENARIO`; in a terminal `gameday run` lets you pick one")
-    staged = stage(
+    return run_in_console(
         scenario,
         target=target,
-        parameters=parameters,
+        parameters=parse_assignments(pairs),
         settings=settings,
-        confirm=confirm,
-        engines=chosen,
-        say=say,
-        no_abort_condition=no_abort_condition,
         store=store,
+        seed=seed,
+        folder=can_be_written(reports or Path(settings.reports.directory)),
+        confirm=confirm,
+        engines=engine_choices(engines),
+        despite_faults=despite_faults,
+        no_abort_condition=no_abort_condition,
     )
-    payload = payload_of(staged, store=store, attended=not unattended, seed=seed)
-    return start_and_follow(staged, payload, folder=folder, plain=True, despite_faults=despite_faults)
 
 
 def can_be_written(folder: Path) -> Path:
@@ -154,11 +163,17 @@ def has_terminal() -> bool:
 
 
 def start_and_follow(
-    staged: Staged, payload: Payload, *, folder: Path, plain: bool, despite_faults: bool = False
+    staged: Staged,
+    payload: Payload,
+    *,
+    folder: Path,
+    plain: bool,
+    despite_faults: bool = False,
+    ahead: Ahead | None = None,
 ) -> int:
     """Launch, follow to the end, write the debrief; the exit code of the exercise."""
     stopping = Stopping(attended=payload.attended)
-    running = launch_staged(staged, payload, despite_faults=despite_faults)
+    running = launch_staged(staged, payload, despite_faults=despite_faults, ahead=ahead)
     stopping.goes_to(running)
     # Only now: what shows an exercise is not to hold up its start.
     from gameday.cli.following import follow_to_the_end
@@ -201,7 +216,7 @@ def _say_what_is_up(staged: Staged) -> None:
     click.echo("the shop is still up: gameday sandbox down" if still else "the shop is taken down again", err=True)
 
 
-def launch_staged(staged: Staged, payload: Payload, *, despite_faults: bool) -> Running:
+def launch_staged(staged: Staged, payload: Payload, *, despite_faults: bool, ahead: Ahead | None = None) -> Running:
     """Start the exercise; where that fails, what was brought up for it is taken down again."""
     from gameday.cli.clusters import claimed
     from gameday.cli.launching import launch
@@ -210,7 +225,7 @@ def launch_staged(staged: Staged, payload: Payload, *, despite_faults: bool) -> 
     try:
         refuse_a_target_in_use(staged, payload.store, despite_faults=despite_faults)
         with claimed(payload.target, payload.exercise):
-            return launch(payload, after=staged.after(payload.exercise), ahead=staged.ahead)
+            return launch(payload, after=staged.after(payload.exercise), ahead=ahead)
     except StoreError as error:
         staged.take_down()
         raise RefusedError(f"refused before anything was touched: {error}") from None

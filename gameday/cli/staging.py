@@ -16,7 +16,7 @@ import click
 
 from gameday import __version__
 from gameday.cli import clusters
-from gameday.cli.launching import HEARTBEAT, Ahead, has_activities, start_ahead, target_held
+from gameday.cli.launching import HEARTBEAT, preload_for, target_held
 from gameday.cli.payload import Payload
 from gameday.cli.preflight import obstacles
 from gameday.engine.ports import TargetInfo
@@ -37,6 +37,7 @@ from gameday.targets.resolving import check_target, resolve
 from gameday.targets.settings import Settings
 
 if TYPE_CHECKING:
+    from gameday.cli.ahead import Ahead
     from gameday.store.store import Store
     from gameday.store.summaries import Summary
 
@@ -56,13 +57,9 @@ class Staged:
     """The sandbox was started for this."""
     exercise: str
     """The id of the exercise that this is to become."""
-    ahead: Ahead | None = None
-    """Its guardian and engine, where they were started while the target was still being asked."""
 
     def take_down(self) -> None:
         """Take down what was brought up, after a start that did not come about."""
-        if self.ahead is not None:
-            self.ahead.dismiss()
         if self.brought_up:
             sandbox.down(Path(self.target.settings["state_dir"]))
 
@@ -84,11 +81,11 @@ def stage(
     say: Say,
     engines: dict[str, str] | None = None,
     no_abort_condition: bool = False,
-    store: str | None = None,
+    ahead: Ahead | None = None,
 ) -> Staged:
     """Check the scenario, ask policy, bring the sandbox up where it is the target, fill in names.
 
-    With the `store` that will keep its journal, guardian and engine of an exercise on a cluster are started meanwhile.
+    What workers will need is imported meanwhile by those who were started `ahead`.
 
     `path` may lead to a file of another tool, which is imported; what of it can't be carried over is said.
 
@@ -113,7 +110,9 @@ def stage(
     )
     _refuse(refusals)
     clusters.check_engines(engines or {}, loaded.scenario)
-    exercise, ahead = new_exercise_id(time.time()), None
+    exercise = ahead.exercise if ahead is not None else new_exercise_id(time.time())
+    if ahead is not None:
+        ahead.preload(preload_for(kind.to_json(), loaded.document))
     started, info = False, None
     if kind.kind == "sandbox":
         try:
@@ -122,18 +121,14 @@ def stage(
             raise TargetError(f"the sandbox does not come up: {error}") from None
         info = {**running.info, "state_dir": str(running.state_dir)}
     try:
-        if kind.kind == "kubernetes" and store is not None:
-            ahead = start_ahead(exercise, store, kind.to_json(), activities=has_activities(loaded.document))
         resolved = clusters.resolved(resolve(name, settings, sandbox_info=info), engines or {})
         scenario, document = loaded.resolve(resolved.names, _asked(loaded, resolved))
         _refuse(obstacles(scenario, resolved.to_json()))
     except Exception:
         if started and info is not None:
             sandbox.down(Path(info["state_dir"]))
-        if ahead is not None:
-            ahead.dismiss()
         raise
-    return Staged(loaded, scenario, document, resolved, settings, started, exercise, ahead)
+    return Staged(loaded, scenario, document, resolved, settings, started, exercise)
 
 
 def _asked(loaded: Loaded, target: TargetInfo) -> dict[str, Any]:

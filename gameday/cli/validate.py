@@ -106,7 +106,8 @@ def validate(
 
 def _settings(config: Path | None) -> Settings | None:
     """What `config` or gameday.toml says; None, any levels and any targets will do, where there is no such file."""
-    from gameday.targets.settings import find_settings, load_settings
+    from gameday.targets.finding import find_settings
+    from gameday.targets.settings import load_settings
 
     path = config or find_settings()
     return load_settings(explicit=path) if path is not None else None

@@ -10,40 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from gameday.engine import decide as do
 from gameday.engine.composed import with_checks
+from gameday.engine.plan_request import PLANNING, plan_arguments
 from gameday.engine.ports import Call, Plan
 from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
-from gameday.scenario.models import Entry, Scenario
+from gameday.scenario.models import Entry
 
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
 
-PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
 CONFIRMING = 60.0
 """Seconds that an armed fault waits for the target to be confirmed ours; then it is given up, untouched."""
 
-
-def plan_arguments(
-    scenario: Scenario, entry: str, scripted: Entry, target: dict[str, Any], *, exercise: str, seed: int
-) -> dict[str, Any]:
-    """The arguments of `PLANNING` for one fault of the timeline; a preview asks with the same."""
-    params: dict[str, Any] = dict(scripted.with_)
-    if scripted.activity is not None:
-        keys = {"activity", "undo", "effective", "recovered"}
-        params |= scripted.model_dump(mode="json", include=keys, exclude_unset=True)
-        params["one_shot"] = bool(scripted.one_shot)
-        if len(params.get("undo") or ()) == 1:
-            (params["undo"],) = params["undo"]
-    context: dict[str, Any] = {
-        "exercise": exercise,
-        "fault": entry,
-        "seed": seed,
-        "duration": scripted.for_,
-        "pods": scenario.limits.pods,
-        "percent": scenario.limits.percent,
-        "checked": scripted.effective is not None,
-    }
-    return {"fault": scripted.fault, "target": target, "params": params, "context": context}
 
 
 class FaultLife:

@@ -1,49 +1,63 @@
 """All faults that there are. To add one: its file, and one line here.
 
-Importing this loads declarations only; what a fault needs in order to run is loaded where it runs.
+A declaration is loaded when it is asked for, since few scenarios use more than two of them; what a fault needs in order
+to run is loaded where it runs.
 """
 
 from __future__ import annotations
 
-from gameday.faults import (
-    cpu_stress,
-    dependency_outage,
-    disk_latency,
-    dns_failure,
-    error_rate,
-    latency,
-    memory_stress,
-    network_partition,
-    node_cordon,
-    pod_freeze,
-    pod_kill,
-    rollout_break,
-)
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+
 from gameday.faults.declaration import FaultDeclaration
 
-_DECLARATIONS = (
-    pod_kill.DECLARATION,
-    pod_freeze.DECLARATION,
-    latency.DECLARATION,
-    dependency_outage.DECLARATION,
-    error_rate.DECLARATION,
-    dns_failure.DECLARATION,
-    cpu_stress.DECLARATION,
-    memory_stress.DECLARATION,
-    disk_latency.DECLARATION,
-    network_partition.DECLARATION,
-    node_cordon.DECLARATION,
-    rollout_break.DECLARATION,
+_PORTABLE = (
+    "pod-kill",
+    "pod-freeze",
+    "latency",
+    "dependency-outage",
+    "error-rate",
+    "dns-failure",
+    "cpu-stress",
+    "memory-stress",
+    "disk-latency",
+    "network-partition",
+    "node-cordon",
+    "rollout-break",
 )
+"""Each is declared by the module of its name, e.g. `gameday.faults.pod_kill`."""
 
 
-def catalogue() -> dict[str, FaultDeclaration]:
+class _Declared(Mapping[str, FaultDeclaration]):
+    """Declarations by name; each comes from its module when it is looked up."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> FaultDeclaration:
+        if name not in self._names:
+            raise KeyError(name)
+        declaration: FaultDeclaration = import_module(f"gameday.faults.{name.replace('-', '_')}").DECLARATION
+        return declaration
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+
+@cache
+def catalogue() -> Mapping[str, FaultDeclaration]:
     """The portable faults by the name that stands in a scenario, e.g. `latency`."""
-    return {declaration.name: declaration for declaration in _DECLARATIONS}
+    return _Declared(*_PORTABLE)
 
 
-def all_faults() -> dict[str, FaultDeclaration]:
+@cache
+def all_faults() -> Mapping[str, FaultDeclaration]:
     """The same and `activity`, which is no portable fault: it does the same on every target, or fails."""
-    from gameday.faults import activity
-
-    return {**catalogue(), activity.DECLARATION.name: activity.DECLARATION}
+    return _Declared(*_PORTABLE, "activity")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a body that are read, before and after decompression."""
-_AT_FIRST_REQUEST = ("httpcore", "httpcore._backends.anyio", "anyio._backends._asyncio", "h11")
+_AT_FIRST_REQUEST = ("httpx", "httpcore", "httpcore._backends.anyio", "anyio._backends._asyncio", "h11")
 """What httpx would import in the middle of its first request, and so on the loop: a tenth of a second."""
 _CHUNKS_A_TURN = 64
 _TEXT_CODECS = re.compile(
@@ -75,10 +75,7 @@ def make_client() -> httpx.AsyncClient:
 
     import httpx
 
-    for module in _AT_FIRST_REQUEST:
-        # Only to be early: a version that has it elsewhere imports it when it is needed.
-        with suppress(ImportError):
-            import_module(module)
+    prepare()
     client = httpx.AsyncClient(
         verify=_trust(),
         trust_env=False,
@@ -89,6 +86,14 @@ def make_client() -> httpx.AsyncClient:
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
+
+
+def prepare() -> None:
+    """Load what the first request would. Only to be early: what a version has elsewhere comes when it is needed."""
+    for module in _AT_FIRST_REQUEST:
+        with suppress(ImportError):
+            import_module(module)
+    _trust()
 
 
 @cache

@@ -45,6 +45,8 @@ _KINDS: dict[str, tuple[Callable[[Mapping[str, Any], Any], Awaitable[Answer]], f
     "tcp": (tcp.ask, 2.0, False),
     "process": (process.ask, 10.0, False),
 }
+HTTP = frozenset({"measure", *(kind for kind, (_, _, over_http) in _KINDS.items() if over_http)})
+"""Kinds of probes for which a client is needed, or may be."""
 _USUAL_ADDRESS = {"prometheus": {"url": "${prometheus}"}, "metrics": {"url": "${metrics}"}}
 _GRACE = 0.1
 """Seconds that cleaning up after a timeout may take before the ask is cut off from outside."""

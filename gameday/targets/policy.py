@@ -12,7 +12,8 @@ from typing import Any, Protocol, get_args
 from gameday.engine.ports import TargetInfo
 from gameday.scenario.models import Activity, Probing, Scenario
 from gameday.scenario.problems import listed
-from gameday.targets.settings import FILE, Settings
+from gameday.targets.finding import FILE
+from gameday.targets.settings import Settings
 
 PRODUCTION = ("production", "prod", "prd", "live")
 

@@ -6,7 +6,6 @@ said: without a file everything has its default, and the targets `sandbox` and `
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -27,12 +26,10 @@ from gameday.errors import UsageError
 from gameday.scenario.models import PROBES, Probing
 from gameday.scenario.names import NAME
 from gameday.scenario.presets import DEFAULT, PresetName
+from gameday.targets.finding import find_settings, read_document
 from gameday.targets.selectors import parse
 from gameday.targets.wording import in_words
 
-FILE = "gameday.toml"
-LARGEST = 1024 * 1024
-"""Bytes of a settings file."""
 BUILT_IN = ("sandbox", "none")
 
 
@@ -242,54 +239,13 @@ def load_settings(start: Path | None = None, explicit: Path | None = None) -> Se
     path = explicit if explicit is not None else find_settings(start)
     if path is None:
         return Settings()
-    text = _read(path)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not TOML: {error}") from None
-    except RecursionError:
-        raise UsageError(f"{path}: not TOML that can be read: nested too deep") from None
+    text, document = read_document(path)
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
         raise UsageError("\n".join(in_words(error, Settings, document, text, path))) from None
     settings._path = path
     return settings
-
-
-def find_settings(start: Path | None = None) -> Path | None:
-    """The nearest `gameday.toml` from `start` (the current folder) upwards; None where there is none."""
-    try:
-        here = (start or Path.cwd()).absolute()
-    except FileNotFoundError:
-        # The current folder has been deleted.
-        return None
-    for folder in (here, *here.parents):
-        candidate = folder / FILE
-        try:
-            if candidate.is_file():
-                return candidate
-        except OSError as error:
-            raise UsageError(f"{candidate} can't be looked at: {error.strerror}") from None
-    return None
-
-
-def _read(path: Path) -> str:
-    try:
-        if not path.exists():
-            raise UsageError(f"{path}: there is no such settings file")
-        if not path.is_file():
-            raise UsageError(f"{path} is not a file: name a {FILE}")
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise UsageError(f"{path} is larger than 1 MB: that is no settings file")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: byte {error.start} can't be read") from None
 
 
 def as_probe(probe: Probing) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from gameday.cli.launching import log_path
+from gameday.cli.ahead import log_path
 from gameday.debrief.json import SCHEMA_FILE
 from gameday.engine.control import socket_path
 from gameday.faults.catalogue import all_faults, catalogue

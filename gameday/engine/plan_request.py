@@ -1,0 +1,33 @@
+"""What a worker is asked that is to plan one fault. Of its own, so that a preview asks the same without an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gameday.engine.ports import Call
+from gameday.scenario.models import Entry, Scenario
+
+PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
+
+
+def plan_arguments(
+    scenario: Scenario, entry: str, scripted: Entry, target: dict[str, Any], *, exercise: str, seed: int
+) -> dict[str, Any]:
+    """The arguments of `PLANNING` for one fault of the timeline; a preview asks with the same."""
+    params: dict[str, Any] = dict(scripted.with_)
+    if scripted.activity is not None:
+        keys = {"activity", "undo", "effective", "recovered"}
+        params |= scripted.model_dump(mode="json", include=keys, exclude_unset=True)
+        params["one_shot"] = bool(scripted.one_shot)
+        if len(params.get("undo") or ()) == 1:
+            (params["undo"],) = params["undo"]
+    context: dict[str, Any] = {
+        "exercise": exercise,
+        "fault": entry,
+        "seed": seed,
+        "duration": scripted.for_,
+        "pods": scenario.limits.pods,
+        "percent": scenario.limits.percent,
+        "checked": scripted.effective is not None,
+    }
+    return {"fault": scripted.fault, "target": target, "params": params, "context": context}

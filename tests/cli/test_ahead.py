@@ -1,0 +1,87 @@
+"""Guardian and engine are started before it is known whether there will be an exercise; often there is none."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import wait_for
+from tests.support.runs import Place
+
+SCENARIO = """\
+version: 1
+title: A rehearsal
+timeline:
+  - at: 0s
+    inject: A customer calls.
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    made.write("scenario.yaml", SCENARIO)
+    yield made
+    made.clean_up()
+
+
+def logs(place: Place) -> list[Path]:
+    return list((place.folder / "state").rglob("*.log"))
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "code"),
+    [
+        (("missing.yaml",), "missing.yaml", 2),
+        (("scenario.yaml", "--set", "nothing=1"), "nothing", 2),
+        (("scenario.yaml", "--target", "nowhere"), "nowhere", 2),
+        (("scenario.yaml", "--reports", "/proc/reports"), "no place for the debrief", 2),
+    ],
+)
+def test_a_run_that_does_not_begin_leaves_no_process_and_no_log(
+    place: Place, words: tuple[str, ...], says: str, code: int
+) -> None:
+    done = place.call("run", *words, "--unattended")
+    assert done.returncode == code and says in done.stderr, done.stderr
+    place.gone()
+    assert logs(place) == [] and not place.begun()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_command_that_is_stopped_before_it_has_told_them_takes_them_along(place: Place, number: int) -> None:
+    # A scenario that can't be read to its end keeps the command at reading it.
+    os.mkfifo(place.folder / "never.yaml")
+    process = place.start("run", "never.yaml", "--unattended")
+    wait_for(lambda: place.pids("-m gameday.cli.engine_process"), 20, "an engine that waits")
+    process.send_signal(number)
+    process.wait(20)
+    place.gone()
+    assert not place.begun()
+
+
+def test_the_claim_is_held_by_those_who_were_started_before_it_was_known(place: Place) -> None:
+    """It was handed to them: when the command is gone, another run must still be refused."""
+    place.write("gameday.toml", '[targets.shop]\nkind = "other"\nenvironment = "test"\n')
+    place.write(
+        "scenario.yaml", SCENARIO.replace("at: 0s", "at: 30s").replace("version: 1", "version: 1\ntarget: shop")
+    )
+    process = place.start("run", "scenario.yaml", "--plain")
+    try:
+        wait_for(lambda: "START" in place.said(), 20, "an exercise")
+        guardian = place.guardian()
+        (engine,) = place.pids("-m gameday.cli.engine_process")
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+        other = place.call("run", "scenario.yaml", "--unattended", "--store", str(place.folder / "other.db"))
+        assert other.returncode == 5 and "another exercise runs on shop" in other.stderr, other.stderr
+        assert guardian is not None
+        for pid in (guardian, engine):
+            holders = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            assert any(path.endswith(".lock") and "target-" in path for path in holders), holders
+    finally:
+        for pid in place.pids("-m gameday."):
+            os.kill(pid, signal.SIGTERM)
