@@ -100,7 +100,7 @@ def held(target: Mapping[str, Json]) -> str:
 
     try:
         settings = target["settings"]
-        return holder(settings["cluster"], settings["namespaces"], lambda text: click.echo(text, err=True)) or ""
+        return holder(settings["cluster"], settings["namespaces"], _say) or ""
     except (Refused, Unreachable) as error:
         return f"whether another exercise holds the target can't be asked: {error}"
 

@@ -23,7 +23,6 @@ CONFIRMING = 60.0
 """Seconds that an armed fault waits for the target to be confirmed ours; then it is given up, untouched."""
 
 
-
 class FaultLife:
     def __init__(self, conductor: Conductor) -> None:
         self._c = conductor
