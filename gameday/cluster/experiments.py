@@ -7,14 +7,16 @@ overwrites it, so objects are only ever patched. What an experiment does to whom
 - **over**: condition `AllRecovered`, the desired phase is `Stop`, and every record is in phase `Not Injected`. The
   first alone is true before anything is injected, too.
 - **gone**: Chaos Mesh's finalizer keeps a deleted experiment until all its records are `Not Injected`, so one that is
-  gone has recovered, unless somebody took the finalizer away by force. We never do, and say that nobody should.
+  gone has recovered, unless somebody took the finalizer away by force. We never do, and say that nobody should; where
+  its events say of a pod that it was hit, and not that it recovered, somebody did.
+- **unknown**: Chaos Mesh was uninstalled, and its kinds with it: nobody takes back what it had done, and nobody tells.
 """
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +51,20 @@ ADVICE = (
     "see whether Chaos Mesh's controller and its daemon on that node run, and don't take the finalizer off "
     "(cleanFinalizer=forced): it holds the only record of what is left"
 )
+_REMAINS = {
+    NETWORK_CHAOS.kind: "its network rules (tc, iptables, ipset)",
+    DNS_CHAOS.kind: "its name server in /etc/resolv.conf",
+    STRESS_CHAOS.kind: "its stress processes",
+    IO_CHAOS.kind: "its file system over the volume",
+}
+"""What an experiment leaves in pods that nobody takes it back from; it goes with the pod."""
+_MANY = 8
+"""Pods of whose events the API server keeps each one; of more, it may have dropped some."""
 _LOOK_AGAIN = 0.1
 _TRIES = 5
+
+Pods = Sequence[Mapping[str, str]]
+"""Whom an experiment is for: `namespace`, `name` and `uid` of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +169,13 @@ def end(
         Refused, Unreachable: see `Api.ask`.
     """
     until = time.monotonic() + patience
-    there: dict[str, Json] | None = api.get(resource, namespace, name)
+    try:
+        there: dict[str, Json] | None = api.get(resource, namespace, name)
+    except Unreachable:
+        if _unknown(api, resource):
+            # There is nothing to end; what that means for the fault is for its verification to say.
+            return
+        raise
     if there is not None and _one_shot(there):
         unmark(api, str(namespace), name)
     elif there is not None:
@@ -174,6 +194,8 @@ def end(
         time.sleep(_LOOK_AGAIN)
         there = api.get(resource, namespace, name)
     if there is not None:
+        if over(there)["holds"]:
+            _seen_over.add(_place(resource, namespace, name))
         creations.remove(api, resource, namespace, name, own)
 
 
@@ -226,18 +248,109 @@ def unmark(api: Api, namespace: str, name: str) -> None:
                 raise
 
 
-def ended(api: Api, resource: Resource, namespace: str | None, name: str) -> dict[str, Json]:
-    """Whether it is gone, and so has recovered, as `{"holds", "evidence"}`."""
+_seen_over: set[str] = set()
+"""What this process has seen to be over before it deleted it."""
+
+
+def _place(resource: Resource, namespace: str | None, name: str) -> str:
+    return f"{resource.kind} {namespace}/{name}"
+
+
+def ended(api: Api, resource: Resource, namespace: str | None, name: str, pods: Pods = ()) -> dict[str, Json]:
+    """Whether it is gone, and so has recovered, as `{"holds", "evidence"}`. `pods`: whom it is for.
+
+    Where Chaos Mesh can't tell any more (it was uninstalled, or its finalizer taken off by force), what it has done is
+    gone only with the pods.
+    """
     what = named(resource, namespace, name)
-    there = api.get(resource, namespace, name)
+    try:
+        there = api.get(resource, namespace, name)
+    except Unreachable:
+        if not _unknown(api, resource):
+            raise
+        return _without_chaos_mesh(
+            api,
+            resource,
+            pods,
+            f"Chaos Mesh was uninstalled: the API server knows no {resource.kind} any more, so nobody takes back what "
+            f"{what} has done, nor tells whether it did",
+        )
     if there is None:
         api.recognise()
+        if hit := _never_recovered(api, resource, str(namespace), name):
+            whom = ", ".join(hit)
+            said = f"{what} is gone, and Chaos Mesh never said that {whom} recovered: its finalizer was taken off"
+            return _without_chaos_mesh(api, resource, pods, said)
         return {"holds": True, "evidence": f"{what} is gone: Chaos Mesh lets one go when all of it has recovered"}
     state = over(there)["evidence"]
     if "deletionTimestamp" not in meta(there):
         return {"holds": False, "evidence": f"{what} is still there: {state}"}
     held = ", ".join(meta(there).get("finalizers") or ()) or "nothing"
-    return {"holds": False, "evidence": f"{what} is being deleted, held by {held}: {state}; {ADVICE}"}
+    for_good = f"; where Chaos Mesh is gone for good: {_by_force(api, resource, pods)}" if pods else ""
+    return {"holds": False, "evidence": f"{what} is being deleted, held by {held}: {state}; {ADVICE}{for_good}"}
+
+
+def _unknown(api: Api, resource: Resource) -> bool:
+    """Whether an API server, and nobody else, says that it has no such kind. Raises as `Api.ask` does."""
+    try:
+        group = api.ask("GET", f"/apis/{resource.group}/{resource.version}")
+    except Refused as refused:
+        return refused.status == 404 and "gitVersion" in api.ask("GET", "/version")
+    return all(one.get("name") != resource.plural for one in group.get("resources") or ())
+
+
+def _never_recovered(api: Api, resource: Resource, namespace: str, name: str) -> list[str]:
+    """Pods (`namespace/name`) that Chaos Mesh's events say were hit, and not that they recovered after that."""
+    if _place(resource, namespace, name) in _seen_over or resource == POD_CHAOS:
+        return []
+    fields = f"involvedObject.name={name},involvedObject.kind={resource.kind}"
+    try:
+        events = api.items(EVENTS, namespace, fields=fields)
+    except Refused:
+        # Who may not look goes by the finalizer alone.
+        return []
+    hit: dict[str, bool] = {}
+    for one in sorted(events, key=_when):
+        pod = "/".join(str(one.get("message") or "").rpartition(" ")[2].split("/")[:2])
+        if one.get("reason") in ("Applied", "Recovered"):
+            hit[pod] = one["reason"] == "Applied"
+    return sorted(pod for pod, still in hit.items() if still) if len(hit) <= _MANY else []
+
+
+def _when(event: Mapping[str, Any]) -> tuple[str, int]:
+    at = str(event.get("lastTimestamp") or event.get("eventTime") or meta(event).get("creationTimestamp") or "")
+    return at, int(event.get("reason") == "Recovered")
+
+
+def _without_chaos_mesh(api: Api, resource: Resource, pods: Pods, said: str) -> dict[str, Json]:
+    if resource == POD_CHAOS:
+        return {"holds": True, "evidence": f"{said}; nobody is killed any more"}
+    if pods and not _living(api, pods):
+        return {"holds": True, "evidence": f"{said}; all pods that it was for are gone, and all of it with them"}
+    return {"holds": False, "evidence": f"{said}; {_by_force(api, resource, pods)}"}
+
+
+def _living(api: Api, pods: Pods) -> list[Mapping[str, str]]:
+    found = []
+    for namespace in sorted({pod["namespace"] for pod in pods}):
+        there = {str(meta(thing)["uid"]) for thing in api.items(PODS, namespace)}
+        found += [pod for pod in pods if pod["namespace"] == namespace and pod["uid"] in there]
+    return found
+
+
+def _by_force(api: Api, resource: Resource, pods: Pods) -> str:
+    """What may still stand, and shell lines that get rid of it."""
+    remains = _REMAINS.get(resource.kind, "what it does")
+    living = _living(api, pods)
+    lines = [
+        shlex.join(
+            [*kubectl(api.where, space), "delete", "pod", *(p["name"] for p in living if p["namespace"] == space)]
+        )
+        for space in sorted({pod["namespace"] for pod in living})
+    ]
+    if not lines:
+        return f"{remains} may still be in the pods that it was for: delete these, so that new ones are made"
+    return f"{remains} may still be in these pods; to have them made anew: {'; '.join(lines)}"
 
 
 def clear(

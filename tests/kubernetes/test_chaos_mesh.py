@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from typing import Any
 
 import pytest
 
 from gameday.cluster import experiments, litter
 from gameday.cluster.api import Api
 from gameday.cluster.errors import Refused
-from gameday.cluster.resources import NETWORK_CHAOS
+from gameday.cluster.resources import DEPLOYMENTS, NETWORK_CHAOS, Resource
+from gameday.engine.ports import Plan
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 from tests.support.kubernetes.mesh import Mesh
 
@@ -291,3 +294,75 @@ def test_litter_that_never_recovers_is_said_to_be_there(
     (one,), _ = litter.find(Api(where(cluster)), [cluster.namespace])
     said = litter.clear(Api(where(cluster)), one)
     assert not said["holds"] and "don't take the finalizer off" in said["evidence"]
+
+
+# --- Chaos Mesh itself goes away -------------------------------------------------------------------------------------
+
+
+def live_latency(cluster: DoubleCluster) -> Plan:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    return made
+
+
+@pytest.mark.double(chaos_mesh=True)
+def test_with_its_kinds_uninstalled_it_is_recovered_only_when_its_pods_are_gone(cluster: DoubleCluster) -> None:
+    made = live_latency(cluster)
+    cluster.settings(chaos_mesh=False)
+    run(made.undo)
+    said = run(made.recovered)
+    assert not said["holds"]
+    assert "Chaos Mesh was uninstalled: the API server knows no NetworkChaos any more" in said["evidence"]
+    names = sorted(pod["metadata"]["name"] for pod in cluster.pods("app=web"))
+    command = rf"kubectl .*-n {cluster.namespace} delete pod {' '.join(names)}$"
+    assert re.search(rf"network rules .* may still be in these pods.*: {command}", said["evidence"])
+    for name in names:
+        cluster.delete("Pod", name)
+    assert "all pods that it was for are gone" in cluster.until(holds(made.recovered))
+
+
+@pytest.mark.double(chaos_mesh=True)
+def test_with_its_controller_uninstalled_it_is_not_recovered_and_the_way_out_is_told(cluster: DoubleCluster) -> None:
+    made = live_latency(cluster)
+    cluster.settings(chaos_mode="never-recovers")
+    run(made.undo)
+    said = run(made.recovered)
+    assert not said["holds"] and "held by chaos-mesh/records" in said["evidence"]
+    assert re.search(
+        r"where Chaos Mesh is gone for good: its network rules .* kubectl .* delete pod web", said["evidence"]
+    )
+
+
+@pytest.mark.double(chaos_mesh=True)
+def test_one_whose_finalizer_was_taken_off_by_force_has_not_recovered(cluster: DoubleCluster) -> None:
+    """Its events are all that tells."""
+    made = live_latency(cluster)
+    there = object_of(cluster, made)
+    assert there is not None
+    pods = [pod["metadata"]["name"] for pod in cluster.pods("app=web")]
+    cluster.settings(chaos_mode="never-recovers")
+    run(made.undo)
+    cluster.patch("NetworkChaos", there["metadata"]["name"], {"metadata": {"finalizers": None}})
+    cluster.until(lambda: object_of(cluster, made) is None)
+    said = run(made.recovered)
+    assert not said["holds"] and "its finalizer was taken off" in said["evidence"] and pods[0] in said["evidence"]
+    for number, pod in enumerate(pods):
+        message = f"Successfully recover chaos for {cluster.namespace}/{pod}/app"
+        happened(cluster, there, f"recovered-{number}", message)
+    assert run(made.recovered)["holds"]
+
+
+def happened(cluster: DoubleCluster, whose: dict[str, Any], name: str, message: str) -> None:
+    event = {"kind": "Event", "apiVersion": "v1", "metadata": {"name": name, "namespace": cluster.namespace}}
+    about = {"kind": whose["kind"], "name": whose["metadata"]["name"], "namespace": cluster.namespace}
+    at = {"lastTimestamp": "2099-01-01T00:00:00Z"}
+    cluster.apply({**event, **at, "involvedObject": about, "type": "Normal", "reason": "Recovered", "message": message})
+
+
+def test_that_a_kind_is_not_known_is_told_from_that_an_object_is_not_there(cluster: Cluster) -> None:
+    api = Api(where(cluster))
+    assert not experiments._unknown(api, DEPLOYMENTS)
+    assert experiments._unknown(api, Resource("apps", "v1", "nothings", "Nothing"))
+    assert experiments._unknown(api, Resource("nothing.example.com", "v1", "nothings", "Nothing"))

@@ -180,7 +180,7 @@ def planned(
             f"{_ROOM}:effective",
             {**place, "pods": [f"{pod.namespace}/{pod.name}" for pod in pods], "feeling": feeling},
         ),
-        recovered=Call(f"{_ROOM}:recovered", place, timeout=20.0),
+        recovered=Call(f"{_ROOM}:recovered", {**place, "pods": checked}, timeout=20.0),
         commands=experiments.by_hand(where, resource, namespace, name),
         notes=(
             choice.words(),
@@ -252,9 +252,11 @@ def undo(where: Where, kind: str, namespace: str, name: str, own: Mapping[str, s
     experiments.end(prepared(where), ALL[kind], namespace, name, own, patience=_PATIENCE)
 
 
-def recovered(where: Where, kind: str, namespace: str, name: str) -> dict[str, Json]:
+def recovered(
+    where: Where, kind: str, namespace: str, name: str, pods: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Json]:
     """Whether it is gone, which Chaos Mesh lets it be only when all of it has recovered."""
     try:
-        return experiments.ended(prepared(where), ALL[kind], namespace, name)
+        return experiments.ended(prepared(where), ALL[kind], namespace, name, pods)
     except Unreachable as error:
         return verdict(False, str(error))
