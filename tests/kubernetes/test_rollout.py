@@ -9,7 +9,7 @@ import pytest
 from gameday.cluster.resources import ALL
 from gameday.cluster.services import as_workload
 from gameday.faults.kubernetes.rollout_break import broken_image
-from tests.support.kubernetes.cluster import Cluster
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 from .planned import Planned
 
@@ -185,9 +185,12 @@ def test_a_set_that_starts_at_once_comes_back(cluster: Cluster) -> None:
     fault = broken(cluster, services)
     fault.inject()
     fault.until_effective()
+    if cluster.is_real:
+        assert broken_image(cluster.image) in images_of_history(cluster, "ControllerRevision")
     fault.undo()
     fault.until_recovered()
     assert len(cluster.pods("app=web")) == 2
+    assert broken_image(cluster.image) not in images_of_history(cluster, "ControllerRevision")
 
 
 @pytest.mark.parametrize(
@@ -225,3 +228,66 @@ def test_a_rollout_is_through_when_its_strategy_has_nothing_left_to_do(
 ) -> None:
     thing = {"metadata": {"name": "web"}, "spec": {"replicas": 2, **spec}, "status": {"readyReplicas": 2, **status}}
     assert as_workload(ALL[kind], thing).whole is through
+
+
+# --- the history -----------------------------------------------------------------------------------------------------
+
+
+def images_of_history(cluster: Cluster, kind: str = "ReplicaSet") -> list[str]:
+    found = []
+    for one in cluster.list(kind):
+        held = one["data"] if kind == "ControllerRevision" else one
+        found.append(held["spec"]["template"]["spec"]["containers"][0]["image"])
+    return found
+
+
+def test_its_revision_is_out_of_the_history_afterwards(cluster: Cluster) -> None:
+    """`kubectl rollout undo` would bring the fault back."""
+    cluster.deployment("web", replicas=2)
+    fault = broken(cluster)
+    bad = broken_image(cluster.image)
+    fault.inject()
+    fault.until_effective()
+    assert bad in images_of_history(cluster)
+    assert not fault.recovered()["holds"] and bad in images_of_history(cluster), "not while it stands"
+    fault.undo()
+    assert "of the broken rollout, is out of the history" in fault.until_recovered()
+    assert images_of_history(cluster) == [cluster.image]
+
+
+def test_a_revision_like_it_that_was_there_before_stays(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    before, bad = container(cluster)["image"], broken_image(cluster.image)
+    at = "/spec/template/spec/containers/0/image"
+    change(cluster, [{"op": "replace", "path": at, "value": bad}])
+    cluster.until(lambda: bad in images_of_history(cluster))
+    change(cluster, [{"op": "replace", "path": at, "value": before}])
+    cluster.whole("web")
+    fault = broken(cluster)
+    fault.inject()
+    fault.until_effective()
+    fault.undo()
+    fault.until_recovered()
+    assert sorted(images_of_history(cluster)) == sorted([before, bad])
+
+
+@pytest.mark.double
+def test_without_the_right_to_it_the_fault_is_recovered_and_the_rest_is_said(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    fault = broken(cluster)
+    fault.inject()
+    fault.until_effective()
+    rules = [{"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["get", "list", "patch"]}]
+    cluster.rules("gameday", rules)
+    fault.undo()
+    said = fault.until_recovered()
+    assert "stays in the rollout history" in said and "403" in said
+    assert f"-n {cluster.namespace} delete replicasets.apps/web-" in said
+    cluster.rules(
+        "gameday",
+        [
+            {"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["get", "patch"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+        ],
+    )
+    assert any("it stays in the rollout history" in note for note in broken(cluster).plan["notes"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import ABSENT, Change, pointer, prepared
-from gameday.cluster.resources import NAMESPACES, PODS, REPLICASETS, STATEFULSETS, WORKLOADS, meta, right
+from gameday.cluster.resources import ALL, NAMESPACES, PODS, REPLICASETS, STATEFULSETS, WORKLOADS, meta, right
 from gameday.cluster.services import (
     Service,
     Workload,
@@ -25,6 +25,7 @@ from gameday.cluster.services import (
     service,
 )
 from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.kubernetes import history
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, share_of
 from gameday.faults.kubernetes.scale_outage import running, whole
@@ -45,7 +46,8 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     kinds = [its.workload_resource] if its.workload else list(WORKLOADS.values())
     found = [right("get", NAMESPACES), right("list", PODS, space)]
     found += [] if its.workload else [right("get", REPLICASETS, space)]
-    return found + [right(verb, kind, space) for kind in kinds for verb in ("get", "patch")]
+    found += [right(verb, kind, space) for kind in kinds for verb in ("get", "patch")]
+    return [*found, *history.needs(kinds, space)]
 
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
@@ -74,6 +76,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         "broken": broken,
     }
     what = _words(broken)
+    kept = history.before(api, runs.resource, runs.namespace, runs.uid, _ours(pods_of_it))
     return Plan(
         summary=f"broken rollout of {its.name}: container {container['name']} of {runs.shown} gets {what}",
         targets=(f"{runs.shown}, container {container['name']}",),
@@ -81,13 +84,15 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         inject=Call(f"{CHANGES}:inject_marks", args),
         undo=Call(f"{CHANGES}:undo_marks", args),
         effective=Call(f"{_ROOM}:effective", {"where": cluster, **pods_of_it, "checked": bool(context.get("checked"))}),
-        recovered=Call(f"{_ROOM}:recovered", {**args, "pods": pods_of_it}, timeout=30.0),
+        recovered=Call(f"{_ROOM}:recovered", {**args, "pods": pods_of_it, "kept": kept}, timeout=30.0),
         commands=struck.by_hand(cluster),
         notes=(
             f"its strategy takes down {down or 'none'} of {runs.replicas} old pods while the rollout hangs",
             "PodDisruptionBudgets are not asked by a rollout",
-            "it stays in the rollout history, where `kubectl rollout undo` finds it afterwards: name the revision that "
-            "is meant; `gameday recover --target` takes away what came back",
+            "its revision is taken out of the rollout history afterwards, where a plain `kubectl rollout undo` finds it"
+            if kept is not None
+            else "it stays in the rollout history, where `kubectl rollout undo` finds it afterwards: name the revision "
+            "that is meant; `gameday recover --target` takes away what came back",
             *(["what these variables hold now is written into the journal, to put it back"] if asked.env else []),
             *kept_by_others(thing),
         ),
@@ -247,6 +252,10 @@ def _with_it(
                 yield pod
 
 
+def _ours(pods: Mapping[str, Any]) -> history.IsOurs:
+    return lambda one: one.get("name") == pods["container"] and _is_broken(one, pods["broken"])
+
+
 def _is_broken(container: Mapping[str, Any], broken: Mapping[str, Any]) -> bool:
     if "image" in broken:
         return bool(container.get("image") == broken["image"])
@@ -296,8 +305,14 @@ def _unix(said: str | None) -> float:
     return datetime.fromisoformat(said).timestamp() if said else time.time()
 
 
-def recovered(where: Where, objects: Sequence[Mapping[str, Any]], pods: Mapping[str, Any]) -> dict[str, Json]:
-    """Whether the template is as before, no pod with the change is left, and the workload is whole."""
+def recovered(
+    where: Where, objects: Sequence[Mapping[str, Any]], pods: Mapping[str, Any], kept: Sequence[str] | None = None
+) -> dict[str, Json]:
+    """Whether the template is as before, no pod with the change is left, and the workload is whole.
+
+    Where it is, the broken revision is taken out of the history; `kept`: those like it that are not ours, None where
+    nobody could look.
+    """
     undone = marks_undone(where, objects)
     if not undone["holds"]:
         return undone
@@ -306,4 +321,9 @@ def recovered(where: Where, objects: Sequence[Mapping[str, Any]], pods: Mapping[
     if left:
         return {"holds": False, "evidence": f"pods with the change are still there: {', '.join(left)}"}
     (one,) = objects
-    return whole(api, one, undone)
+    found = whole(api, one, undone)
+    there = api.get(ALL[one["kind"]], one["namespace"], one["name"]) if found["holds"] and kept is not None else None
+    if there is None or kept is None:
+        return found
+    out = history.taken_out(api, ALL[one["kind"]], one["namespace"], there, _ours(pods), kept)
+    return {"holds": out["holds"], "evidence": "; ".join(filter(None, [found["evidence"], out["evidence"]]))}

@@ -1,0 +1,94 @@
+"""The rollout history of a workload: what a broken rollout of ours leaves in it, and how it is taken out again.
+
+A plain `kubectl rollout undo` goes back to the revision before, and would bring the fault back. Deployments keep
+revisions as ReplicaSets, StatefulSets as ControllerRevisions. Only such as came about with the fault are taken out.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gameday.cluster.api import Api
+from gameday.cluster.errors import Refused
+from gameday.cluster.marks import kubectl
+from gameday.cluster.resources import REPLICASETS, REVISIONS, STATEFULSETS, Resource, meta, named, right
+from gameday.engine.ports import Json
+
+IsOurs = Callable[[Mapping[str, Any]], bool]
+"""Whether a container of a template is as the fault has it."""
+
+
+def needs(kinds: Sequence[Resource], namespace: str) -> list[str]:
+    """The rights to take a revision out of the history of such workloads."""
+    kept = dict.fromkeys(_kept_as(kind) for kind in kinds)
+    return [right(verb, each, namespace) for each in kept for verb in ("list", "delete")]
+
+
+def _kept_as(kind: Resource) -> Resource:
+    return REVISIONS if kind == STATEFULSETS else REPLICASETS
+
+
+def before(api: Api, kind: Resource, namespace: str, uid: str, ours: IsOurs) -> list[str] | None:
+    """Revisions of the workload `uid` that are like the fault's before there was a fault: they are somebody else's.
+
+    None where they may not be looked at: then nothing is to be taken out.
+    """
+    try:
+        return [str(meta(one)["uid"]) for one in _like_it(api, kind, namespace, uid, ours)]
+    except Refused:
+        return None
+
+
+def taken_out(
+    api: Api, kind: Resource, namespace: str, workload: Mapping[str, Any], ours: IsOurs, others: Sequence[str]
+) -> dict[str, Json]:
+    """Take out what the fault left of itself, once nothing runs by it; `{"holds", "evidence"}`.
+
+    It does not hold as long as something may still run by it. That it can't be taken out, for want of a right, say, is
+    no reason not to hold: it is said, with the command.
+    """
+    said: list[str] = []
+    status = workload.get("status") or {}
+    current = [status.get("currentRevision"), status.get("updateRevision")]
+    try:
+        for one in _like_it(api, kind, namespace, str(meta(workload)["uid"]), ours):
+            name, what = str(meta(one)["name"]), named(_kept_as(kind), namespace, str(meta(one)["name"]))
+            if meta(one)["uid"] in others or "deletionTimestamp" in meta(one):
+                continue
+            runs = (one.get("spec") or {}).get("replicas") or (one.get("status") or {}).get("replicas")
+            if runs or name in current:
+                return {"holds": False, "evidence": f"{what}, of the broken rollout, is still in use"}
+            said.append(_delete(api, kind, namespace, one, what))
+    except RuntimeError as error:
+        said.append(f"whether the broken revision is in the rollout history still could not be looked at: {error}")
+    return {"holds": True, "evidence": "; ".join(said)}
+
+
+def _delete(api: Api, kind: Resource, namespace: str, one: Mapping[str, Any], what: str) -> str:
+    resource, data = _kept_as(kind), meta(one)
+    options = {
+        "preconditions": {"uid": data["uid"], "resourceVersion": data["resourceVersion"]},
+        "propagationPolicy": "Background",
+    }
+    try:
+        api.ask("DELETE", resource.path(namespace, str(data["name"])), body=options)
+    except RuntimeError as error:
+        command = [*kubectl(api.where, namespace), "delete", f"{resource.full_name}/{data['name']}"]
+        return (
+            f"{what}, of the broken rollout, stays in the rollout history, where `kubectl rollout undo` finds it "
+            f"({error}): {shlex.join(command)}"
+        )
+    return f"{what}, of the broken rollout, is out of the history"
+
+
+def _like_it(api: Api, kind: Resource, namespace: str, uid: str, ours: IsOurs) -> Iterator[dict[str, Any]]:
+    for one in api.items(_kept_as(kind), namespace):
+        owners = meta(one).get("ownerReferences") or ()
+        # A ControllerRevision holds a patch of the workload, a ReplicaSet the template itself.
+        held = one.get("data") if kind == STATEFULSETS else one
+        template = ((held or {}).get("spec") or {}).get("template") or {}
+        containers = (template.get("spec") or {}).get("containers") or ()
+        if any(owner.get("uid") == uid for owner in owners) and any(map(ours, containers)):
+            yield one
