@@ -125,6 +125,9 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
     if litter.mark:
         if not _readable(litter.mark):
             raise RuntimeError(f"{litter.shown}: its mark can't be read: {litter.mark[:200]}")
+        there = api.get(litter.resource, litter.namespace, litter.name)
+        if there is not None and annotations_of(there).get(MARK) == litter.mark and marks.is_stale(there, litter.mark):
+            return marks.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
         marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)
         return marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
     if litter.resource in MARKED:

@@ -44,13 +44,14 @@ class Interfered(RuntimeError):
     """Somebody else has changed since what a fault had changed: it is left as it is."""
 
 
-def mark_of(context: Mapping[str, Json], uid: str, changes: Sequence[Change]) -> str:
-    """The mark that a fault leaves on an object; with it alone the fault can be undone."""
+def mark_of(context: Mapping[str, Json], uid: str, changes: Sequence[Change], *, generation: int | None = None) -> str:
+    """The mark that a fault leaves on an object; with it alone the fault can be undone. `generation`: its, before."""
     mark = {
         "exercise": context["exercise"],
         "entry": context["fault"],
         "uid": uid,
         "changes": [dict(change) for change in changes],
+        **({"generation": generation} if generation is not None else {}),
     }
     return json.dumps(mark, sort_keys=True, separators=(",", ":"))
 
@@ -206,6 +207,57 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
             # Between looking and patching somebody else was there: look again.
             if refused.status not in (409, 422) or not left:
                 raise
+
+
+def is_stale(thing: Mapping[str, Any], mark: str) -> bool:
+    """Whether the fault of the mark on this object was undone long ago, and the mark came back by itself.
+
+    A Deployment's controller copies annotations, and no labels, to ReplicaSets, and `kubectl rollout undo` puts those
+    of an old one back. So a mark that stands has its labels beside it. Where somebody took these, the object's
+    generation is still next to what it was: a Deployment counts the mark, the strike, and the revision that its
+    controller notes. After those a rollback is at least the undo and itself.
+    """
+    said = json.loads(mark)
+    labelled = [labels_of(thing).get(key) for key in (EXERCISE, FAULT)]
+    if labelled == [label_value(str(said["exercise"])), label_value(str(said["entry"]))]:
+        return False
+    before, now = said.get("generation"), meta(thing).get("generation")
+    return before is None or now is None or now > before + 3
+
+
+def drop(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
+    """Take a stale mark off, see `is_stale`: what a rollback brought back with it is changed back, which can only be
+    in the template; the rest is somebody's will by now and is left alone. `{"holds", "evidence"}`.
+
+    Raises:
+        Refused, Unreachable: see `Api.ask`.
+    """
+    what = named(resource, namespace, name)
+    for left in reversed(range(_TRIES)):
+        thing = _looked_up(api, resource, namespace, name, mark)
+        if thing is None or annotations_of(thing).get(MARK) != mark:
+            break
+        patch: list[dict[str, Json]] = [{"op": "test", "path": _MARK_AT, "value": mark}]
+        alone: list[str] = []
+        for change in reversed(json.loads(mark)["changes"]):
+            now, before, after = value_at(thing, change["path"]), change["before"], change["after"]
+            if now == before or before == after:
+                continue
+            if now == after and change["path"].startswith("/spec/template/"):
+                patch += _replaced(change["path"], after, before)
+            else:
+                alone.append(f"{change['path']} is {_short(now)}, and was {_short(before)} before that fault")
+        try:
+            api.patch(resource, namespace, name, [*patch, {"op": "remove", "path": _MARK_AT}])
+        except Refused as refused:
+            if refused.status not in (409, 422) or not left:
+                raise
+            continue
+        said = "its mark was of a fault that was undone before, brought back by a rollback: it was taken off"
+        said += ", and what came back with it was changed back" if len(patch) > 1 else ""
+        rest = f"; left alone, as somebody has it since: {'; '.join(alone)}" if alone else ""
+        return {"holds": True, "evidence": f"{what}: {said}{rest}"}
+    return {"holds": True, "evidence": f"{what} has no such mark any more"}
 
 
 def undone(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:

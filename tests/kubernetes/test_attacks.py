@@ -143,6 +143,41 @@ def test_a_mark_that_a_rollback_brought_back_is_found(
     assert marks.MARK not in web["metadata"].get("annotations", {})
 
 
+def test_a_mark_that_came_back_does_not_undo_what_somebody_wanted_since(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An outage by scale, undone; a new version; a rollback, with which its mark came back; scaled to 0 for good."""
+    cluster.deployment("web", 2)
+    services = {"web": {"workload": "deployment/web"}}
+    fault = Planned(cluster, "dependency-outage", services, {"service": "web", "by": "scale"})
+    fault.inject()
+    mark = fault.plan["inject"]["args"]["objects"][0]["mark"]
+    fault.undo()
+    fault.until_recovered()
+    for version, tags in (("2", {}), ("1", {marks.MARK: mark})):
+        template = {"metadata": {"annotations": {"version": version}}}
+        cluster.patch("Deployment", "web", {"metadata": {"annotations": tags}, "spec": {"template": template}})
+        cluster.whole("web")
+    cluster.patch("Deployment", "web", {"spec": {"replicas": 0}})
+    assert recover(cluster, tmp_path) == 0
+    web = cluster.get("Deployment", "web")
+    assert web is not None and web["spec"]["replicas"] == 0, "that is what somebody wants"
+    assert marks.MARK not in web["metadata"].get("annotations", {}), "it keeps no fault out any more"
+    said = capsys.readouterr().out
+    assert "a fault that was undone before, brought back by a rollback" in said
+    assert "left alone, as somebody has it since: /spec/replicas is 0, and was 2 before that fault" in said
+
+
+def test_a_fault_that_stands_is_undone_also_where_somebody_took_its_labels(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.deployment("web", 2)
+    services = {"web": {"workload": "deployment/web"}}
+    Planned(cluster, "dependency-outage", services, {"service": "web", "by": "scale"}).inject()
+    cluster.patch("Deployment", "web", {"metadata": {"labels": {marks.EXERCISE: None, marks.FAULT: None}}})
+    assert recover(cluster, tmp_path) == 0
+    web = cluster.get("Deployment", "web")
+    assert web is not None and web["spec"]["replicas"] == 2
+
+
 def test_pods_that_chaos_mesh_was_to_kill_lose_their_mark_without_a_podchaos(cluster: Cluster, tmp_path: Path) -> None:
     """Everything died between the marks and the PodChaos."""
     cluster.deployment("web", 1)

@@ -124,7 +124,8 @@ class Struck:
 
     def to_json(self, target: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
         """As the functions below take it: the object, the mark that goes on it, and what it must have opted in by."""
-        mark = marks.mark_of(context, str(meta(self.thing)["uid"]), self.changes)
+        data = meta(self.thing)
+        mark = marks.mark_of(context, str(data["uid"]), self.changes, generation=data.get("generation"))
         whose: dict[str, Json] = {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name}
         return {**whose, "mark": mark, "opt_in": target["settings"].get("opt_in")}
 
