@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
@@ -100,14 +100,24 @@ def check_unmarked(resource: Resource, thing: Mapping[str, Any]) -> None:
 # --- the fault -------------------------------------------------------------------------------------------------------
 
 
-def strike(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> None:
-    """Mark the object, then change it, if all is as the mark says it was before.
+def strike(
+    api: Api,
+    resource: Resource,
+    namespace: str | None,
+    name: str,
+    mark: str,
+    check: Callable[[], None] | None = None,
+) -> None:
+    """Mark the object, then change it, if all is as the mark says it was before. `check` is called in between, and
+    raises where it is not to be changed; then the mark stays, for the undo.
 
     Raises:
         RuntimeError: it is another object by now, or its values are other ones; nothing was changed.
         Refused, Unreachable: see `Api.ask`.
     """
     marked = _put_mark(api, resource, namespace, name, mark)
+    if check is not None:
+        check()
     changes = json.loads(mark)["changes"]
     what = named(resource, namespace, name)
     for left in reversed(range(_TRIES)):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gameday.faults.kubernetes import node_cordon
 from tests.support.kubernetes.cluster import Cluster
 
 from .planned import Planned
@@ -92,7 +93,7 @@ def test_a_node_takes_no_pods_and_then_does_again(cluster: Cluster, nodes: Nodes
     pod = pod_for(cluster, label, "wants-it")
     cluster.until(lambda: kept_off(cluster, pod), 10, "the scheduler keeps the pod off the node")
     assert not fault.recovered()["holds"]
-    with pytest.raises(ValueError, match="carries a fault of x-1 already"):
+    with pytest.raises(ValueError, match=r"another exercise has a fault on node \S+ \(exercise x-1\)"):
         cordon(cluster, node=name, context={"exercise": "x-2"})
     fault.undo()
     assert fault.recovered() == {"holds": True, "evidence": f"node {name} is as it was"}
@@ -187,3 +188,51 @@ def test_a_run_cordons_and_uncordons(cluster: Cluster, nodes: Nodes, tmp_path: A
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
     assert f"EFFECTIVE: {name} takes no new pods" in ran.stderr
     assert not unschedulable(cluster, name)
+
+
+# --- others ----------------------------------------------------------------------------------------------------------
+
+
+def test_two_exercises_never_take_away_nodes_at_the_same_time(cluster: Cluster, nodes: Nodes) -> None:
+    """Each in a namespace of its own, so that no claim keeps them apart: each leaves a node, and both none."""
+    first, second = nodes.add(), nodes.add()
+    ours = cordon(cluster, node=first)
+    theirs = cordon(cluster, node=second, context={"exercise": "x-other"})
+    ours.inject()
+    told = rf"another exercise has a fault on node {first} \(exercise x-1\), which has not recovered.* recover --target"
+    with pytest.raises(ValueError, match=told):
+        cordon(cluster, node=second, context={"exercise": "x-other"})
+    with pytest.raises(RuntimeError, match=told):
+        theirs.inject()
+    assert not unschedulable(cluster, second)
+    ours.undo()
+    theirs.inject()
+    assert unschedulable(cluster, second)
+    theirs.undo()
+    assert theirs.recovered()["holds"]
+
+
+def test_who_is_overtaken_between_its_mark_and_its_strike_strikes_nothing(
+    cluster: Cluster, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = nodes.add(), nodes.add()
+    ours = cordon(cluster, node=first)
+    theirs = cordon(cluster, node=second, context={"exercise": "x-other"})
+    looked: list[str] = []
+    real = node_cordon._of_others
+
+    def look(*args: Any) -> str:
+        found = real(*args)
+        looked.append(found)
+        if len(looked) == 1:
+            theirs.inject()
+        return found
+
+    monkeypatch.setattr(node_cordon, "_of_others", look)
+    with pytest.raises(RuntimeError, match=f"another exercise has a fault on node {second}"):
+        ours.inject()
+    monkeypatch.undo()
+    assert not unschedulable(cluster, first)
+    ours.undo()
+    assert ours.recovered()["holds"]
+    theirs.undo()

@@ -133,8 +133,9 @@ class Struck:
         return marks.by_hand(where, self.resource, self.namespace, self.name, self.changes)
 
 
-def inject_marks(where: Where, objects: Sequence[Mapping[str, Json]]) -> None:
-    """Mark and strike each, unless it was protected, or opted out, since it was planned.
+def inject_marks(where: Where, objects: Sequence[Mapping[str, Json]], check: Callable[[], None] | None = None) -> None:
+    """Mark and strike each, unless it was protected, or opted out, since it was planned. `check` raises RuntimeError
+    where the first is not to be struck after all; it is called with its mark on.
 
     Raises:
         RuntimeError: one may not be touched any more, or see `marks.strike`; those before it are changed.
@@ -144,7 +145,8 @@ def inject_marks(where: Where, objects: Sequence[Mapping[str, Json]]) -> None:
         thing = api.get(*_of(one)) or {}
         if why := protection(labels_of(thing), one["opt_in"]) if thing else "":
             raise RuntimeError(f"{named(*_of(one))} may not be touched any more: {why}")
-        marks.strike(api, *_of(one), one["mark"])
+        marks.strike(api, *_of(one), one["mark"], check)
+        check = None
 
 
 def prepare_undo_marks(where: Where, objects: Sequence[Mapping[str, Json]]) -> None:

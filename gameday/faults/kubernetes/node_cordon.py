@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gameday.cluster.api import Api, Where
-from gameday.cluster.marks import prepared, value_at
+from gameday.cluster.marks import EXERCISE, MARK, label_value, prepared, value_at
 from gameday.cluster.resources import (
     NAMESPACES,
     NODES,
@@ -16,6 +16,7 @@ from gameday.cluster.resources import (
     REPLICASETS,
     SERVICES,
     WORKLOADS,
+    annotations_of,
     labels_of,
     meta,
     named,
@@ -24,7 +25,7 @@ from gameday.cluster.resources import (
 from gameday.cluster.services import check_namespace, protection, service
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
-from gameday.faults.kubernetes.changes import Struck, changeable, pods_behind
+from gameday.faults.kubernetes.changes import Struck, changeable, inject_marks, pods_behind
 from gameday.faults.node_cordon import NodeCordonParameters
 
 _ROOM = "gameday.faults.kubernetes.node_cordon"
@@ -64,7 +65,10 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     asked = NodeCordonParameters.model_validate(params)
     rights = needs(target, params)
     api = prepared(target["settings"]["cluster"])
-    nodes = {node.name: node for node in map(_as_node, api.items(NODES))}
+    every = api.items(NODES)
+    nodes = {node.name: node for node in map(_as_node, every)}
+    if others := _of_others(every, str(context["exercise"])):
+        raise ValueError(f"node-cordon: {others}")
     free = [node.name for node in nodes.values() if node.takes_pods]
     left_out: list[str] = []
     if asked.node is not None:
@@ -88,7 +92,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         summary=f"cordon {', '.join(chosen)}",
         targets=tuple(named(NODES, None, name) for name in chosen),
         objects=tuple(one.key for one in struck),
-        inject=Call(f"{CHANGES}:inject_marks", args),
+        inject=Call(f"{_ROOM}:inject", {**args, "exercise": str(context["exercise"])}, timeout=20.0),
         undo=Call(f"{CHANGES}:undo_marks", args),
         effective=Call(f"{_ROOM}:effective", {"where": cluster, "names": chosen}),
         recovered=Call(f"{CHANGES}:marks_undone", args),
@@ -100,6 +104,41 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         ),
         permissions=tuple(rights),
     ).to_json()
+
+
+def _of_others(nodes: Sequence[Mapping[str, Any]], exercise: str) -> str:
+    """Which nodes carry faults of other exercises, in words; "" where none does.
+
+    Nodes are in no namespace, so no claim keeps two exercises apart there: what each may take away of them is reckoned
+    with all the others in their places.
+    """
+    theirs = [
+        f"node {meta(one)['name']} (exercise {labels_of(one).get(EXERCISE, 'not told')})"
+        for one in nodes
+        if MARK in annotations_of(one) and labels_of(one).get(EXERCISE) != label_value(exercise)
+    ]
+    if not theirs:
+        return ""
+    return (
+        f"another exercise has a fault on {', '.join(theirs)}, which has not recovered: wait for its end, or, where it "
+        "is dead, undo it with `gameday recover --target …`"
+    )
+
+
+def inject(where: Where, objects: Sequence[Mapping[str, Json]], exercise: str) -> None:
+    """See `changes.inject_marks`; once more looked, with our own marks on, whether another exercise was faster.
+
+    Raises:
+        RuntimeError: one has a node; where both begin at the same time neither goes on.
+    """
+
+    def check() -> None:
+        if others := _of_others(api.items(NODES), exercise):
+            raise RuntimeError(f"node-cordon: {others}")
+
+    api = Api(where)
+    check()
+    inject_marks(where, objects, check)
 
 
 def _as_node(thing: Mapping[str, Any]) -> _Node:
