@@ -40,7 +40,8 @@ def examine_cluster(target: TargetInfo) -> Iterator[Finding]:
         api = Api(where)
         version = api.ask("GET", "/version")["gitVersion"]
     except GamedayError as error:
-        yield Finding(CHECK, "fail", f"{target.name}: {error}", f"correct context or kubeconfig in {there}")
+        what = "run it in a pod, or say a context instead of in_cluster" if where.get("in_cluster") else ""
+        yield Finding(CHECK, "fail", f"{target.name}: {error}", f"{what or 'correct context or kubeconfig'} in {there}")
         return
     except (Refused, Unreachable) as error:
         log_in = isinstance(error, Refused) and error.status == 401

@@ -114,7 +114,10 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None, ahead: Ahea
     }
     slim = asdict(payload) | {"started": {}, "rescue": {}}
     owned = payload.mode == "new" and not payload.attended
-    log = log_of(payload.exercise)
+    try:
+        log = log_of(payload.exercise)
+    except OSError as error:
+        raise RefusedError(f"there is no place for the exercise's log: {error}; name one with XDG_STATE_HOME") from None
     with log.open("ab") as output, target_held(payload) as lock:
         if ahead is None:
             process = start_guardian(output, lock)
@@ -188,7 +191,8 @@ def _claim_file(exercise: str, store: str, target: Mapping[str, Any]) -> int:
             make_ours(folder)
         return os.open(folder / f"target-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise RefusedError(f"{target['name']} can't be claimed for this exercise: {error}") from None
+        why = f"{error}; name a folder with XDG_RUNTIME_DIR"
+        raise RefusedError(f"{target['name']} can't be claimed for this exercise: {why}") from None
 
 
 def _sign(lock: int, payload: Payload) -> None:

@@ -341,7 +341,7 @@ def _client(where: Where, server: str) -> Any:
             kubeconfig=path, context=where.get("context"), in_cluster=bool(where.get("in_cluster")), server=server
         )
     except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TargetError(f"{words(where)} can't be used: {_no_such_context(where) or _why(error, path)}") from None
+        raise TargetError(f"{words(where)} can't be used: {_no_such_context(where) or _why(error, where)}") from None
 
 
 def _no_such_context(where: Where) -> str:
@@ -354,10 +354,11 @@ def _no_such_context(where: Where) -> str:
     return f"the kubeconfig has no context of this name; {nearest_or_all(where.get('context'), there)}"
 
 
-def _why(error: Exception, path: str | None) -> str:
+def _why(error: Exception, where: Where) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    looked = path or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    return f"{text} (looked in {looked})" if "in-cluster" not in text and "Service host" not in text else text
+    if where.get("in_cluster"):
+        return f"{text.rstrip('.')}; is this a pod, with automountServiceAccountToken?"
+    return f"{text} (looked in {where.get('kubeconfig') or os.environ.get('KUBECONFIG') or '~/.kube/config'})"
 
 
 def _refused(method: str, path: str, error: Any) -> Refused:

@@ -13,6 +13,7 @@ import ssl
 import sys
 import tempfile
 import threading
+from contextlib import ExitStack
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -93,12 +94,14 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
     configuration = Configuration()
     configuration.retries = Retry(total=0, redirect=0)
     configuration.connection_pool_maxsize = 1
-    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="gameday-") as folder:
+    with _ONE_AT_A_TIME, ExitStack() as until_read:
         if in_cluster:
+            # It brings files of its own: a pod whose file system is read-only needs no /tmp for this.
             config.load_incluster_config(client_configuration=configuration)
         else:
             from gameday.cluster import logins
 
+            folder = until_read.enter_context(tempfile.TemporaryDirectory(prefix="gameday-"))
             logins.load(kubeconfig or "", context, server, folder, configuration)
         made = ApiClient(configuration)
         made.user_agent = "gameday"

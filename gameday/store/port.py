@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +33,8 @@ def spill_folders() -> list[Path]:
     folders = [default_folder() / "spill"]
     if runtime.startswith("/"):
         folders.append(Path(runtime) / "gameday" / "spill")
-    folders.append(Path(tempfile.gettempdir()) / f"gameday-{os.getuid()}" / "spill")
+    # Not tempfile.gettempdir(), which writes to find out and raises where nothing can be written: that is our case.
+    folders.append(Path(os.environ.get("TMPDIR") or "/tmp") / f"gameday-{os.getuid()}" / "spill")
     folders.append(Path("/dev/shm") / f"gameday-{os.getuid()}" / "spill")
     return folders
 

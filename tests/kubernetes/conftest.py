@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,3 +63,16 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path, doubles: Callable[[]
     one = DoubleCluster(doubles(), tmp_path, **settings)
     yield one
     one.close()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> dict[str, Path]:
+    """A certificate for 127.0.0.1 that signs itself, as those of small clusters do, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here to make certificates with")
+    paths = {"cert": tmp_path / "cert.pem", "key": tmp_path / "key.pem"}
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(paths["key"]), "-out", str(paths["cert"])]
+    subprocess.run(command, check=True, capture_output=True)
+    return paths

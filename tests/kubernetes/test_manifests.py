@@ -65,7 +65,8 @@ class Account:
         for one in self.found:
             cluster.apply(one)
         self.kubeconfig = folder / "account.kubeconfig"
-        self.kubeconfig.write_text(self._with(self._token()))
+        self.token = self._token()
+        self.kubeconfig.write_text(self._with(self.token))
 
     def _token(self) -> str:
         if isinstance(self.cluster, DoubleCluster):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.server
 import json
-import shutil
 import ssl
 import subprocess
 import sys
@@ -52,19 +51,6 @@ def test_one_that_is_there_whole_stays() -> None:
     assert (
         run(program + "import kubernetes.client\nprint(kubernetes.client is whole, bool(whole.V1Pod))") == "True True"
     )
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> dict[str, Path]:
-    """A certificate for 127.0.0.1 that signs itself, as those of small clusters do, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl here to make certificates with")
-    paths = {"cert": tmp_path / "cert.pem", "key": tmp_path / "key.pem"}
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(paths["key"]), "-out", str(paths["cert"])]
-    subprocess.run(command, check=True, capture_output=True)
-    return paths
 
 
 @pytest.fixture

@@ -70,6 +70,13 @@ def test_folders_to_spill_into_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(set(folders)) == len(folders) >= 3
 
 
+def test_folders_to_spill_into_are_known_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk, and in a pod with a read-only file system: Python finds no folder for temporary files there."""
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/proc"])
+    assert Path("/tmp") in [folder.parents[1] for folder in spill_folders()]
+
+
 def test_requests_and_answers_pass(store: Store) -> None:
     inbox = StoreInbox(store, "e", store.create(started("e"), Holder.mine()))
     row = store.post("e", {"ask": "pause"}, source="cli", actor="ada", wall=T0)

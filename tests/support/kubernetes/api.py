@@ -90,7 +90,7 @@ def _verb(call: Call) -> str:
 def identify(world: World, call: Call, authorization: str) -> None:
     """Put the user of the bearer token into the call; 401 for one that is unknown or has expired."""
     scheme, _, token = authorization.partition(" ")
-    user = world.tokens.get(token.strip()) if scheme == "Bearer" else None
+    user = world.tokens.get(token.strip()) if scheme.lower() == "bearer" else None
     if user is None or user in world.expired:
         call.user = user or ""
         raise answers.unauthorized()
