@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
@@ -32,8 +32,15 @@ def our_labels(context: Mapping[str, Json]) -> dict[str, str]:
     }
 
 
-def make(api: Api, resource: Resource, inert: Mapping[str, Any], strike: Sequence[Mapping[str, Json]]) -> None:
-    """Make an object of `inert`, and set it to work with the operations of `strike`.
+def make(
+    api: Api,
+    resource: Resource,
+    inert: Mapping[str, Any],
+    strike: Sequence[Mapping[str, Json]],
+    check: Callable[[], None] | None = None,
+) -> None:
+    """Make an object of `inert`, and set it to work with the operations of `strike`. `check` is called in between, and
+    raises where it is not to be set to work; then it stays inert, for the undo.
 
     Raises:
         RuntimeError: an object of this name is there that is not ours.
@@ -49,6 +56,8 @@ def make(api: Api, resource: Resource, inert: Mapping[str, Any], strike: Sequenc
         there = api.get(resource, namespace, name)
         if there is None or not _is_ours(there, inert):
             raise RuntimeError(f"{named(resource, namespace, name)} is there already and not this fault's") from None
+    if check is not None:
+        check()
     api.patch(
         resource,
         namespace,

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
-from gameday.faults.kubernetes.policies import all_but
+from gameday.cluster.api import Api
+from gameday.cluster.errors import Refused
+from gameday.cluster.resources import Resource
+from gameday.faults.kubernetes.policies import all_but, beyond
 from gameday.targets.selectors import matches
 from tests.support.kubernetes.cluster import Cluster
 
 from .planned import Planned
+from .targets import where
 from .test_outages import Door, door
 
 __all__ = ["door"]
@@ -143,3 +147,65 @@ def test_what_is_outside_of_the_cluster_needs_another_engine(cluster: Cluster) -
     services = {**TWO, "pay": {"external": ["192.0.2.0/24"]}}
     with pytest.raises(ValueError, match=r"outside of the cluster \(192.0.2.0/24\).*Chaos Mesh can"):
         cut(cluster, services, **{"from": "pay"}, context=CHECKED)
+
+
+@pytest.mark.usefixtures("both")
+def test_a_policy_that_came_since_it_was_planned_is_not_opened(cluster: Cluster) -> None:
+    """Somebody closes a service in the minute between: ours would let everybody in but the one."""
+    fault = cut(cluster, **{"from": "api"}, direction="in", context=CHECKED)
+    selector = {"matchLabels": {"app": "web"}}
+    theirs = {"podSelector": selector, "policyTypes": ["Ingress"]}
+    kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+    cluster.apply({**kind, "metadata": {"name": "theirs"}, "spec": theirs})
+    with pytest.raises(RuntimeError, match=r"since it was planned: networkpolicy \S+/theirs rules what may come in"):
+        fault.inject()
+    ours = [one for one in cluster.list("NetworkPolicy") if one["metadata"]["name"] != "theirs"]
+    assert not any(matches(one["spec"]["podSelector"], {"app": "web"}) for one in ours), "at most an inert one is there"
+    fault.undo()
+    assert fault.recovered()["holds"]
+    assert [one["metadata"]["name"] for one in cluster.list("NetworkPolicy")] == ["theirs"]
+
+
+@pytest.mark.usefixtures("both")
+def test_that_later_policies_are_opened_is_said(cluster: Cluster) -> None:
+    notes = cut(cluster, **{"from": "api"}, direction="in", context=CHECKED).plan["notes"]
+    assert any("one that somebody adds while it lasts" in note and "is opened by ours" in note for note in notes)
+    assert not any("somebody adds" in note for note in cut(cluster, context=CHECKED).plan["notes"])
+
+
+class Beyond:
+    """An API server with policies of other kinds, as far as they are asked for here."""
+
+    def __init__(self, kinds: dict[str, list[dict[str, Any]]], forbidden: str = "") -> None:
+        self.kinds = kinds
+        self.forbidden = forbidden
+
+    def ask(self, method: str, path: str) -> dict[str, Any]:
+        assert (method, path) == ("GET", "/apis")
+        return {"groups": [{"name": name} for name in ("cilium.io", "policy.networking.k8s.io")]}
+
+    def items(self, resource: Resource, namespace: str | None = None) -> list[dict[str, Any]]:
+        if resource.plural == self.forbidden:
+            raise Refused("GET x", 403, {"reason": "Forbidden"})
+        if resource.plural not in self.kinds:
+            raise Refused("GET x", 404, {})
+        assert (namespace is None) != resource.namespaced
+        return self.kinds[resource.plural]
+
+
+def named(name: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def test_policies_of_other_kinds_that_ours_would_open(cluster: Cluster) -> None:
+    assert beyond(Api(where(cluster)), cluster.namespace) == []
+    of_cilium = Beyond({"ciliumnetworkpolicies": [named("zero-trust")]}, forbidden="ciliumclusterwidenetworkpolicies")
+    first, second = beyond(of_cilium, "shop")  # type: ignore[arg-type]
+    assert first.startswith("where CiliumNetworkPolicy zero-trust closes traffic") and "ours may open it" in first
+    assert "whether there are any could not be looked at: GET x: 403" in second
+    rules = [{"action": "Allow"}, {"action": "Deny"}]
+    denying = Beyond({"baselineadminnetworkpolicies": [named("default", ingress=rules)]})
+    with pytest.raises(ValueError, match=r"BaselineAdminNetworkPolicy default denies .* would open what that closes"):
+        beyond(denying, "shop")  # type: ignore[arg-type]
+    allowing = Beyond({"baselineadminnetworkpolicies": [named("default", egress=rules)]})
+    assert beyond(allowing, "shop") == []  # type: ignore[arg-type]

@@ -6,10 +6,10 @@ lets in every pod but those of the caller. Nothing is ever allowed that was deni
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gameday.cluster.api import Api
+from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import prepared
 from gameday.cluster.services import Choice, Pod, Service, check_limits, check_namespace, service
 from gameday.engine.ports import Call, Json, Plan
@@ -65,7 +65,13 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         made = [_denied(api, called, caller, target, context) for called, caller in pairs]
         summary = f"{own.its.name} is cut off from {other.its.name} ({_WORDS[asked.direction]})"
         called = " and ".join(side.its.name for side in touched)
-        notes = [f"what reaches the pods of {called} from outside of the cluster's pods is cut off too"]
+        notes = [
+            f"what reaches the pods of {called} from outside of the cluster's pods is cut off too",
+            f"no policy rules what comes in to the pods of {called}, or this would be refused; one that somebody adds "
+            "while it lasts, or that is for pods that come later alone, is opened by ours until the undo",
+        ]
+        for namespace in dict.fromkeys(side.its.namespace for side in touched):
+            notes += policies.beyond(api, namespace)
     for side in touched:
         check_pods(where, side.pods, target)
         check_limits(where, side.share.total, side.share.total, side.share.in_namespace, context, target)
@@ -79,7 +85,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         summary=summary,
         targets=tuple(pod.shown for side in touched for pod in side.pods),
         objects=policies.keys(made),
-        inject=Call(f"{CHANGES}:inject_made", {"where": cluster, "objects": made}),
+        inject=_inject(cluster, made, touched, alone=asked.from_ is None),
         undo=Call(f"{CHANGES}:undo_made", {"where": cluster, "objects": ours}),
         effective=Call(f"{policies.ROOM}:effective", seen),
         recovered=Call(f"{policies.ROOM}:recovered", seen, timeout=15.0),
@@ -93,6 +99,15 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         ),
         permissions=tuple(rights),
     ).to_json()
+
+
+def _inject(where: Where, made: Sequence[Mapping[str, Json]], touched: Sequence[_Side], *, alone: bool) -> Call:
+    """Such as let nothing through can open nothing."""
+    args: dict[str, Json] = {"where": where, "objects": list(made)}
+    if alone:
+        return Call(f"{CHANGES}:inject_made", args)
+    called = [{"namespace": side.its.namespace, "selector": side.selector} for side in touched]
+    return Call(f"{policies.ROOM}:inject_denying", {**args, "called": called}, timeout=20.0)
 
 
 def _side(api: Api, its: Service) -> _Side:

@@ -2,18 +2,20 @@
 
 Policies only ever allow, and add up: what one of them lets through, no other can deny. So ours select pods and let
 nothing through, or all but one caller; where another policy lets something through already, the fault is refused, since
-ours could deny nothing there, or would open what that one closes. Whether the cluster's network heeds policies at all
-only the traffic itself can show, so one that nothing can verify is refused too.
+ours could deny nothing there, or would open what that one closes. That is looked at when it is planned, and again when
+it is about to be set to work; what somebody adds while it lasts can't be seen to, and is said in the plan. Whether the
+cluster's network heeds policies at all only the traffic itself can show, so one that nothing can verify is refused too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
+from gameday.cluster import creations
 from gameday.cluster.api import Api, Where
 from gameday.cluster.creations import STATE, delete_by_hand, object_name, our_labels
-from gameday.cluster.errors import Unreachable
+from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.marks import prepared
 from gameday.cluster.resources import (
     NAMESPACES,
@@ -22,12 +24,13 @@ from gameday.cluster.resources import (
     REPLICASETS,
     SERVICES,
     WORKLOADS,
+    Resource,
     annotations_of,
     meta,
     named,
     right,
 )
-from gameday.cluster.services import MANAGED, OURS, PROTECTED, Pod, Service
+from gameday.cluster.services import MANAGED, OURS, PROTECTED, Pod, Service, list_pods
 from gameday.engine.ports import Json
 from gameday.faults.declaration import own_name
 from gameday.faults.kubernetes.changes import made_undone
@@ -41,6 +44,18 @@ _NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
 _NEGATED = {"In": "NotIn", "NotIn": "In", "Exists": "DoesNotExist", "DoesNotExist": "Exists"}
 _IGNORED = "most likely this cluster's network does not enforce NetworkPolicy"
 _INSTEAD = " (Chaos Mesh does not depend on that, nor does an outage `by: service` or `by: scale`)"
+
+_BASELINE = "BaselineAdminNetworkPolicy"
+_OTHER_KINDS = (
+    ("policy.networking.k8s.io", "v1alpha1", _BASELINE, "baselineadminnetworkpolicies"),
+    ("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies"),
+    ("cilium.io", "v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies"),
+    ("crd.projectcalico.org", "v1", "NetworkPolicy of Calico", "networkpolicies"),
+    ("crd.projectcalico.org", "v1", "GlobalNetworkPolicy", "globalnetworkpolicies"),
+)
+"""Group, version, kind and plural of what rules traffic beside NetworkPolicies, and adds up with them."""
+_NAMESPACED = ("ciliumnetworkpolicies", "networkpolicies")
+_OPENED = "where {} closes traffic between pods that no NetworkPolicy rules, ours may open it while it lasts"
 
 Kind = Literal["Ingress", "Egress"]
 
@@ -145,9 +160,14 @@ def check_alone(api: Api, namespace: str, pods: Sequence[Pod], kinds: Sequence[K
             )
 
 
-def check_alike(api: Api, namespace: str, pods: Sequence[Pod]) -> None:
-    """Raise ValueError where a policy rules what comes in to these pods: one that allows would open what it closes."""
+def check_alike(api: Api, namespace: str, pods: Sequence[Pod], own: Collection[str] = ()) -> None:
+    """Raise ValueError where a policy rules what comes in to these pods: one that allows would open what it closes.
+
+    `own`: names of policies that are ours.
+    """
     for other in api.items(NETWORK_POLICIES, namespace):
+        if meta(other)["name"] in own:
+            continue
         spec = other.get("spec") or {}
         if "Ingress" not in (spec.get("policyTypes") or ["Ingress"]):
             continue
@@ -157,6 +177,43 @@ def check_alike(api: Api, namespace: str, pods: Sequence[Pod]) -> None:
                 f"and policies add up: one that cuts off a single caller would open what that one closes. Use Chaos "
                 f"Mesh, or leave `from` away"
             )
+
+
+def beyond(api: Api, namespace: str) -> list[str]:
+    """Notes on policies of other kinds that one of ours which allows something may open.
+
+    Raises:
+        ValueError: there is a baseline for the whole cluster that denies: where any NetworkPolicy rules what comes in
+            to a pod, that is not asked any more.
+    """
+    try:
+        groups = {one.get("name") for one in api.ask("GET", "/apis").get("groups") or ()}
+    except Refused as refused:
+        return [f"whether policies of other kinds are there could not be looked at: {refused}"]
+    notes = []
+    for group, version, kind, plural in _OTHER_KINDS:
+        if group not in groups:
+            continue
+        resource = Resource(group, version, plural, kind, namespaced=plural in _NAMESPACED)
+        try:
+            found = api.items(resource, namespace if resource.namespaced else None)
+        except Refused as refused:
+            if refused.status != 404:
+                notes.append(f"{_OPENED.format(f'a {kind}')}; whether there are any could not be looked at: {refused}")
+            continue
+        names = ", ".join(sorted(str(meta(one)["name"]) for one in found))
+        if kind == _BASELINE and any(_denies(one) for one in found):
+            raise ValueError(
+                f"{kind} {names} denies what comes in to pods, and is not asked where a NetworkPolicy is: one that "
+                "cuts off a single caller would open what that closes. Use Chaos Mesh, or leave `from` away"
+            )
+        if names and kind != _BASELINE:
+            notes.append(_OPENED.format(f"{kind} {names}"))
+    return notes
+
+
+def _denies(baseline: Mapping[str, Any]) -> bool:
+    return any(rule.get("action") == "Deny" for rule in (baseline.get("spec") or {}).get("ingress") or ())
 
 
 def verified_by(
@@ -183,6 +240,29 @@ def verified_by(
         f"{where}: clusters accept a NetworkPolicy and may ignore it, and nothing would show whether this one works: "
         f"add {here}an `effective:` check to this entry (what callers see while it lasts)"
     )
+
+
+# --- inject ----------------------------------------------------------------------------------------------------------
+
+
+def inject_denying(where: Where, objects: Sequence[Mapping[str, Any]], called: Sequence[Mapping[str, str]]) -> None:
+    """As `changes.inject_made`; each is set to work only where no policy rules its pods by then, see `check_alike`.
+
+    `called`: for each object the `namespace` and `selector` of its pods. Raises RuntimeError where one does.
+    """
+    api, own = Api(where), {str(one["name"]) for one in objects}
+    for one, side in zip(objects, called, strict=True):
+        creations.make(api, NETWORK_POLICIES, one["inert"], one["strike"], _still_alone(api, side, own))
+
+
+def _still_alone(api: Api, side: Mapping[str, str], own: Collection[str]) -> Callable[[], None]:
+    def check() -> None:
+        try:
+            check_alike(api, side["namespace"], list_pods(api, side["namespace"], side["selector"]), own)
+        except ValueError as error:
+            raise RuntimeError(f"since it was planned: {error}") from None
+
+    return check
 
 
 # --- verification ----------------------------------------------------------------------------------------------------
