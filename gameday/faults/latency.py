@@ -45,11 +45,23 @@ class LatencyParameters(Parameters):
         int | None,
         Field(ge=1, strict=True, description="By Chaos Mesh: this many instances only, chosen at random."),
     ] = None
+    to: Annotated[
+        Service | None,
+        Field(description="By Chaos Mesh: only what `service` sends to this other service; else all that it sends."),
+    ] = None
 
     @model_validator(mode="after")
     def _share_or_count(self) -> Self:
         if self.count is not None and self.share < 1:
             raise ValueError("only one of share and count can be given")
+        return self
+
+    @model_validator(mode="after")
+    def _to_another(self) -> Self:
+        if self.to == self.service:
+            raise ValueError(f"to is {self.service} itself: name another service, or leave it away")
+        if self.to is not None and self.direction == "request":
+            raise ValueError(f"direction is about whoever asks {self.service}; with to it is what it sends itself")
         return self
 
 
@@ -67,6 +79,7 @@ DECLARATION = FaultDeclaration(
     summary="A service answers late",
     parameters=LatencyParameters,
     one_shot=False,
+    services=("service", "to"),
     description=(
         "Every connection to the service, or a share of them, is delayed by a fixed time with jitter. The service "
         "itself is healthy: whoever looks only at its own numbers will not see it."
@@ -111,6 +124,11 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         raise ValueError(
             f"latency on {service}: a proxy delays connections, whatever instance they lead to: say share instead of "
             "count, or use Chaos Mesh"
+        )
+    if asked.to is not None:
+        raise ValueError(
+            f"latency on {service}: a proxy stands before a service and delays whoever comes: leave to away (with "
+            f"service: {asked.to} all that reaches {asked.to} is late), or use Chaos Mesh"
         )
     api, _ = planned_proxy(target, service)
     toxic = {

@@ -149,6 +149,8 @@ def test_some_of_a_service_is_for_chaos_mesh_alone(cluster: Cluster) -> None:
         planned(cluster, "network-partition", {"service": "web", "count": 1}, on=plain)
     with pytest.raises(ValueError, match="say share instead of count, or use Chaos Mesh"):
         planned(cluster, "latency", {"service": "web", "delay": "1s", "count": 1}, on=plain)
+    with pytest.raises(ValueError, match=r"leave to away .* or use Chaos Mesh"):
+        planned(cluster, "latency", {"service": "web", "delay": "1s", "to": "bank"}, on=plain)
     mesh = target_of(cluster, tables, engines=["chaos-mesh"])
     with pytest.raises(ValueError, match="outside of the cluster and has no pods there"):
         planned(cluster, "network-partition", {"service": "bank", "percent": 50.0}, on=mesh)

@@ -58,6 +58,43 @@ def test_two_services_are_cut_off_from_each_other(cluster: DoubleCluster) -> Non
     cluster.until(holds(made.recovered))
 
 
+@MESH
+def test_only_what_goes_to_one_other_service_is_late(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    cluster.deployment("shop", replicas=3)
+    made = planned(cluster, "latency", {**LATENCY, "to": "shop"}, pods=2)
+    assert made.summary == "latency 200ms on web to shop"
+    assert names(spec(made), cluster) == {"web"} and names(spec(made)["target"], cluster) == {"shop"}
+    assert (spec(made)["action"], spec(made)["direction"]) == ("delay", "to")
+    assert len(made.targets) == 2, "nothing is done to those that it sends to, and no limit counts them"
+    assert all("web" in name for name in made.targets)
+    assert not any("own requests to others" in note for note in made.notes)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_what_goes_to_the_outside_is_late(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=2)
+    cluster.deployment("shop", replicas=1, labels={"gameday.dev/protected": "true"})
+    made = planned(cluster, "latency", {**LATENCY, "to": "bank"})
+    assert spec(made)["externalTargets"] == ["198.51.100.7", "bank.example.com"] and "target" not in spec(made)
+    seen = target(cluster)
+    assert needs("latency", seen, {**LATENCY, "to": "bank"}) == needs("latency", seen, LATENCY)
+    for to, said in (
+        ("web", "to is web itself"),
+        ("shop", "no pod of shop may be touched"),
+        ("dark", r"which pods are those of dark is not known: say so under \[targets\.staging\.services\.dark\]"),
+        ("nobody", "publishes no service 'nobody'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            planned(cluster, "latency", {**LATENCY, "to": to})
+    with pytest.raises(ValueError, match="direction is about whoever asks web"):
+        planned(cluster, "latency", {**LATENCY, "to": "bank", "direction": "request"})
+
+
 @pytest.mark.settings(chaos_mesh=True)
 def test_what_is_outside_is_cut_off_where_it_is_called_from(cluster: Cluster) -> None:
     cluster.deployment("web", replicas=2)

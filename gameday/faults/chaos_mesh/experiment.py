@@ -111,6 +111,22 @@ def selected(choice: Choice) -> dict[str, Json]:
     return {"selector": {"namespaces": sorted(pods), "pods": pods}, "mode": "all"}
 
 
+def at_the_far_end(api: Api, its: Service, target: Mapping[str, Json]) -> Choice:
+    """The pods of a service to which something is done without anything being done to them: no limit counts those.
+
+    Raises:
+        ValueError: there are none, or all are protected.
+    """
+    opt_in = target["settings"].get("opt_in")
+    pods, _ = pods_of(api, its)
+    why = {pod.name: "it is being deleted" if pod.leaving else protection(pod.labels, opt_in, pod.name) for pod in pods}
+    left_out = tuple(f"{name}: {reason}" for name, reason in why.items() if reason)
+    free = tuple(pod for pod in pods if not why[pod.name])
+    if not free:
+        raise ValueError(f"no pod of {its.name} may be touched ({'; '.join(left_out[:5])})")
+    return Choice(free, len(pods), len(pods), left_out)
+
+
 def lasting(fault: str, context: Mapping[str, Json]) -> str:
     """The experiment's duration, as Chaos Mesh wants it.
 
@@ -153,19 +169,20 @@ def planned(
     notes: Sequence[str] = (),
     feeling: Feeling | None = None,
     others: Choice | None = None,
+    only_named: bool = False,
 ) -> dict[str, Json]:
-    """The `Plan`, as JSON, of a fault that is one experiment. `others`: the pods at the other end of it."""
+    """The `Plan`, as JSON, of a fault that is one experiment. `others`: the pods at the other end of it; `only_named`:
+    nothing is done to those."""
     namespace = its.namespace
     where: Where = target["settings"]["cluster"]
     made = manifest(resource, namespace, context, spec)
     name = made["metadata"]["name"]
     place: dict[str, Json] = {"where": where, "kind": resource.kind, "namespace": namespace, "name": name}
     own = {**place, "own": made["metadata"]["labels"]}
-    pods = [*choice.pods, *(others.pods if others is not None else ())]
-    checked = [{"name": pod.name, "namespace": pod.namespace, "uid": pod.uid} for pod in pods]
-    verified = "effective by Chaos Mesh's own word (AllInjected, and every pod's record)"
-    if feeling is not None:
-        verified += f", and by requests to {feeling['door']}"
+    named = [*choice.pods, *(others.pods if others is not None else ())]
+    pods = list(choice.pods) if only_named else named
+    checked = [{"name": pod.name, "namespace": pod.namespace, "uid": pod.uid} for pod in named]
+    asked = f", and requests to {feeling['door']} show it" if feeling is not None else ""
     return Plan(
         summary=summary,
         targets=tuple(pod.shown for pod in pods),
@@ -178,10 +195,12 @@ def planned(
         undo=Call(f"{_ROOM}:undo", own, timeout=_PATIENCE + 10.0),
         effective=Call(
             f"{_ROOM}:effective",
-            {**place, "pods": [f"{pod.namespace}/{pod.name}" for pod in pods], "feeling": feeling},
+            # It has a record of those at the other end, too.
+            {**place, "pods": [f"{pod.namespace}/{pod.name}" for pod in named], "feeling": feeling},
         ),
         recovered=Call(f"{_ROOM}:recovered", {**place, "pods": checked}, timeout=20.0),
         commands=experiments.by_hand(where, resource, namespace, name),
+        effective_when=f"Chaos Mesh says AllInjected, and of every one of these pods Injected{asked}",
         notes=(
             choice.words(),
             *(f"left out: {text}" for text in choice.left_out),
@@ -189,7 +208,6 @@ def planned(
             *notes,
             "pods that come while it lasts are not hit",
             f"Chaos Mesh ends it by itself {spec['duration']} after it began, should nobody else do",
-            verified,
         ),
         permissions=tuple(dict.fromkeys(permissions)),
     ).to_json()

@@ -46,30 +46,32 @@ class _Cut:
     """Of the pods of the first; all of them unless said."""
 
 
-def _is_inside(its: Service) -> bool:
+def is_inside(its: Service) -> bool:
+    """Whether its pods are known; else it can only be named by its hosts."""
     return bool(its.workload or its.selector)
 
 
 def _cut(target: Mapping[str, Json], its: Service, other: Service | None, direction: Direction) -> _Cut:
     """Raises ValueError where neither side is known to have pods, or hosts."""
-    if _is_inside(its):
+    if is_inside(its):
         if other is None:
             return _Cut((its,), direction)
-        if _is_inside(other):
+        if is_inside(other):
             return _Cut((its,), direction, from_pods_of=other)
-        _check_outside(other)
+        check_outside(other)
         return _Cut((its,), direction, from_hosts=other.external)
-    _check_outside(its)
-    if other is not None and not _is_inside(other):
+    check_outside(its)
+    if other is not None and not is_inside(other):
         raise ValueError(f"{its.name} and {other.name} are both outside of the cluster: nothing can be set there")
     callers = (other,) if other is not None else _callers(target, its)
     return _Cut(callers, _SEEN_FROM_THERE[direction], from_hosts=its.external)
 
 
-def _check_outside(its: Service) -> None:
+def check_outside(its: Service) -> None:
+    """Raise ValueError where neither pods nor hosts of it are known."""
     if not its.external:
         raise ValueError(
-            f"which pods are those of {its.name} is not known: say so under [targets.….services.{its.name}], "
+            f"which pods are those of {its.name} is not known: say so under {its.table}, "
             f'workload = "deployment/…" or selector = "app=…", or where it is outside of the cluster, external = ["…"]'
         )
 
@@ -77,7 +79,7 @@ def _check_outside(its: Service) -> None:
 def _callers(target: Mapping[str, Json], its: Service) -> tuple[Service, ...]:
     """Who may call a dependency outside: every service of the target that has pods."""
     others = (service(target, name) for name in target["settings"]["services"] if name != its.name)
-    found = tuple(one for one in others if _is_inside(one))
+    found = tuple(one for one in others if is_inside(one))
     if not found:
         raise ValueError(
             f"{its.name} is outside of the cluster, and no service of {target['name']} has pods to call it"
@@ -112,7 +114,7 @@ def _asked_partition(target: Mapping[str, Json], params: Mapping[str, Json]) -> 
     other = service(target, asked.from_) if asked.from_ is not None else None
     its = service(target, asked.service)
     share = Share(asked.count, asked.percent)
-    if not share.everything and not _is_inside(its):
+    if not share.everything and not is_inside(its):
         raise ValueError(f"{its.name} is outside of the cluster and has no pods there: leave count and percent away")
     return replace(_cut(target, its, other, asked.direction), share=share)
 
