@@ -58,7 +58,7 @@ def show(exercise: str | None, as_json: bool, events: bool, store: str | None) -
     if as_json:
         _print_json(_exercise_json(summary, state, records if events else None))
     else:
-        _print_exercise(summary, state, records if events else ())
+        _print_exercise(summary, state, records, events=events)
 
 
 # --- JSON: public, see docs/cli.md -----------------------------------------------------------------------------------
@@ -222,6 +222,8 @@ def _row(summary: Summary) -> tuple[str, ...]:
 def _status(summary: Summary) -> str:
     text = summary.status
     if not summary.unrecovered:
+        if text == "leaked":
+            return f"{text}, recovered since"
         gone = text in ("running", "paused") and not summary.engine_alive
         return f"{text}, engine gone" if gone else text
     if summary.engine_alive:
@@ -246,11 +248,21 @@ def _whole(one: WholeAgain) -> str:
     return f"{names} {how}"
 
 
-def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]) -> None:
+def _once_leaked(state: Exercise, records: Sequence[Record]) -> dict[str, str]:
+    """The faults that a journal calls leaked and, by a later recovery, recovered; each with the moment of that."""
+    from gameday.exercise.events import FaultLeaked
+
+    leaked = {record.event.entry for record in records if isinstance(record.event, FaultLeaked)}
+    recovered = (fault for fault in state.faults.values() if fault.stage == "recovered" and fault.entry in leaked)
+    return {fault.entry: _clock(fault.ended) for fault in recovered}
+
+
+def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record], *, events: bool) -> None:
     from gameday.exercise.timings import milestones
     from gameday.exercise.touched import together
     from gameday.exercise.wholeness import whole_again
 
+    once = _once_leaked(state, records)
     lines = [
         ("exercise", summary.id),
         ("scenario", f"{summary.scenario}: {summary.title}"),
@@ -260,12 +272,16 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
     ]
     if summary.ended_at is not None:
         lines.append(("ended", f"{_utc(summary.ended_at)} UTC, after {_span(summary.ended_at - summary.started_at)}"))
-        lines.append(("verdict", f"{summary.verdict} (exit {summary.exit_code}): {state.reason}"))
+        since = ", ".join(f"{entry} at {at}" for entry, at in once.items())
+        verdict = f"{summary.verdict} (exit {summary.exit_code}): {state.reason}"
+        lines.append(("verdict", f"{verdict}{f'; recovered since: {since}' if since else ''}"))
     if state.engine_pid is not None:
         alive = "running" if summary.engine_alive else "not running"
         lines.append(("engine", f"process {state.engine_pid} on {state.host}, {alive}"))
     if state.abort is not None:
-        lines.append(("aborted", f"{_clock(state.abort.at)} by {state.abort.by}: {state.abort.reason}"))
+        who = f"by {state.abort.by}"
+        why = f": {state.abort.reason}" if state.abort.reason != f"aborted {who}" else ""
+        lines.append(("aborted", f"{_clock(state.abort.at)} {who}{why}"))
     _print_table(lines)
     if state.faults:
         click.echo()
@@ -274,25 +290,26 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
             (
                 fault.entry,
                 fault.name,
-                fault.stage,
+                f"leaked, then {fault.stage}" if fault.entry in once else fault.stage,
                 _clock(fault.effective),
                 _clock(fault.ended),
                 "; ".join(_whole(one) for one in again if one.entry == fault.entry),
                 together(fault.targets),
-                fault.error,
+                f"before: {fault.error}" if fault.entry in once else fault.error,
             )
             for fault in state.faults.values()
         ]
         head = ("ENTRY", "FAULT", "STATE", "EFFECTIVE", "ENDED", "WHOLE AGAIN", "TARGETS", "ERROR")
         _print_table([head, *rows])
     for fault in state.unrecovered:
-        for command in fault.commands:
-            click.echo(f"to undo {fault.entry} by hand:  {_printable(command)}")
+        lead = "\n    " if len(fault.commands) > 1 else "  "
+        if fault.commands:
+            click.echo(lead.join([f"to undo {fault.entry} by hand:", *map(_printable, fault.commands)]))
     marks = [_milestone(mark) for mark in milestones(state)]
     if marks:
         click.echo()
         _print_table([("CLOCK", "MILESTONE", "FROM", "BY", "NOTE"), *marks])
-    if records:
+    if events:
         from gameday.exercise.record import body_of
 
         click.echo()

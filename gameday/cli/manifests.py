@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gameday.cli.options import config_option, parse_assignments
-from gameday.errors import Exit, GamedayError, UsageError
+from gameday.errors import Exit, GamedayError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from gameday.cluster.resources import Access
@@ -54,7 +54,8 @@ def manifests(
     """Print the service account and the roles that exactly these scenarios need on their cluster, as YAML.
 
     Name all scenarios that the account is for: what is applied later takes the place of what was before. Nothing is
-    written anywhere; without a connection the engines are those of the settings.
+    written anywhere; without a connection the engines are those of the settings. Ends with 5 where a fault can't be
+    done on the target, as a preview does.
     """
     from gameday.cli.clusters import engine_choices
     from gameday.cli.rights import also, impossible, wanted
@@ -72,7 +73,7 @@ def manifests(
     needed: dict[str, list[str]] = {}
     for path, scenario in scenarios.items():
         if reasons := impossible(scenario, document):
-            raise UsageError("\n".join(f"{path}: {reason}" for reason in dict.fromkeys(reasons)))
+            raise RefusedError("\n".join(f"{path}: {reason}" for reason in dict.fromkeys(reasons)))
         for right, reasons in [*wanted(scenario, document).items(), *also(scenario, document).items()]:
             known = needed.setdefault(right, [])
             known += [reason for reason in reasons if reason not in known]

@@ -41,7 +41,6 @@ from gameday.scenario.models import (
     Check,
     Entry,
     Expectation,
-    Limits,
     Look,
     Probing,
     Scenario,
@@ -125,6 +124,8 @@ def preview_of(
     refusals += missing_secrets(loaded.scenario)
     # A refused run is no reason to reach for a target that policy keeps it from.
     allowed, reachable = not refusals, True
+    # Nor to say of a cluster that was not asked what could not be done there.
+    planned = allowed or info.kind != "kubernetes"
     if info.kind == "sandbox":
         box = sandbox.find()
         if box is None:
@@ -162,7 +163,7 @@ def preview_of(
             _check(check, index, answer, why)
             for index, (check, answer) in enumerate(zip(scenario.steady_state, answers[:checks], strict=True))
         ),
-        faults=tuple(_faults(scenario, info, reachable, [seed] if seed is not None else _SEEDS)),
+        faults=tuple(_faults(scenario, info, reachable and planned, [seed] if seed is not None else _SEEDS)),
         injects=tuple(
             InjectPreview(_when(entry), " ".join((entry.inject or "").split()), ", ".join(entry.audience))
             for entry in scenario.timeline
@@ -178,7 +179,7 @@ def preview_of(
             for condition, answer in zip(scenario.abort_when, answers[checks:], strict=True)
         ),
         expectations=tuple(_expectation(expectation) for expectation in scenario.expect),
-        limits=tuple(_limits(scenario.limits, any(entry.fault is not None for entry in scenario.timeline))),
+        limits=tuple(_limits(scenario, info, settings)),
         refusals=tuple(refusals),
         warnings=tuple(warnings),
     )
@@ -224,6 +225,10 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
             continue
         shown = FaultPreview(_when(entry), entry.fault, _in_words(entry), entry=entry.id or "")
         declaration = all_faults()[entry.fault]
+        if info.kind not in declaration.kinds:
+            # Policy has refused it with just this.
+            found.append(shown)
+            continue
         backend = _backend(declaration, info, reachable)
         if backend is not None:
             shown = replace(
@@ -268,9 +273,10 @@ def _engine(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) ->
 
 
 def _backend(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) -> Backend | None:
-    """How the target does it; of one that can't be asked the first way. Where there is none, planning says why."""
+    """How the target does it; None where it was not asked and has several ways, or where planning says why not."""
     if not reachable:
-        return next(iter(declaration.engines(info.kind).values()), None)
+        ways = list(declaration.engines(info.kind).values())
+        return ways[0] if len(ways) == 1 else None
     try:
         return backend_for(declaration, info.to_json())[1]
     except ValueError:
@@ -354,8 +360,9 @@ def _expectation(expectation: Expectation) -> str:
     return f"{expectation.name or name or 'a check'} holds{within}"
 
 
-def _limits(limits: Limits, faults: bool) -> list[LimitPreview]:
+def _limits(scenario: Scenario, info: TargetInfo, settings: Settings) -> list[LimitPreview]:
     """The limits that mean something for this scenario, with those that it leaves to their defaults."""
+    limits, faults = scenario.limits, any(entry.fault is not None for entry in scenario.timeline)
     rows = [("duration", format_duration(limits.duration), "then the exercise is aborted")]
     if faults:
         percent = f"{limits.percent:g} %" if limits.percent is not None else "any share"
@@ -365,4 +372,10 @@ def _limits(limits: Limits, faults: bool) -> list[LimitPreview]:
             ("pods", str(limits.pods or "any number"), "at most so many instances are touched by one fault"),
             ("percent", percent, "at most this share of a workload is touched by one fault"),
         ]
-    return [LimitPreview(name, value, why, name not in limits.model_fields_set) for name, value, why in rows]
+    found = [LimitPreview(name, value, why, name not in limits.model_fields_set) for name, value, why in rows]
+    if faults and info.kind == "kubernetes":
+        share = f"{info.settings['namespace_percent']:g} %"
+        unsaid = settings.targets[info.name].namespace_percent is None
+        why = "at most this share of a namespace's pods is touched, by namespace_percent of the target"
+        found.append(LimitPreview("namespace", share, why, unsaid))
+    return found

@@ -295,16 +295,22 @@ def _take_away(api: Api, one: Litter, state: _Found) -> None:
     except RuntimeError as error:
         verdict = {"holds": False, "evidence": str(error)}
     if verdict["holds"]:
-        click.echo(f"{one.shown}  recovered  {verdict['evidence']} ({whose})")
+        click.echo(f"{one.shown}  recovered  {_after(one.shown, str(verdict['evidence']))} ({whose})")
         return
     _leave(one, str(verdict["evidence"]), state, litter.by_hand(api, one))
 
 
 def _leave(one: Litter, why: str, state: _Found, commands: Sequence[str]) -> None:
-    whose = f"exercise {one.exercise or '?'}, {one.entry or '?'}"
+    whose, why = f"exercise {one.exercise or '?'}, {one.entry or '?'}", _after(one.shown, why)
     click.echo(f"{one.shown}  leaked  {why} ({whose})")
     state.left.append(one.shown)
     _loud(f"NOT RECOVERED: {one.shown} ({whose}): {why}", commands)
+
+
+def _after(shown: str, text: str) -> str:
+    """`text` as it stands behind the name of what it is about, which it mostly begins with."""
+    rest = text.removeprefix(shown)
+    return text if rest == text or rest[:1] not in (":", " ") else rest.lstrip(": ")
 
 
 # --- Toxiproxy -----------------------------------------------------------------------------------------------------

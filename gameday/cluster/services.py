@@ -47,6 +47,13 @@ class Service:
     address: str = ""
     external: tuple[str, ...] = ()
     proxy: str = ""
+    target: str = ""
+    """Whose service it is, where that is known."""
+
+    @property
+    def table(self) -> str:
+        """Where in the settings it is said what it is: `[targets.staging.services.checkout]`."""
+        return f"[targets.{self.target or '…'}.services.{self.name}]"
 
     @property
     def workload_resource(self) -> Resource:
@@ -70,7 +77,7 @@ def service(target: Mapping[str, Json], name: str) -> Service:
         )
     found = dict(tables[name])
     found["external"] = tuple(found.get("external", ()))
-    made = Service(name=name, **found)
+    made = Service(name=name, target=target["name"], **found)
     if made.namespace not in target["settings"]["namespaces"]:
         raise ValueError(f"{name} is in namespace {made.namespace}, which target {target['name']} may not touch")
     if made.namespace in SYSTEM:
@@ -199,10 +206,7 @@ def workload_of(api: Api, asked: Service) -> Workload:
         ValueError: the settings name none, or it doesn't exist.
     """
     if not asked.workload:
-        raise ValueError(
-            f"what runs {asked.name} is not known: say so under [targets.….services.{asked.name}], "
-            f'workload = "deployment/…"'
-        )
+        raise ValueError(f'what runs {asked.name} is not known: say so under {asked.table}, workload = "deployment/…"')
     found = workload(api, asked.workload_resource, asked.namespace, asked.workload_name)
     if found is None:
         raise ValueError(f"{asked.name}: there is no {asked.workload} in namespace {asked.namespace}")
@@ -249,7 +253,7 @@ def _told_by(api: Api, asked: Service) -> tuple[Workload | None, str]:
     selector = asked.selector or (runs.selector if runs is not None else "")
     if not selector:
         raise ValueError(
-            f"which pods are those of {asked.name} is not known: say so under [targets.….services.{asked.name}], "
+            f"which pods are those of {asked.name} is not known: say so under {asked.table}, "
             f'workload = "deployment/…" or selector = "app=…"'
         )
     return runs, selector

@@ -200,7 +200,9 @@ def _sampled(event: e.ConditionSampled, before: Exercise) -> Sentence | None:
 def _abort(event: e.AbortBegan, before: Exercise) -> Sentence:
     cause = f"condition {event.condition!r}" if event.condition else event.by or "somebody"
     undone = "; every fault is being undone" if before.live_faults else ""
-    return Sentence("ABORT", f"aborted by {cause}{_tail(event.reason)}{undone}", "bad")
+    # `aborted by Ada` is also what stands there as the reason when nobody gave one.
+    why = "" if event.reason == f"aborted by {event.by}" else event.reason
+    return Sentence("ABORT", f"aborted by {cause}{_tail(why)}{undone}", "bad")
 
 
 _OBSERVED: dict[str, Tone] = {

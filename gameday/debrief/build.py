@@ -192,7 +192,8 @@ def _abort(exercise: Exercise) -> AbortView | None:
     rows = abort_timings(exercise)
     return AbortView(
         at=when(abort.at.wall, abort.at.clock),
-        reason=line(abort.reason),
+        # `aborted by Ada` is what stands there when nobody gave a reason.
+        reason="" if abort.reason == f"aborted by {abort.by}" else line(abort.reason),
         by=line(abort.by, 120),
         condition=line(abort.condition or "", 200),
         seen_event=line(rows[0].seen_event, 300) if rows else "",

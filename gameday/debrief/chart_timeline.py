@@ -271,4 +271,7 @@ def _abort(scale: Scale, view: Debrief, bottom: float) -> str:
     sign = element("path", class_="abort-sign", d=f"M{x - 3.5:.1f} 8h7l5 5v7l-5 5h-7l-5 -5v-7z")
     words = label(x + 14, 21.0, f"ABORT {on_clock(seen)}", "abort-name")
     line = element("line", class_="abort-line", x1=x, y1=25.0, x2=x, y2=bottom)
-    return element("g", tip(f"aborted: {abort.reason}") + line + sign + words)
+    return element(
+        "g",
+        tip(f"aborted: {abort.reason or f'by {abort.by}'}") + line + sign + words,
+    )

@@ -99,6 +99,22 @@ ENGINES = {
     "toxiproxy": 'Toxiproxy (proxy = "http://…:8474" in the target\'s settings)',
 }
 """Engines of a cluster, and what each is called where it is missing."""
+_NAMES = {"api": "The Kubernetes API", "chaos-mesh": "Chaos Mesh", "toxiproxy": "Toxiproxy before it"}
+
+
+_COULD = {
+    "chaos-mesh": "Chaos Mesh could, were it installed in the cluster (https://chaos-mesh.org)",
+    "toxiproxy": 'Toxiproxy could, if callers reached it through one (proxy = "http://…:8474" under [targets.{}])',
+}
+
+
+def instead(fault: str, target: Mapping[str, Json], but: str = "api") -> str:
+    """What else does a fault on a cluster, in words: how to choose it where it is there, else what it would take."""
+    there = target["settings"].get("engines") or []
+    others = [engine for engine in all_faults()[fault].engines(target["kind"]) if engine != but and engine in ENGINES]
+    can = [f"{_NAMES[engine]} can (`--engine {fault}={engine}`)" for engine in others if engine in there]
+    could = [_COULD[engine].format(target["name"]) for engine in others if engine not in there and engine in _COULD]
+    return ", or ".join(can or could)
 
 
 def _wrong(declaration: FaultDeclaration, error: ValidationError) -> str:

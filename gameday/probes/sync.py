@@ -34,7 +34,8 @@ def check(check: dict[str, Json], target: dict[str, Json]) -> dict[str, Json]:
     if given and not expect and "equals" in given:
         expect = {"equals": None}
     verdict = judge(expect, ask(check, target))
-    evidence = verdict.why if verdict.holds else f"{verdict.why}; expected {explain(expect)}"
+    expected = f"expected {explain(expect)}"
+    evidence = verdict.why if verdict.holds or expected in verdict.why else f"{verdict.why}; {expected}"
     return {"holds": verdict.holds, "evidence": evidence}
 
 

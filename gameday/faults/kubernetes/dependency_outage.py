@@ -9,6 +9,7 @@ from gameday.cluster.services import Service, service
 from gameday.engine.ports import Json
 from gameday.faults.dependency_outage import DependencyOutageParameters, Way
 from gameday.faults.kubernetes import policies, policy_outage, scale_outage, service_outage
+from gameday.faults.planning import instead
 
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
@@ -50,12 +51,10 @@ def way(asked: DependencyOutageParameters, its: Service, target: Mapping[str, Js
         if its.external:
             raise ValueError(
                 f"{its.name} is outside of the cluster ({', '.join(its.external)}): a NetworkPolicy can't take one "
-                f"destination away without touching other traffic. Chaos Mesh can (`--engine "
-                f"dependency-outage=chaos-mesh`), or Toxiproxy before it (`--engine dependency-outage=toxiproxy`)"
+                f"destination away without touching other traffic. {instead('dependency-outage', target)}"
             )
         raise ValueError(
-            f"what {its.name} is in the cluster is not known: say so under "
-            f"[targets.{target['name']}.services.{its.name}], "
+            f"what {its.name} is in the cluster is not known: say so under {its.table}, "
             f'service = "…" or workload = "deployment/…"'
         )
     if asked.by is not None:

@@ -17,6 +17,7 @@ from gameday.faults.kubernetes import policies
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import check_pods, pods_behind, share_of
 from gameday.faults.network_partition import NetworkPartitionParameters
+from gameday.faults.planning import instead
 
 _KINDS: dict[str, list[policies.Kind]] = {"in": ["Ingress"], "out": ["Egress"], "both": ["Ingress", "Egress"]}
 _WORDS = {"in": "what it is sent", "out": "what it sends", "both": "both directions"}
@@ -47,7 +48,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         raise ValueError(f"{where}: a NetworkPolicy is for all of its pods: count and percent need Chaos Mesh")
     rights = needs(target, params)
     api = prepared(target["settings"]["cluster"])
-    own = _side(api, service(target, asked.service))
+    own = _side(api, service(target, asked.service), target)
     if asked.from_ is None:
         touched = [own]
         kinds = _KINDS[asked.direction]
@@ -56,7 +57,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         summary = f"{own.its.name} is cut off from everybody ({_WORDS[asked.direction]})"
         notes = ["what it sends includes its questions to DNS"] if "Egress" in kinds else []
     else:
-        other = _side(api, service(target, asked.from_))
+        other = _side(api, service(target, asked.from_), target)
         # Whoever is called has the policy, so what comes from elsewhere is named in one place, and what goes out to
         # nodes and the API server stays as it is.
         pairs = [(own, other)] if asked.direction == "in" else [(other, own)]
@@ -89,12 +90,12 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         undo=Call(f"{CHANGES}:undo_made", {"where": cluster, "objects": ours}),
         effective=Call(f"{policies.ROOM}:effective", seen),
         recovered=Call(f"{policies.ROOM}:recovered", seen, timeout=15.0),
+        undone_by=policies.undone_by(made),
+        effective_when=policies.effective_when(address),
+        recovered_when=policies.recovered_when(made, address),
         commands=policies.commands(cluster, made),
         notes=(
             *notes,
-            f"verified by {address} from here: it answers now, and must not while it lasts"
-            if address
-            else "verified by this entry's own `effective` check alone",
             "connections that are open may go on, as the cluster's network has it",
         ),
         permissions=tuple(rights),
@@ -110,11 +111,11 @@ def _inject(where: Where, made: Sequence[Mapping[str, Json]], touched: Sequence[
     return Call(f"{policies.ROOM}:inject_denying", {**args, "called": called}, timeout=20.0)
 
 
-def _side(api: Api, its: Service) -> _Side:
+def _side(api: Api, its: Service, target: Mapping[str, Json]) -> _Side:
     if its.external and not (its.workload or its.selector or its.service):
         raise ValueError(
             f"{its.name} is outside of the cluster ({', '.join(its.external)}): a NetworkPolicy can't take one "
-            f"destination away without touching other traffic. Chaos Mesh can (`--engine network-partition=chaos-mesh`)"
+            f"destination away without touching other traffic. {instead('network-partition', target)}"
         )
     check_namespace(api, its.namespace)
     pods, runs, selector = pods_behind(api, its)

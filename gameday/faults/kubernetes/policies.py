@@ -143,6 +143,27 @@ def keys(objects: Sequence[Mapping[str, Json]]) -> tuple[str, ...]:
     return tuple(f"networkpolicy:{one['namespace']}/{one['name']}" for one in objects)
 
 
+# --- in words --------------------------------------------------------------------------------------------------------
+
+
+def undone_by(objects: Sequence[Mapping[str, Json]]) -> str:
+    return f"deleting {_that(objects)}"
+
+
+def effective_when(address: str | None) -> str:
+    """`address`: see `verified_by`."""
+    return f"{address}, which answers from here now, does not" if address else "the entry's own `effective` check holds"
+
+
+def recovered_when(objects: Sequence[Mapping[str, Json]], address: str | None) -> str:
+    be = "is" if len(objects) == 1 else "are"
+    return f"{_that(objects)} {be} gone{f', and {address} answers again' if address else ''}"
+
+
+def _that(objects: Sequence[Mapping[str, Json]]) -> str:
+    return "that NetworkPolicy" if len(objects) == 1 else f"those {len(objects)} NetworkPolicies"
+
+
 # --- refused ---------------------------------------------------------------------------------------------------------
 
 

@@ -34,17 +34,14 @@ def plan(
         objects=policies.keys(made),
         inject=Call(f"{CHANGES}:inject_made", {"where": cluster, "objects": made}),
         undo=Call(f"{CHANGES}:undo_made", {"where": cluster, "objects": ours}),
-        undone_by="deleting that NetworkPolicy",
-        effective_when=f"{address} does not answer from here any more" if address else "the entry's own check holds",
-        recovered_when="the NetworkPolicy is gone" + (f", and {address} answers again" if address else ""),
+        undone_by=policies.undone_by(made),
+        effective_when=policies.effective_when(address),
+        recovered_when=policies.recovered_when(made, address),
         effective=Call(f"{policies.ROOM}:effective", seen),
         recovered=Call(f"{policies.ROOM}:recovered", seen, timeout=15.0),
         commands=policies.commands(cluster, made),
         notes=(
             share.words(),
-            f"verified by {address} from here: it answers now, and must not while it lasts"
-            if address
-            else "verified by this entry's own `effective` check alone",
             "connections that are open may go on, as the cluster's network has it",
         ),
         permissions=tuple(permissions),

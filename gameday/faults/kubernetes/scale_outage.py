@@ -150,11 +150,10 @@ def whole(api: Api, one: Mapping[str, Any], undone: Mapping[str, Json]) -> dict[
     if runs is None:
         return dict(undone)
     if not runs.whole:
-        return {"holds": False, "evidence": f"{runs.shown} is not whole: {runs.words()}"}
+        return {"holds": False, "evidence": f"not whole: {runs.words()}"}
     # Its status lags behind pods that have just been deleted.
     pods = list_pods(api, runs.namespace, runs.selector)
     ready = sum(pod.ready and not pod.leaving for pod in pods)
-    said = f"{ready} of {runs.replicas} pods of {runs.shown} are ready"
     if ready < runs.replicas:
-        return {"holds": False, "evidence": said}
-    return {"holds": True, "evidence": f"{undone['evidence']}; {said}"}
+        return {"holds": False, "evidence": f"{ready} of {runs.replicas} pods of {runs.shown} are ready"}
+    return {"holds": True, "evidence": f"{undone['evidence']}; {ready} of {runs.replicas} pods are ready"}

@@ -112,7 +112,6 @@ def plan(
             f"all {len(pods)} pods behind it lose what comes through it; they themselves go on, and limits.pods and "
             f"limits.percent don't count them",
             "connections that are open stay open, and what goes to pods past the Service goes on",
-            "verified by its EndpointSlices: no ready address while it lasts, as many as ready pods after",
             *kept_by_others(thing),
         ),
         permissions=tuple(permissions),
