@@ -101,7 +101,7 @@ def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[L
             if "deletionTimestamp" not in data:
                 yield Litter(resource, data.get("namespace"), str(data["name"]), "", "", "", own)
             continue
-        if not mark and (resource in CHANGED or tags.get(MANAGED) != OURS):
+        if not mark and (EXERCISE not in tags if resource in CHANGED else tags.get(MANAGED) != OURS):
             continue
         said = json.loads(mark) if _readable(mark) else {}
         yield Litter(
@@ -130,6 +130,12 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
             return marks.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
         marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)
         return marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
+    if litter.resource in CHANGED:
+        raise RuntimeError(
+            f"{litter.shown} has the labels of a fault, and its mark is gone (annotation {MARK}, which a rollback "
+            "takes away): what it was before can't be told here. Where its journal is, `gameday recover` undoes it; a "
+            "Deployment's ReplicaSets may have a copy"
+        )
     if litter.resource in MARKED:
         return _unmarked(api, litter)
     if litter.resource in experiments.KINDS:
@@ -157,6 +163,13 @@ def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
         return (shlex.join([*marks.kubectl(api.where, litter.namespace), "label", thing, f"{experiments.KILL}-"]),)
     if litter.resource in experiments.KINDS:
         return experiments.by_hand(api.where, litter.resource, litter.namespace, litter.name)
+    if litter.resource in CHANGED and not litter.mark:
+        thing = f"{litter.resource.full_name}/{litter.name}"
+        command = marks.kubectl(api.where, litter.namespace)
+        return (
+            shlex.join([*command, "get", thing, "-o", "yaml"]),
+            shlex.join([*command, "label", thing, f"{EXERCISE}-", f"{FAULT}-"]),
+        )
     if litter.mark:
         # What it was before can't be told; it is somebody's, and not to be deleted.
         command = [*marks.kubectl(api.where, litter.namespace), "get", f"{litter.resource.full_name}/{litter.name}"]

@@ -202,14 +202,13 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
             return
         if state != "marked":
             raise Interfered(f"{named(resource, namespace, name)}: {state}")
-        patch = [{"op": "test", "path": _MARK_AT, "value": mark}]
+        patch = _witnessed(thing, mark)
         # The other way round: what was appended to a list goes from its end.
         for change in reversed(json.loads(mark)["changes"]):
             now = value_at(thing, change["path"])
             if now != change["before"]:
                 patch += _replaced(change["path"], change["after"], change["before"])
-        patch.append({"op": "remove", "path": _MARK_AT})
-        patch += [{"op": "remove", "path": path} for path in _LABELS_AT if value_at(thing, path) != ABSENT]
+        patch += [{"op": "remove", "path": path} for path in (_MARK_AT, *_LABELS_AT) if value_at(thing, path) != ABSENT]
         try:
             api.patch(resource, namespace, name, patch)
             return
@@ -217,6 +216,29 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
             # Between looking and patching somebody else was there: look again.
             if refused.status not in (409, 422) or not left:
                 raise
+
+
+def _witnessed(thing: Mapping[str, Any], mark: str) -> list[dict[str, Json]]:
+    """Tests that the object is still ours as it was looked at: by its mark, or by its labels, see `_is_ours`."""
+    seen = [_MARK_AT] if annotations_of(thing).get(MARK) == mark else _LABELS_AT
+    return [{"op": "test", "path": path, "value": value_at(thing, path)} for path in seen]
+
+
+def _is_ours(thing: Mapping[str, Any], mark: str) -> bool:
+    """Whether this fault stands on the object, or may.
+
+    `kubectl rollout undo`, which is what people do in an outage, puts the annotations of an old ReplicaSet in the place
+    of a Deployment's, and so takes the mark away, or puts an older one in its place. The labels stay.
+    """
+    if annotations_of(thing).get(MARK) == mark:
+        return True
+    said = json.loads(mark)
+    return meta(thing).get("uid") == said["uid"] and _labelled(thing, said)
+
+
+def _labelled(thing: Mapping[str, Any], said: Mapping[str, Json]) -> bool:
+    wanted = [label_value(str(said["exercise"])), label_value(str(said["entry"]))]
+    return [labels_of(thing).get(key) for key in (EXERCISE, FAULT)] == wanted
 
 
 def is_stale(thing: Mapping[str, Any], mark: str) -> bool:
@@ -228,8 +250,7 @@ def is_stale(thing: Mapping[str, Any], mark: str) -> bool:
     controller notes. After those a rollback is at least the undo and itself.
     """
     said = json.loads(mark)
-    labelled = [labels_of(thing).get(key) for key in (EXERCISE, FAULT)]
-    if labelled == [label_value(str(said["exercise"])), label_value(str(said["entry"]))]:
+    if _labelled(thing, said):
         return False
     before, now = said.get("generation"), meta(thing).get("generation")
     return before is None or now is None or now > before + 3
@@ -295,7 +316,7 @@ def _state(thing: Mapping[str, Any] | None, mark: str) -> str:
     if thing is None:
         return "clean"
     said = json.loads(mark)
-    ours = annotations_of(thing).get(MARK) == mark
+    ours = _is_ours(thing, mark)
     if not ours and meta(thing).get("uid") != said["uid"]:
         # Deleted and made anew: what we had changed is gone with the old one.
         return "clean"

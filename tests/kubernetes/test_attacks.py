@@ -178,6 +178,20 @@ def test_a_fault_that_stands_is_undone_also_where_somebody_took_its_labels(clust
     assert web is not None and web["spec"]["replicas"] == 2
 
 
+def test_a_fault_whose_mark_a_rollback_took_is_loud_with_the_store_lost(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.deployment("web", 2)
+    services = {"web": {"workload": "deployment/web"}}
+    Planned(cluster, "dependency-outage", services, {"service": "web", "by": "scale"}).inject()
+    cluster.patch("Deployment", "web", {"metadata": {"annotations": {marks.MARK: None}}})
+    assert recover(cluster, tmp_path) == 4
+    said = capsys.readouterr().err
+    assert "has the labels of a fault, and its mark is gone" in said
+    assert "kubectl" in said and " delete " not in said, "the workload is somebody's"
+    assert cluster.get("Deployment", "web") is not None
+
+
 def test_pods_that_chaos_mesh_was_to_kill_lose_their_mark_without_a_podchaos(cluster: Cluster, tmp_path: Path) -> None:
     """Everything died between the marks and the PodChaos."""
     cluster.deployment("web", 1)

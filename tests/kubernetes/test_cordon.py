@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +37,10 @@ class Nodes:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.made: list[str] = []
+        # Of several tests at once on a real cluster, each would see the others' exercises.
+        self.turn = (Path(tempfile.gettempdir()) / "gameday-test-nodes").open("w") if cluster.is_real else None
+        if self.turn is not None:
+            fcntl.flock(self.turn, fcntl.LOCK_EX)
 
     def add(self, labels: dict[str, str] | None = None, **spec: Any) -> str:
         name = f"gameday-test-{secrets.token_hex(3)}"
@@ -56,6 +63,8 @@ class Nodes:
     def clear(self) -> None:
         for name in self.made:
             self.cluster.delete("Node", name)
+        if self.turn is not None:
+            self.turn.close()
 
 
 @pytest.fixture

@@ -105,11 +105,38 @@ def test_what_others_changed_since_is_left_alone_and_said(cluster: Cluster, api:
 
 def test_a_mark_that_somebody_took_off_leaves_a_fault_that_is_said(cluster: Cluster, api: Api, mark: str) -> None:
     strike(cluster, api, mark)
-    cluster.patch("Deployment", "web", {"metadata": {"annotations": {marks.MARK: None}}})
+    off = {"annotations": {marks.MARK: None}, "labels": {marks.EXERCISE: None, marks.FAULT: None}}
+    cluster.patch("Deployment", "web", {"metadata": off})
     with pytest.raises(marks.Interfered, match="the fault's mark is gone: it was 2 before"):
         undo(cluster, api, mark)
     assert web(cluster)["spec"]["replicas"] == 0
     assert not undone(cluster, api, mark)["holds"]
+
+
+@pytest.mark.parametrize("left", [None, "older"], ids=["none", "an-older-one"])
+def test_a_rollback_under_a_fault_that_took_the_mark_keeps_nobody_from_the_undo(
+    cluster: Cluster, api: Api, mark: str, left: str | None
+) -> None:
+    """On-call rolls back, as on-call does: the annotations are an old ReplicaSet's then, the labels are not."""
+    strike(cluster, api, mark)
+    uid = web(cluster)["metadata"]["uid"]
+    older = marks.mark_of({**CONTEXT, "exercise": "x-0"}, uid, TO_ZERO) if left else None
+    cluster.patch("Deployment", "web", {"metadata": {"annotations": {marks.MARK: older}}})
+    assert not undone(cluster, api, mark)["holds"]
+    undo(cluster, api, mark)
+    now = web(cluster)
+    assert now["spec"]["replicas"] == 2
+    assert "gameday" not in str(now["metadata"].get("labels", {})) + str(now["metadata"].get("annotations", {}))
+    assert undone(cluster, api, mark)["holds"]
+    with pytest.raises(RuntimeError):
+        late(cluster, api, mark)
+    assert web(cluster)["spec"]["replicas"] == 2
+
+
+def late(cluster: Cluster, api: Api, mark: str) -> None:
+    """The second request of a strike, carried out after the undo."""
+    patch = [{"op": "test", "path": "/metadata/annotations/gameday.dev~1fault", "value": mark}]
+    api.patch(DEPLOYMENTS, cluster.namespace, "web", [*patch, {"op": "replace", "path": "/spec/replicas", "value": 0}])
 
 
 def test_made_anew_is_another_object(cluster: Cluster, api: Api, mark: str) -> None:
