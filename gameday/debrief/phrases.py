@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gameday.debrief.view import (
     AbortRow,
     Cadence,
@@ -18,6 +20,7 @@ from gameday.debrief.view import (
 )
 from gameday.debrief.words import count, on_clock, percent, span
 
+_TOOK = re.compile(r"^whole again after [^,]*(?:, )?")
 _SENT = 30
 """Times of updates that one line names."""
 STATE_MARKS = {"met": "✓", "late": "◷", "missed": "✗", "not_observed": "○", "pending": "…"}
@@ -101,8 +104,9 @@ def whole_since(whole: WholeView) -> str:
 
 
 def whole_detail(whole: WholeView) -> str:
-    """What stands behind it: `deployment shop/web: whole again after 5.5 s, at worst 2 of 3 pods ready`."""
-    return ": ".join(part for part in (whole.thing, whole.text) if part)
+    """What stands behind it: `deployment shop/web: at worst 2 of 3 pods ready`."""
+    # How long it took stands before it already, and may be counted from another moment there.
+    return ": ".join(part for part in (whole.thing, _TOOK.sub("", whole.text)) if part)
 
 
 def workload_words(workload: WorkloadView) -> str:

@@ -173,6 +173,25 @@ def test_show_for_people(two: str, run: Run) -> None:
     assert "exercise_started" not in text
 
 
+def test_a_fault_that_leaked_and_was_recovered_since_is_told_as_both(url: str, run: Run) -> None:
+    told = [
+        *events_of(DONE, "The payment provider goes dark"),
+        ev.AbortBegan("aborted by ada", "ada"),
+        ev.FaultUndoing("latency-1", "abort"),
+        ev.UndoSent("latency-1", 1),
+        ev.FaultLeaked("latency-1", "the proxy does not answer", ["gameday sandbox rollback payments"]),
+        ev.ExerciseEnded("leaked", 4, "not recovered: latency-1"),
+        ev.FaultRecovered("latency-1", "3 ms"),
+    ]
+    record_all(url, DONE, T0, told, Holder.mine())
+    text = " ".join(run("show", "--store", url).stdout.split())
+    assert "status leaked, recovered since" in text
+    assert "leaked (exit 4): not recovered: latency-1; recovered since: latency-1 at +0:13" in text
+    assert "leaked, then recovered" in text and "before: the proxy does not answer" in text
+    assert "aborted +0:08 by ada FAULT" in text.replace("ENTRY ", ""), "and not: by ada: aborted by ada"
+    assert "leaked, recovered since" in run("list", "--store", url).stdout
+
+
 def test_a_wrong_id_is_invalid_input(two: str, run: Run) -> None:
     done = run("show", "20260921-1413-aaab", "--store", two)
     assert done.returncode == 2

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gameday.console.plain import follow, lines
+from gameday.engine.decide import PASSES
 from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as e
 from gameday.exercise.fold import fold
@@ -82,6 +83,7 @@ ONE_OF_EACH: list[tuple[e.Event, str, str]] = [
     (e.FaultLeaked("payments-dark", "gave up", ["curl a", "curl b"]), "LEAK", "by hand: curl a ; curl b"),
     (e.ConditionSampled("rate", "tripped", 0.75), "WATCH", "rate has TRIPPED: 0.75"),
     (e.AbortBegan("too many", "engine", "rate", 3.0), "ABORT", "condition 'rate': too many"),
+    (e.FaultUndoing("kill", f"{PASSES}: waiting"), "UNDO", "kill passes by itself: waiting"),
     (e.AlertSeen("Errors", "firing", "bad", ZERO), "ALERT", "Errors is firing since 14:30:00: bad"),
     (e.ExpectationJudged(0, "late", "slow", 130.0), "EXPECT", "LATE after 2:10"),
     (e.MilestoneReached("mitigated", partial=True), "STAMP", "mitigated PARTLY"),
@@ -149,3 +151,15 @@ def test_nothing_from_outside_reaches_the_terminal_raw() -> None:
 def test_a_page_full_of_evidence_is_cut() -> None:
     line = lines(envelope(e.FaultEffective("x", "a" * 100_000)), Exercise())
     assert line is not None and len(line) < 700 and line.endswith("…")
+
+
+def test_who_aborted_is_said_once_where_no_reason_was_given() -> None:
+    line = lines(envelope(e.AbortBegan("aborted by ada", "ada")), Exercise())
+    assert line is not None and line.endswith("aborted by ada")
+
+
+def test_pods_that_are_touched_share_what_they_have_in_common() -> None:
+    pods = [f"pod shop/web-{number} (ReplicaSet web-7d, on worker-1)" for number in (1, 2)]
+    plan = {"summary": "web is cut off", "targets": pods}
+    line = lines(envelope(e.FaultArmed("cut", "network-partition", plan, False, 10.0)), Exercise())
+    assert line is not None and "touches pods shop/web-1, web-2 (ReplicaSet web-7d, on worker-1); undo" in line

@@ -1,0 +1,57 @@
+"""What a preview says of a cluster, and that `manifests` agrees with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.kubernetes.cluster import Cluster
+
+from .targets import place_of
+
+BANK = {"web": {"workload": "deployment/web"}, "bank": {"external": ["bank.example.com"]}}
+OUTAGE = "  - at: 0s\n    fault: dependency-outage\n    with: {service: bank}\n    for: 5s\n"
+SLOW = "  - at: 0s\n    fault: latency\n    with: {service: web, delay: 1s}\n    for: 5s\n"
+KILL = "  - at: 0s\n    fault: pod-kill\n    with: {service: bank, count: 1}\n"
+
+
+def test_what_can_not_be_done_ends_alike_everywhere_and_says_what_it_would_take(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    place = place_of(tmp_path, cluster, BANK, OUTAGE, engines=["api"])
+    for command in (["preview", "scenario.yaml"], ["manifests", "scenario.yaml"]):
+        done = place.call(*command)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert done.returncode == 5, said
+        assert "bank is outside of the cluster (bank.example.com)" in said
+        assert "Chaos Mesh could, were it installed in the cluster" in said
+        assert "--engine dependency-outage" not in said, "there is none to choose"
+
+
+def test_the_settings_are_named_by_their_target(cluster: Cluster, tmp_path: Path) -> None:
+    place = place_of(tmp_path, cluster, BANK, KILL, engines=["api"])
+    done = place.call("preview", "scenario.yaml", "--json")
+    (fault,) = json.loads(done.stdout)["faults"]
+    assert "say so under [targets.staging.services.bank]" in fault["error"]
+
+
+@pytest.mark.parametrize(
+    ("more", "value", "default"), [({}, "100 %", False), ({"namespace_percent": 30}, "30 %", False)]
+)
+def test_the_share_of_a_namespace_is_among_the_limits(
+    cluster: Cluster, tmp_path: Path, more: dict[str, Any], value: str, default: bool
+) -> None:
+    cluster.deployment("web", 1)
+    place = place_of(tmp_path, cluster, BANK, KILL.replace("bank", "web"), engines=["api"], **more)
+    limits = json.loads(place.call("preview", "scenario.yaml", "--json").stdout)["limits"]
+    assert [(one["value"], one["default"]) for one in limits if one["name"] == "namespace"] == [(value, default)]
+
+
+def test_nothing_is_claimed_of_a_cluster_that_was_not_asked(cluster: Cluster, tmp_path: Path) -> None:
+    place = place_of(tmp_path, cluster, BANK, SLOW, environment="production")
+    done = place.call("preview", "scenario.yaml")
+    assert done.returncode == 5 and "is production" in done.stdout
+    assert "can't be done" not in done.stdout and "CAN'T NOW" not in done.stdout
