@@ -29,12 +29,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-SHOP, KILL, OUTAGE, RULES = blocks("yaml")
+SHOP, KILL, OUTAGE, RULES, TOLD = blocks("yaml")
+TARGET, MONITORING, IN_CLUSTER = blocks("toml")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "gameday.toml").write_text(blocks("toml")[0])
+    (tmp_path / "gameday.toml").write_text(TARGET)
     (tmp_path / "kill.yaml").write_text(KILL)
     (tmp_path / "outage.yaml").write_text(OUTAGE)
     return tmp_path
@@ -55,6 +56,13 @@ def test_the_scenarios_are_right_on_the_target(settings: Settings, text: str) ->
     assert loaded.scenario.abort_when
 
 
+def test_what_is_asked_of_prometheus_and_alertmanager_is_right_too(folder: Path) -> None:
+    head, names, services = re.split(r"^(?=\[targets\.staging\.(?:names|services\.checkout)\])", TARGET, flags=re.M)
+    assert names.startswith("[targets.staging.names]")
+    (folder / "gameday.toml").write_text(head + MONITORING + services)
+    test_the_scenarios_are_right_on_the_target(load_settings(explicit=folder / "gameday.toml"), TOLD)
+
+
 def test_the_target_is_about_the_shop(settings: Settings) -> None:
     shop = list(yaml.safe_load_all(SHOP))
     there = {(one["kind"], one["metadata"]["name"]) for one in shop}
@@ -69,7 +77,7 @@ def test_the_target_is_about_the_shop(settings: Settings) -> None:
 
 def test_in_the_cluster_the_settings_are_right_too(tmp_path: Path) -> None:
     path = tmp_path / "gameday.toml"
-    path.write_text(blocks("toml")[1])
+    path.write_text(IN_CLUSTER)
     assert check_target("staging", load_settings(explicit=path)).settings["cluster"]["in_cluster"] is True
 
 
