@@ -152,6 +152,8 @@ def preview_of(
             refusals.append(reason)
     asked: list[Probing] = [*scenario.steady_state, *scenario.abort_when]
     answers = asyncio.run(_ask(asked, info)) if reachable and allowed else [None] * len(asked)
+    if reachable and allowed:
+        warnings += asyncio.run(_alerts(scenario, info))
     why = _NOT_UP if not reachable else _BY_RUN if allowed else _NOT_ASKED
     checks = len(scenario.steady_state)
     return PreviewModel(
@@ -198,6 +200,23 @@ async def _ask(probes: Sequence[Probing], info: TargetInfo) -> list[Answer | Non
     finally:
         await prober.close()
     return [next(answers) if probe.activity is None else None for probe in probes]
+
+
+async def _alerts(scenario: Scenario, info: TargetInfo) -> list[str]:
+    """What is in the way of alerts that are expected: whoever is to say so is away, or they fire already."""
+    wanted = {expectation.alert for expectation in scenario.expect if expectation.alert}
+    if not wanted or "alertmanager" not in info.names:
+        return []
+    prober = LiveProber(info)
+    try:
+        found = await prober.alerts(wanted)
+    finally:
+        await prober.close()
+    if found.kind != "value":
+        said = f"{found.kind.replace('_', ' ')}: {found.detail}"
+        return [f"the alerts can't be read ({said}): nobody will know of {', '.join(sorted(wanted))}"]
+    already = sorted({alert.name for alert in found.alerts})
+    return [f"firing already, so it would tell nothing of a fault: {', '.join(already)}"] if already else []
 
 
 def _check(check: Check, index: int, answer: Answer | None, why: str) -> CheckPreview:

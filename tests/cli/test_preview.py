@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,37 @@ def test_validate_takes_the_settings_that_were_named(place: Place) -> None:
     place.write("shed.yaml", SCRIPT.replace("target: lab", "target: shed"))
     assert "no target 'shed'" in place.call("validate", "shed.yaml").stderr
     assert place.call("validate", "shed.yaml", "--config", "others.toml").returncode == 0
+
+
+class Alertmanager(BaseHTTPRequestHandler):
+    """Whatever it is asked: Slow fires."""
+
+    def do_GET(self) -> None:
+        body = json.dumps([{"labels": {"alertname": "Slow"}, "status": {"state": "active"}}]).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """A test's output is its own."""
+
+
+def test_an_expected_alert_that_fires_already_or_can_not_be_read_is_told(place: Place) -> None:
+    place.write("activity.yaml", SCRIPT + "expect: [{alert: Slow, within: 1m}, {alert: Down, within: 1m}]\n")
+    server = HTTPServer(("127.0.0.1", 0), Alertmanager)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        names = f'names = {{lab = "http://127.0.0.1:9", alertmanager = "http://127.0.0.1:{server.server_port}"}}'
+        place.write("gameday.toml", re.sub(r"names = .*", names, SETTINGS))
+        assert shown(place).warnings == ("firing already, so it would tell nothing of a fault: Slow",)
+    finally:
+        server.shutdown()
+        thread.join(5)
+        server.server_close()
+    (away,) = shown(place).warnings
+    assert away == "the alerts can't be read (unreachable: connection refused): nobody will know of Down, Slow"
 
 
 def test_a_target_that_another_exercise_holds(place: Place) -> None:
