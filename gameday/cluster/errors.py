@@ -34,6 +34,12 @@ class Refused(RuntimeError):
             hint = "the API server does not know who asks: log in again (an expired token?)"
             return f"401, {hint}" if not said or said == "Unauthorized" else f"401, {said}; {hint}"
         text = f"{self.status}{f' {self.reason}' if self.reason else ''}{f', {said}' if said else ''}"
+        if "failed calling webhook" in said:
+            # Nothing is changed as long as it does not answer, an undo as little as what is pasted.
+            text += (
+                "; the API server asks this webhook before it changes anything: where the fault took down what answers "
+                "it, set failurePolicy: Ignore in its webhook configuration, or delete that"
+            )
         details = [str(cause.get("message")) for cause in self.causes if cause.get("message")]
         more = [" ".join(one.split())[:300] for one in details if one not in said]
         return f"{text}; {'; '.join(more)}" if more else text

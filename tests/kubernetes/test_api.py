@@ -227,3 +227,10 @@ def serving_html() -> Any:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_a_webhook_that_keeps_everything_from_being_changed_is_told_with_the_way_out() -> None:
+    """A fault may have taken down what answers it: then neither an undo nor what is pasted changes anything."""
+    message = 'Internal error occurred: failed calling webhook "check.example.com": connection refused'
+    said = str(Refused("PATCH /x", 500, {"reason": "InternalError", "message": message}))
+    assert "set failurePolicy: Ignore in its webhook configuration, or delete that" in said
