@@ -49,7 +49,8 @@ INJECTED, NOT_INJECTED = "Injected", "Not Injected"
 _ONE_SHOT = ("pod-kill", "container-kill")
 ADVICE = (
     "see whether Chaos Mesh's controller and its daemon on that node run, and don't take the finalizer off "
-    "(cleanFinalizer=forced): it holds the only record of what is left"
+    "(cleanFinalizer=forced): it holds the only record of what is left. Chaos Mesh tries again ever more rarely, up to "
+    "17 min apart, and at once when its controller is restarted; a pod that is deleted is let go of"
 )
 _REMAINS = {
     NETWORK_CHAOS.kind: "its network rules (tc, iptables, ipset)",
@@ -162,7 +163,9 @@ def end(
 
     One that is done once knows no pause: the pods that it has not killed yet lose the mark by which it selects them.
     What has not recovered by then is deleted all the same where Chaos Mesh's finalizer holds it: it stays, visible,
-    until it has. Where nothing holds it, the record of what is injected would be lost, so it stays as it is.
+    until it has. So is what may not be paused: while its controller is down, Chaos Mesh's webhook has every change
+    refused, yet no deletion, and what is deleted it ends as soon as it is back.
+    Where nothing holds it, the record of what is injected would be lost, so it stays as it is.
 
     Raises:
         RuntimeError: it is not ours, or it may not be deleted, see above.
@@ -179,13 +182,18 @@ def end(
     if there is not None and _one_shot(there):
         unmark(api, str(namespace), name)
     elif there is not None:
-        there = _paused(api, resource, namespace, name, own)
+        try:
+            there = _paused(api, resource, namespace, name, own)
+        except Refused:
+            there, until = api.get(resource, namespace, name), 0.0
+            if there is not None and not _is_held(there) and not over(there)["holds"]:
+                raise
     while there is not None and "deletionTimestamp" not in meta(there):
         found = over(there)
         if found["holds"] or _one_shot(there):
             break
         if time.monotonic() >= until:
-            if FINALIZER not in (meta(there).get("finalizers") or ()):
+            if not _is_held(there):
                 raise RuntimeError(
                     f"{named(resource, namespace, name)} is paused, and {found['evidence']}; Chaos Mesh's finalizer "
                     f"{FINALIZER} is gone from it, so it was not deleted: it holds the only record of them"
@@ -222,6 +230,10 @@ def _paused(
             if refused.status not in (404, 409, 422) or not left:
                 raise
     raise AssertionError("the last try returns or raises")
+
+
+def _is_held(thing: Mapping[str, Any]) -> bool:
+    return FINALIZER in (meta(thing).get("finalizers") or ())
 
 
 def _one_shot(thing: Mapping[str, Any]) -> bool:
@@ -287,7 +299,7 @@ def ended(api: Api, resource: Resource, namespace: str | None, name: str, pods: 
         return {"holds": False, "evidence": f"{what} is still there: {state}"}
     held = ", ".join(meta(there).get("finalizers") or ()) or "nothing"
     for_good = f"; where Chaos Mesh is gone for good: {_by_force(api, resource, pods)}" if pods else ""
-    return {"holds": False, "evidence": f"{what} is being deleted, held by {held}: {state}; {ADVICE}{for_good}"}
+    return {"holds": False, "evidence": f"{what} is being deleted, held by {held}: {ADVICE}{for_good}; {state}"}
 
 
 def _unknown(api: Api, resource: Resource) -> bool:

@@ -13,6 +13,7 @@ from gameday.engine.workers import function
 from gameday.faults.chaos_mesh import pod_kill
 from gameday.faults.planning import plan
 from tests.support.kubernetes.cluster import Cluster
+from tests.support.kubernetes.mesh import OWN
 
 from .targets import CONTEXT, target_of
 
@@ -90,8 +91,17 @@ def rule(text: str) -> dict[str, Any]:
     return {**found, **({"namespace": one.namespace} if one.namespace else {})}
 
 
-def needs_chaos_mesh(cluster: Cluster) -> None:
-    """Skip the test on a real cluster without its definitions."""
+def needs_nobody_who_acts(cluster: Cluster) -> None:
+    """Skip the test on a real cluster whose own Chaos Mesh would do what the test has nobody do."""
+    needs_chaos_mesh(cluster)
+    if cluster.is_real and OWN:
+        pytest.skip("the cluster's Chaos Mesh has controllers")
+
+
+def needs_chaos_mesh(cluster: Cluster, fault: str = "") -> None:
+    """Skip the test on a real cluster without its definitions, or whose own Chaos Mesh can't do this fault."""
+    if cluster.is_real and OWN and fault and fault not in OWN:
+        pytest.skip(f"the cluster's own Chaos Mesh can't do {fault}")
     groups = cluster.ask("GET", "/apis")["groups"]
     if cluster.is_real and all(one["name"] != "chaos-mesh.org" for one in groups):
         pytest.skip("the cluster has no Chaos Mesh")

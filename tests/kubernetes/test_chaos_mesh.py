@@ -49,8 +49,8 @@ def test_a_fault_is_injected_and_taken_back(cluster: DoubleCluster, fault: str) 
 @pytest.mark.parametrize("fault", EVERY)
 @pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
 def test_the_same_with_what_the_api_server_makes_of_each_step(cluster: Cluster, fault: str) -> None:
-    """On a real one with its definitions, too. The controller is one of the tests, so it proves no fault."""
-    needs_chaos_mesh(cluster)
+    """On a real one, too: with Chaos Mesh's own controllers, or with its definitions and a controller of the tests."""
+    needs_chaos_mesh(cluster, fault)
     cluster.deployment("web", replicas=2)
     with Mesh(cluster):
         live(cluster, fault)
@@ -143,7 +143,7 @@ def test_a_strike_after_the_pause_of_the_undo_is_void(cluster: DoubleCluster) ->
 @pytest.mark.double(chaos_mesh=True, chaos_mode="stuck")
 def test_what_is_never_injected_is_not_effective_and_is_taken_back(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=2)
-    made = planned(cluster, "latency", LATENCY)
+    made = planned(cluster, "cpu-stress", EVERY["cpu-stress"])
     run(made.inject)
     cluster.until(lambda: "connection error" in run(made.effective)["evidence"], what="the reason is told")
     assert not run(made.effective)["holds"]
@@ -151,18 +151,74 @@ def test_what_is_never_injected_is_not_effective_and_is_taken_back(cluster: Doub
     cluster.until(holds(made.recovered))
 
 
+@pytest.mark.double(chaos_mesh=True, chaos_mode="stuck")
+def test_one_that_hangs_half_way_is_not_recovered_and_goes_with_its_pods(
+    cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gameday.faults.chaos_mesh.experiment._PATIENCE", 0.1)
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(lambda: phases(cluster, made) == ["Not Injected/Wait"] * 2)
+    cluster.until(lambda: "connection error" in run(made.effective)["evidence"], what="the reason is told")
+    run(made.undo)
+    said = run(made.recovered)
+    assert not said["holds"] and "is Not Injected/Wait (rpc error" in said["evidence"]
+    assert "a pod that is deleted is let go of" in said["evidence"]
+    cluster.delete("Deployment", "web")
+    cluster.until(holds(made.recovered))
+
+
+@MESH
+@pytest.mark.parametrize("status", [500, 403])
+def test_what_may_not_be_paused_is_deleted_and_ends_when_its_controller_is_back(
+    cluster: DoubleCluster, status: int
+) -> None:
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    cluster.settings(controllers=False)
+    # As its webhook does for whoever changes an experiment; deletions it is not asked about.
+    cluster.misbehave(verb="patch", resource="networkchaos", status=status, message="failed calling webhook")
+    run(made.undo)
+    there = object_of(cluster, made) or {}
+    assert there["metadata"]["annotations"][experiments.PAUSE] == "false"
+    assert "deletionTimestamp" in there["metadata"]
+    assert "is being deleted, held by chaos-mesh/records" in run(made.recovered)["evidence"]
+    run(made.undo)
+    cluster.settings(controllers=True)
+    cluster.until(holds(made.recovered))
+
+
+@MESH
+def test_what_may_not_be_paused_stays_where_nothing_holds_it(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "latency", LATENCY)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    cluster.settings(controllers=False)
+    there = object_of(cluster, made) or {}
+    cluster.patch("NetworkChaos", there["metadata"]["name"], {"metadata": {"finalizers": None}})
+    cluster.misbehave(verb="patch", resource="networkchaos", status=500, message="failed calling webhook")
+    with pytest.raises(Refused, match="failed calling webhook"):
+        run(made.undo)
+    assert object_of(cluster, made) is not None
+
+
 @pytest.mark.double(chaos_mesh=True, chaos_mode="half")
 def test_half_applied_is_not_effective_and_names_the_pod(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=2)
     made = planned(cluster, "latency", LATENCY)
     run(made.inject)
-    cluster.until(lambda: sorted(phases(cluster, made)) == ["Injected", "Not Injected"])
+    cluster.until(lambda: sorted(phases(cluster, made)) == ["Injected", "Not Injected/Wait"])
     said = run(made.effective)
     there = object_of(cluster, made) or {}
     records = there["status"]["experiment"]["containerRecords"]
-    (left,) = [one["id"] for one in records if one["phase"] == "Not Injected"]
+    (left,) = [one["id"] for one in records if one["phase"] == "Not Injected/Wait"]
     assert not said["holds"]
-    assert said["evidence"].startswith(f"1 of 2 pods are injected: {left} is Not Injected (rpc error")
+    assert said["evidence"].startswith(f"1 of 2 pods are injected: {left} is Not Injected/Wait (rpc error")
+    cluster.settings(chaos_mode="")
     run(made.undo)
     cluster.until(holds(made.recovered))
 
@@ -179,7 +235,8 @@ def test_what_never_recovers_is_not_recovered_and_says_what_not_to_do(
     run(made.undo)
     said = run(made.recovered)
     assert not said["holds"]
-    assert "held by chaos-mesh/records: 1 of 1 pods have not recovered" in said["evidence"]
+    assert "held by chaos-mesh/records: see whether" in said["evidence"]
+    assert "1 of 1 pods have not recovered" in said["evidence"]
     assert "don't take the finalizer off" in said["evidence"]
     there = object_of(cluster, made) or {}
     assert there["metadata"]["finalizers"] == ["chaos-mesh/records"]

@@ -17,6 +17,7 @@ from .meshed import (
     holds,
     marked,
     needs_chaos_mesh,
+    needs_nobody_who_acts,
     object_of,
     planned,
     run,
@@ -34,7 +35,7 @@ def test_pods_are_killed_and_the_experiment_goes(cluster: DoubleCluster) -> None
 
 @pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
 def test_a_kill_with_what_the_api_server_makes_of_each_step(cluster: Cluster) -> None:
-    needs_chaos_mesh(cluster)
+    needs_chaos_mesh(cluster, "pod-kill")
     cluster.deployment("web", replicas=3)
     with Mesh(cluster):
         kill(cluster)
@@ -119,7 +120,7 @@ def test_marks_that_chaos_mesh_did_not_know_of_are_found_with_the_next_change(cl
 def test_with_the_store_lost_a_kill_that_never_came_leaves_no_mark(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needs_chaos_mesh(cluster)
+    needs_nobody_who_acts(cluster)
     monkeypatch.setattr(pod_kill, "_PAUSES", (0.01,))
     cluster.deployment("web", replicas=2)
     made = planned(cluster, "pod-kill", {"service": "web", "all": True}, duration=None)

@@ -20,6 +20,7 @@ from .meshed import (
     MESH,
     holds,
     needs_chaos_mesh,
+    needs_nobody_who_acts,
     object_of,
     phases,
     planned,
@@ -270,7 +271,7 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
 def test_every_form_of_every_experiment_is_taken_as_it_is(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody will ever find the pods here.
     monkeypatch.setattr(pod_kill, "_PAUSES", (0.01,))
-    needs_chaos_mesh(cluster)
+    needs_nobody_who_acts(cluster)
     cluster.deployment("web", replicas=2)
     cluster.deployment("shop", replicas=1)
     for number, (fault, params) in enumerate(FORMS):

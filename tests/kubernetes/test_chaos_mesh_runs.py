@@ -41,7 +41,7 @@ def test_the_commands_that_are_printed_end_it(
 ) -> None:
     if not cluster.is_real:
         pytest.skip("kubectl asks for schemas that the double does not have")
-    needs_chaos_mesh(cluster)
+    needs_chaos_mesh(cluster, fault)
     monkeypatch.setattr(pod_kill, "_PAUSES", (0.01,))
     cluster.deployment("web", replicas=1)
     made = planned(cluster, fault, params)

@@ -3,10 +3,14 @@
 What it knows of traffic and processes is nothing: it moves the objects as the real one does, each step a write of its
 own (finalizer, desired phase, conditions, records), and for `pod-kill` it does delete pods. So it shows that our
 requests and the API server's answers fit together, and proves no fault.
+
+Where the cluster has Chaos Mesh's own controllers, `GAMEDAY_TEST_CHAOS_MESH` names the faults, with commas, that it can
+do there; then this one keeps still.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import urllib.error
 from types import TracebackType
@@ -18,6 +22,8 @@ Json = dict[str, Any]
 
 FINALIZER = "chaos-mesh/records"
 PAUSE = "experiment.chaos-mesh.org/pause"
+OWN = [name for name in os.environ.get("GAMEDAY_TEST_CHAOS_MESH", "").split(",") if name]
+"""The faults that the real cluster's own Chaos Mesh can do; none where it has no controllers."""
 KINDS = ("PodChaos", "NetworkChaos", "DNSChaos", "StressChaos", "IOChaos")
 
 
@@ -30,12 +36,14 @@ class Mesh:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Mesh:
-        self._thread.start()
+        if not (OWN and self.cluster.is_real):
+            self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._over.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._over.wait(0.1 if self.cluster.is_real else 0.01):

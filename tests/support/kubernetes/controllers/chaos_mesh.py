@@ -4,6 +4,10 @@ It follows the order of the real one: the finalizer first, then what is desired 
 run), then the records one by one, then the conditions that are read off the records. Nothing happens to the traffic,
 the clock or the disks of any pod; `pod-kill` does delete pods. A Schedule starts nothing.
 
+A record of a NetworkChaos or an IOChaos waits half-way, `Not Injected/Wait` and `Injected/Wait`, until the pod's own
+object has been carried out. Half-way there is no turning back: what could not be injected has to be before it can be
+taken back, unless its pod goes.
+
 `Settings.chaos_mode` switches on what goes wrong: "absent" (the definitions are there, the controller is not), "stuck"
 (targets are selected, none is ever injected), "half" (only the first is), "never-recovers" (a fault stays injected and
 so does the finalizer). `Settings.chaos_delay` is how many seconds an injection, and a recovery, takes to begin.
@@ -175,18 +179,29 @@ class _Experiment:
             self.due = min(self.due, begun + settings.chaos_delay)
             return
         for record in moving:
-            if wanted == "Injected":
-                fails = settings.chaos_mode == "stuck" or (settings.chaos_mode == "half" and record is not records[0])
+            there = self.world.store.find(POD, *record["id"].split("/")[:2]) is not None
+            half_way = record["phase"].endswith("/Wait")
+            if record["phase"].startswith("Not Injected") and (half_way or wanted == "Injected"):
+                stuck = settings.chaos_mode == "stuck" or (settings.chaos_mode == "half" and record is not records[0])
+                self._step(record, "Apply", half_way=half_way, fails=stuck, there=there)
             else:
                 fails = settings.chaos_mode == "never-recovers"
-            if fails:
-                self._fail(record, "Apply" if wanted == "Injected" else "Recover")
-            elif wanted == "Injected":
-                self._apply(record)
-            else:
-                self._note(record, "Recover", "Succeeded")
-                record |= {"phase": "Not Injected", "recoveredCount": record["recoveredCount"] + 1}
-                self._say("Normal", "Recovered", f"Successfully recover chaos for {record['id']}")
+                self._step(record, "Recover", half_way=half_way, fails=fails, there=there)
+
+    def _step(self, record: Json, operation: str, *, half_way: bool, fails: bool, there: bool) -> None:
+        waits = self.resource.kind in ("NetworkChaos", "IOChaos")
+        if waits and there and not half_way:
+            record["phase"] += "/Wait"
+        elif fails and there:
+            self._fail(record, operation)
+        elif operation == "Apply" and half_way and not there:
+            record["phase"] = "Not Injected"
+        elif operation == "Apply":
+            self._apply(record)
+        else:
+            self._note(record, operation, "Succeeded")
+            record |= {"phase": "Not Injected", "recoveredCount": record["recoveredCount"] + 1}
+            self._say("Normal", "Recovered", f"Successfully recover chaos for {record['id']}")
 
     def _apply(self, record: Json) -> None:
         if self.resource.kind == "PodChaos" and self.spec["action"] == "pod-kill":
