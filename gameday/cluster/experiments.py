@@ -14,6 +14,7 @@ overwrites it, so objects are only ever patched. What an experiment does to whom
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,6 +41,8 @@ from gameday.cluster.resources import (
 )
 
 KINDS = (POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
+NUDGED_AT = pointer("metadata", "annotations", "gameday.dev/nudged")
+"""Where an annotation is put that means nothing: Chaos Mesh looks again at what has changed."""
 PAUSE = "experiment.chaos-mesh.org/pause"
 """Annotation: an experiment with it, `"true"`, injects nothing, and takes back what it has injected."""
 FINALIZER = "chaos-mesh/records"
@@ -48,9 +51,9 @@ KILL = "gameday.dev/kill"
 INJECTED, NOT_INJECTED = "Injected", "Not Injected"
 _ONE_SHOT = ("pod-kill", "container-kill")
 ADVICE = (
-    "see whether Chaos Mesh's controller and its daemon on that node run, and don't take the finalizer off "
-    "(cleanFinalizer=forced): it holds the only record of what is left. Chaos Mesh tries again ever more rarely, up to "
-    "17 min apart, and at once when its controller is restarted; a pod that is deleted is let go of"
+    "see whether Chaos Mesh's controller and its daemon on that node run: it tries again ever more rarely, or never, "
+    "and at once when its controller is restarted; a pod that is deleted is let go of. But don't take the finalizer "
+    "off (cleanFinalizer=forced): it holds the only record of what is left"
 )
 _REMAINS = {
     NETWORK_CHAOS.kind: "its network rules (tc, iptables, ipset)",
@@ -165,7 +168,8 @@ def end(
     What has not recovered by then is deleted all the same where Chaos Mesh's finalizer holds it: it stays, visible,
     until it has. So is what may not be paused: while its controller is down, Chaos Mesh's webhook has every change
     refused, yet no deletion, and what is deleted it ends as soon as it is back.
-    Where nothing holds it, the record of what is injected would be lost, so it stays as it is.
+    Where nothing holds it, the record of what is injected would be lost, so it stays as it is. One that is being
+    deleted already is nudged: where a recovery failed once, Chaos Mesh may never try it again (a StressChaos).
 
     Raises:
         RuntimeError: it is not ours, or it may not be deleted, see above.
@@ -202,6 +206,8 @@ def end(
         time.sleep(_LOOK_AGAIN)
         there = api.get(resource, namespace, name)
     if there is not None:
+        if "deletionTimestamp" in meta(there):
+            _nudge(api, resource, namespace, name, there)
         if over(there)["holds"]:
             _seen_over.add(_place(resource, namespace, name))
         creations.remove(api, resource, namespace, name, own)
@@ -230,6 +236,16 @@ def _paused(
             if refused.status not in (404, 409, 422) or not left:
                 raise
     raise AssertionError("the last try returns or raises")
+
+
+def _nudge(api: Api, resource: Resource, namespace: str | None, name: str, there: Mapping[str, Any]) -> None:
+    patch: list[dict[str, Json]] = [{"op": "test", "path": "/metadata/uid", "value": meta(there)["uid"]}]
+    if not annotations_of(there):
+        patch.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+    patch.append({"op": "add", "path": NUDGED_AT, "value": f"{time.time():.3f}"})
+    with contextlib.suppress(Refused):
+        # Gone meanwhile, or its controller is down, which refuses changes: nobody there to be nudged.
+        api.patch(resource, namespace, name, patch)
 
 
 def _is_held(thing: Mapping[str, Any]) -> bool:

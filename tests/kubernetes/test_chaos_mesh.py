@@ -169,6 +169,22 @@ def test_one_that_hangs_half_way_is_not_recovered_and_goes_with_its_pods(
     cluster.until(holds(made.recovered))
 
 
+@pytest.mark.double(chaos_mesh=True, chaos_mode="never-recovers")
+def test_what_chaos_mesh_does_not_try_again_is_nudged(cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gameday.faults.chaos_mesh.experiment._PATIENCE", 0.1)
+    cluster.deployment("web", replicas=1)
+    made = planned(cluster, "cpu-stress", EVERY["cpu-stress"] | {"count": 1})
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    run(made.undo)
+    assert "is being deleted" in run(made.recovered)["evidence"]
+    cluster.deployment("shop", replicas=1)
+    cluster.whole("shop")  # so by now its controller has tried, and given up
+    cluster.settings(chaos_mode="")
+    run(made.undo)
+    cluster.until(holds(made.recovered))
+
+
 @MESH
 @pytest.mark.parametrize("status", [500, 403])
 def test_what_may_not_be_paused_is_deleted_and_ends_when_its_controller_is_back(

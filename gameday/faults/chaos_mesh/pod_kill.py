@@ -26,7 +26,6 @@ from gameday.faults.pod_kill import PodKillParameters
 _ROOM = "gameday.faults.chaos_mesh.pod_kill"
 MARK = experiments.KILL
 _MARK_AT = pointer("metadata", "labels", MARK)
-_NUDGED_AT = pointer("metadata", "annotations", "gameday.dev/nudged")
 _TRIES = 5
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between looking whether Chaos Mesh has found the pods."""
@@ -164,7 +163,7 @@ def _nudge(api: Api, namespace: str, name: str) -> None:
             # It has not looked at all so far.
             continue
         try:
-            api.patch(POD_CHAOS, namespace, name, [{"op": "add", "path": _NUDGED_AT, "value": str(number)}])
+            api.patch(POD_CHAOS, namespace, name, [{"op": "add", "path": experiments.NUDGED_AT, "value": str(number)}])
         except Refused as refused:
             if refused.status not in (404, 409, 422):
                 raise

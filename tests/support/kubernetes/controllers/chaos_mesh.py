@@ -6,7 +6,7 @@ the clock or the disks of any pod; `pod-kill` does delete pods. A Schedule start
 
 A record of a NetworkChaos or an IOChaos waits half-way, `Not Injected/Wait` and `Injected/Wait`, until the pod's own
 object has been carried out. Half-way there is no turning back: what could not be injected has to be before it can be
-taken back, unless its pod goes.
+taken back, unless its pod goes. A StressChaos that could not be taken back is not tried again until it is changed.
 
 `Settings.chaos_mode` switches on what goes wrong: "absent" (the definitions are there, the controller is not), "stuck"
 (targets are selected, none is ever injected), "half" (only the first is), "never-recovers" (a fault stays injected and
@@ -185,15 +185,21 @@ class _Experiment:
                 stuck = settings.chaos_mode == "stuck" or (settings.chaos_mode == "half" and record is not records[0])
                 self._step(record, "Apply", half_way=half_way, fails=stuck, there=there)
             else:
-                fails = settings.chaos_mode == "never-recovers"
+                fails = settings.chaos_mode == "never-recovers" or _GIVEN_UP.get(self.meta["uid"]) == self._seen()
                 self._step(record, "Recover", half_way=half_way, fails=fails, there=there)
+
+    def _seen(self) -> Json:
+        return {key: self.meta.get(key) for key in ("annotations", "deletionTimestamp")}
 
     def _step(self, record: Json, operation: str, *, half_way: bool, fails: bool, there: bool) -> None:
         waits = self.resource.kind in ("NetworkChaos", "IOChaos")
         if waits and there and not half_way:
             record["phase"] += "/Wait"
         elif fails and there:
-            self._fail(record, operation)
+            if self.resource.kind == "StressChaos" and operation == "Recover":
+                _GIVEN_UP[self.meta["uid"]] = self._seen()
+            else:
+                self._fail(record, operation)
         elif operation == "Apply" and half_way and not there:
             record["phase"] = "Not Injected"
         elif operation == "Apply":
@@ -242,6 +248,8 @@ class _Experiment:
 # What the objects do not tell: when a move began, and who was told that there are no targets, by uid.
 _BEGUN: dict[str, tuple[str, float]] = {}
 _TOLD: set[str] = set()
+# As it was when its recovery failed, by uid.
+_GIVEN_UP: dict[str, Json] = {}
 
 
 def _chosen(pods: list[Json], mode: str, value: str) -> list[Json]:
