@@ -18,7 +18,7 @@ import contextlib
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gameday.cluster import creations
@@ -51,9 +51,9 @@ KILL = "gameday.dev/kill"
 INJECTED, NOT_INJECTED = "Injected", "Not Injected"
 _ONE_SHOT = ("pod-kill", "container-kill")
 ADVICE = (
-    "see whether Chaos Mesh's controller and its daemon on that node run: it tries again ever more rarely, or never, "
-    "and at once when its controller is restarted; a pod that is deleted is let go of. But don't take the finalizer "
-    "off (cleanFinalizer=forced): it holds the only record of what is left"
+    "don't take the finalizer off (cleanFinalizer=forced), it holds the only record of what is left; see whether Chaos "
+    "Mesh's controller and its daemon on that node run: it tries again ever more rarely, or never, and at once when "
+    "its controller is restarted; a pod that is deleted is let go of"
 )
 _REMAINS = {
     NETWORK_CHAOS.kind: "its network rules (tc, iptables, ipset)",
@@ -135,7 +135,8 @@ def over(thing: Mapping[str, Any]) -> dict[str, Json]:
     if not found and desired != "Run":
         return {"holds": True, "evidence": "Chaos Mesh never selected a pod"}
     if left := [one for one in found if one.phase != NOT_INJECTED]:
-        said = "; ".join(one.words() for one in left[:5])
+        # The reason once: they mostly share it, and what to do about it comes after this.
+        said = "; ".join(replace(one, said=one.said[:100] if one is left[0] else "").words() for one in left[:5])
         return {"holds": False, "evidence": f"{len(left)} of {len(found)} pods have not recovered: {said}"}
     if desired != "Stop":
         return {"holds": False, "evidence": f"its desired phase is {desired or 'not known'}, not Stop"}
@@ -315,7 +316,7 @@ def ended(api: Api, resource: Resource, namespace: str | None, name: str, pods: 
         return {"holds": False, "evidence": f"{what} is still there: {state}"}
     held = ", ".join(meta(there).get("finalizers") or ()) or "nothing"
     for_good = f"; where Chaos Mesh is gone for good: {_by_force(api, resource, pods)}" if pods else ""
-    return {"holds": False, "evidence": f"{what} is being deleted, held by {held}: {ADVICE}{for_good}; {state}"}
+    return {"holds": False, "evidence": f"{what} is being deleted, held by {held}: {state}; {ADVICE}{for_good}"}
 
 
 def _unknown(api: Api, resource: Resource) -> bool:
