@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -38,16 +37,17 @@ def test_the_settings_are_named_by_their_target(cluster: Cluster, tmp_path: Path
     assert "say so under [targets.staging.services.bank]" in fault["error"]
 
 
-@pytest.mark.parametrize(
-    ("more", "value", "default"), [({}, "100 %", False), ({"namespace_percent": 30}, "30 %", False)]
-)
+@pytest.mark.parametrize(("said", "shown"), [("namespace_percent = 30\n", ("30 %", False)), ("", ("80 %", True))])
 def test_the_share_of_a_namespace_is_among_the_limits(
-    cluster: Cluster, tmp_path: Path, more: dict[str, Any], value: str, default: bool
+    cluster: Cluster, tmp_path: Path, said: str, shown: tuple[str, bool]
 ) -> None:
-    cluster.deployment("web", 1)
-    place = place_of(tmp_path, cluster, BANK, KILL.replace("bank", "web"), engines=["api"], **more)
+    cluster.deployment("web", 2)
+    place = place_of(tmp_path, cluster, BANK, KILL.replace("bank", "web"), engines=["api"])
+    settings = (tmp_path / "gameday.toml").read_text()
+    assert "namespace_percent = 100\n" in settings
+    place.write("gameday.toml", settings.replace("namespace_percent = 100\n", said))
     limits = json.loads(place.call("preview", "scenario.yaml", "--json").stdout)["limits"]
-    assert [(one["value"], one["default"]) for one in limits if one["name"] == "namespace"] == [(value, default)]
+    assert [(one["value"], one["default"]) for one in limits if one["name"] == "namespace"] == [shown]
 
 
 def test_nothing_is_claimed_of_a_cluster_that_was_not_asked(cluster: Cluster, tmp_path: Path) -> None:
