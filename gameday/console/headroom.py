@@ -41,7 +41,7 @@ def _limit(condition: AbortCondition, rule: Tolerance, inverse: bool) -> str:
     if rule.status is not None:
         parts.append(f"status {rule.status}")
     if rule.equals is not None:
-        parts.append(f"at {value_text(rule.equals)}")
+        parts.append(value_text(rule.equals) if inverse else f"at {value_text(rule.equals)}")
     text = ("stops unless " if inverse else "stops ") + (" and ".join(parts) or "on any answer")
     if condition.for_ is not None:
         text += f" for {format_duration(condition.for_)}"

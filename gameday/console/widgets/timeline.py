@@ -70,7 +70,7 @@ class Timeline(Panel):
     def _block(self, row: EntryRow, current: bool, width: int, room: int) -> list[Content]:
         style = STYLES[row.tone]
         mark = "▶ " if row.next else "› " if current else "  "
-        kind = "FAULT " if row.kind == "fault" else "inject"
+        kind = "FAULT " if row.kind == "fault" else f"{row.kind:<6}"
         head = Content.assemble(
             (mark, "bold $text-accent"),
             Content.styled(_when(row), style).truncate(self._column, ellipsis=True, pad=True),
