@@ -67,6 +67,8 @@ def test_only_what_goes_to_one_other_service_is_late(cluster: DoubleCluster) -> 
     assert made.summary == "latency 200ms on web to shop"
     assert names(spec(made), cluster) == {"web"} and names(spec(made)["target"], cluster) == {"shop"}
     assert (spec(made)["action"], spec(made)["direction"]) == ("delay", "to")
+    assert "externalTargets" not in spec(made)
+    assert any("[targets.staging.services.shop], service" in note for note in made.notes)
     assert len(made.targets) == 2, "nothing is done to those that it sends to, and no limit counts them"
     assert all("web" in name for name in made.targets)
     assert not any("own requests to others" in note for note in made.notes)
@@ -74,6 +76,19 @@ def test_only_what_goes_to_one_other_service_is_late(cluster: DoubleCluster) -> 
     cluster.until(holds(made.effective))
     run(made.undo)
     cluster.until(holds(made.recovered))
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_what_goes_to_the_other_through_its_service_is_late_too(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    cluster.deployment("shop", replicas=1)
+    tables = {"web": {"workload": "deployment/web"}, "shop": {"workload": "deployment/shop", "service": "shop"}}
+    seen = target_of(cluster, tables, engines=["chaos-mesh"])
+    made = planned(cluster, "latency", {**LATENCY, "to": "shop"}, on=seen)
+    assert spec(made)["externalTargets"] == [f"shop.{cluster.namespace}.svc"] and "target" in spec(made)
+    assert any("`effective:` check" in note for note in made.notes)
+    checked = planned(cluster, "latency", {**LATENCY, "to": "shop"}, on=seen, checked=True)
+    assert not any("`effective:` check" in note for note in checked.notes)
 
 
 @pytest.mark.settings(chaos_mesh=True)

@@ -73,6 +73,11 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         else:
             ends = f"{len(others.pods)} of {others.total} pods"
             notes.append(f"at the other end, {asked.to}: {ends}, to which nothing is done")
+            if "externalTargets" not in spec:
+                table = service(target, asked.to).table
+                notes.append(f'what goes through a Service is not late: say which under {table}, service = "…"')
+        if not context.get("checked"):
+            notes.append("whether callers feel it is not looked at: an `effective:` check of this entry would")
     if asked.share < 1:
         notes.append(
             "a share of connections can't be had by Chaos Mesh: it is this share of the pods, and all of theirs"
@@ -113,4 +118,7 @@ def _to(api: Api, spec: dict[str, Json], other: Service, target: Mapping[str, Js
     check_namespace(api, other.namespace)
     others = at_the_far_end(api, other, target)
     spec["target"] = selected(others)
+    if other.service:
+        # Its rules go by addresses, and what is sent to a Service still has that one's address where they are set.
+        spec["externalTargets"] = [f"{other.service}.{other.namespace}.svc"]
     return others
