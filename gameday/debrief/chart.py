@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from html import escape
 
 from gameday.debrief.chart_timeline import bounds, timeline_chart
 from gameday.debrief.svg import CHAR, Scale, element, label, picture, scale_over, short, tip
-from gameday.debrief.view import AbortView, ConditionView, Debrief, TimingRow
+from gameday.debrief.view import AbortView, ConditionView, Debrief, Point, TimingRow
 from gameday.debrief.words import number, on_clock, span
 
 __all__ = ["abort_chart", "condition_chart", "stages_chart", "timeline_chart"]
@@ -120,6 +121,17 @@ def abort_chart(abort: AbortView | None) -> str:
     return picture(_WIDTH, bottom + 8, "".join(parts), "The abort close up, logarithmic time", "abort")
 
 
+def _without_gaps(condition: ConditionView) -> list[list[Point]]:
+    """The points that belong to one line: where nothing was answered between two, nobody knows what it was."""
+    gaps = sorted(condition.gaps)
+    lines = [[condition.points[0]]]
+    for point in condition.points[1:]:
+        if bisect(gaps, point.clock) > bisect(gaps, lines[-1][-1].clock):
+            lines.append([])
+        lines[-1].append(point)
+    return lines
+
+
 def condition_chart(condition: ConditionView, view: Debrief) -> str:
     """The measured values as a band from lowest to highest with a line through the highs, and the threshold."""
     if not condition.points or not condition.threshold:
@@ -141,11 +153,15 @@ def condition_chart(condition: ConditionView, view: Debrief) -> str:
         parts.append(label(left - 6, y_of(value) + 4, number(value), "tick", "end"))
     for clock in scale.ticks(6):
         parts.append(label(scale(clock), bottom + 15, on_clock(clock), "tick", "middle"))
-    highs = [(scale(p.clock), y_of(p.high)) for p in condition.points]
-    lows = [(scale(p.clock), y_of(p.low)) for p in condition.points]
-    outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*highs, *reversed(lows)])
-    parts.append(element("polygon", class_="band", points=outline))
-    parts.append(element("polyline", class_="values", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in highs)))
+    for answered in _without_gaps(condition):
+        highs = [(scale(p.clock), y_of(p.high)) for p in answered]
+        lows = [(scale(p.clock), y_of(p.low)) for p in answered]
+        outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*highs, *reversed(lows)])
+        parts.append(element("polygon", class_="band", points=outline))
+        if len(highs) == 1:
+            # A line from a point to itself is not drawn.
+            highs.append((highs[0][0] + 1.5, highs[0][1]))
+        parts.append(element("polyline", class_="values", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in highs)))
     for bound in condition.threshold:
         y = y_of(bound)
         parts.append(element("line", class_="threshold", x1=left, y1=y, x2=right, y2=y))

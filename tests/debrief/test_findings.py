@@ -205,6 +205,17 @@ def test_thousands_of_samples_become_a_small_chart_that_keeps_the_spike() -> Non
     assert sum(row.kind == "condition_sampled" for row in view.timeline) == 0
 
 
+def test_no_line_is_drawn_over_a_time_without_an_answer() -> None:
+    """Prometheus was away from 62 to 64, and nobody knows what the rate was then."""
+    name = "too many failed checkouts"
+    samples = [(float(at), ev.ConditionSampled(name, "ok", 0.1)) for at in (60, 61, 65, 66)]
+    away = [(float(at), ev.ConditionSampled(name, "ok", None, "unreachable")) for at in (62, 63, 64)]
+    view = debrief(EFFECTIVE, *samples[:2], *away, *samples[2:], *UNDONE, ENDED, abort_when=scenario()["abort_when"])
+    drawn = condition_chart(view.conditions[0], view)
+    assert view.conditions[0].unanswered == 3
+    assert drawn.count('class="values"') == 2 and drawn.count('class="gap"') == 3
+
+
 def test_a_condition_without_a_number_is_told_in_words() -> None:
     conditions = [
         {"name": "health", "http": {"url": "http://127.0.0.1:1/"}, "unless": {"status": 200}, "no_data": "trip"}
