@@ -2,7 +2,9 @@
 
 Both on the same API server, in turns: the test suite's double, or the real one that GAMEDAY_TEST_KUBECONFIG names. The
 moment is when the server itself says so, to a watch. gameday's has an undo of nothing, an abort condition, access
-reviews, a claim to the target and a journal on disk in it; `chaos run` kills at once.
+reviews, a claim to the target and a journal on disk in it; `chaos run` kills at once. The journal tells when, of that,
+gameday had checked the scenario, asked and claimed the target, and had guardian and engine ready (its first event), and
+when the fault was armed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from urllib.parse import urlsplit
 
 from benchmarks.figures import Figure, talk
 from benchmarks.lab import ROOT
+from gameday.exercise.events import FaultArmed
+from gameday.store import open_store
 from tests.kubernetes.targets import SCENARIO, toml_of
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 from tests.support.kubernetes.process import Double
@@ -45,25 +49,38 @@ def measure(rounds: int, quick: bool) -> list[Figure]:
             cluster.deployment("web", replicas=3)
             _pair(cluster, folder, -1, rounds)  # byte code, the page cache and the store, once
             pairs = [_pair(cluster, folder, number, rounds) for number in range(rounds)]
+            parts = [_parts(folder, number, start) for number, (_, _, start) in enumerate(pairs)]
         finally:
             cluster.close()
             if double is not None:
                 double.stop()
-    ours, theirs = [one for one, _ in pairs], [other for _, other in pairs]
+    ours, theirs = [one for one, _, _ in pairs], [other for _, other, _ in pairs]
     ratio = statistics.median(ours) / statistics.median(theirs)
     where = "on the API server of GAMEDAY_TEST_KUBECONFIG" if cluster.is_real else "on the test suite's API server"
     return [
         Figure("gameday run --unattended: process start → pod deleted", ours, note=where),
+        Figure("of that: process start → the exercise begins", [begun for begun, _ in parts]),
+        Figure("of that: process start → the fault is armed", [armed for _, armed in parts]),
         Figure("chaos run: process start → pod deleted", theirs, note=where),
         Figure("ratio of the medians", [ratio], LIMIT, judged="p50", unit="ratio"),
     ]
 
 
-def _pair(cluster: Cluster, folder: Path, number: int, rounds: int) -> tuple[float, float]:
-    ours = _took(cluster, folder / f"ours-{number}", _gameday(cluster, folder / f"ours-{number}"))
-    theirs = _took(cluster, folder / f"theirs-{number}", _chaos(cluster, folder / f"theirs-{number}"))
+def _parts(folder: Path, number: int, started: float) -> tuple[float, float]:
+    """Seconds from the start of the process (`started`, unix seconds) to the journal's beginning, and to the fault."""
+    ident = (folder / f"ours-{number}" / "said").read_text().splitlines()[0]
+    with open_store(str(folder / "store.db"), create=False) as store:
+        records = store.records(ident)
+    armed = next(one for one in records if isinstance(one.event, FaultArmed))
+    return records[0].wall - started, armed.wall - started
+
+
+def _pair(cluster: Cluster, folder: Path, number: int, rounds: int) -> tuple[float, float, float]:
+    """Seconds of gameday and of `chaos run`, and when gameday was started, in unix seconds."""
+    ours, started = _took(cluster, folder / f"ours-{number}", _gameday(cluster, folder / f"ours-{number}"))
+    theirs, _ = _took(cluster, folder / f"theirs-{number}", _chaos(cluster, folder / f"theirs-{number}"))
     talk(f"  round {number + 1} of {rounds}: gameday {ours * 1000:.0f} ms, chaos {theirs * 1000:.0f} ms")
-    return ours, theirs
+    return ours, theirs, started
 
 
 def _gameday(cluster: Cluster, folder: Path) -> list[str]:
@@ -89,8 +106,9 @@ def _chaos(cluster: Cluster, folder: Path) -> list[str]:
     return [str(Path(sys.executable).with_name("chaos")), "run", "experiment.json"]
 
 
-def _took(cluster: Cluster, folder: Path, command: list[str]) -> float:
-    """Seconds from the start of `command` until the API server says that a pod is being deleted."""
+def _took(cluster: Cluster, folder: Path, command: list[str]) -> tuple[float, float]:
+    """Seconds from the start of `command` until the API server says that a pod is being deleted; and unix time of the
+    start."""
     cluster.whole("web")
     watch = _Watch(cluster)
     environment = {
@@ -101,14 +119,14 @@ def _took(cluster: Cluster, folder: Path, command: list[str]) -> float:
         "XDG_STATE_HOME": str(folder.parent / "state"),
         "XDG_RUNTIME_DIR": str(folder.parent / "run"),
     }
-    began = time.monotonic()
+    began, started = time.monotonic(), time.time()
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
         gone = watch.first(60.0)
         process.wait(120)
     if gone is None:
         raise RuntimeError(f"{' '.join(command)} deleted no pod:\n{(folder / 'said').read_text()}")
-    return gone - began
+    return gone - began, started
 
 
 class _Watch:
