@@ -21,7 +21,6 @@ from gameday.cli.payload import Payload
 from gameday.cli.preflight import obstacles
 from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, StoreError, TargetError
-from gameday.exercise.events import ExerciseStarted
 from gameday.faults.catalogue import all_faults, catalogue
 from gameday.interchange.files import load_file
 from gameday.sandbox import control as sandbox
@@ -194,6 +193,8 @@ def in_use(target: TargetInfo, store: str, *, despite_faults: bool) -> str:
 
 
 def _in_use(opened: Store, target: TargetInfo, *, despite_faults: bool) -> str:
+    from gameday.exercise.events import ExerciseStarted
+
     def ours(summary: Summary) -> bool:
         if summary.target != target.name and target.kind != "kubernetes":
             return False
