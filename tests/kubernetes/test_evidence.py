@@ -445,7 +445,7 @@ def test_an_exercise_measures_until_its_workload_is_whole_again(cluster: Cluster
     (workload,) = shown["workloads"]
     assert workload["whole"] is True and len(workload["not_whole"]) == 1
     assert "revision 1" in workload["recent_rollouts"][0]["text"]
-    assert f"web after {again['seconds']:.1f} s" in place.call("show").stdout
+    assert f"web {again['seconds']:.1f} s after +0:0" in place.call("show").stdout
     (debrief,) = (json.loads(path.read_text()) for path in (tmp_path / "reports").glob("*.json"))
     assert debrief["faults"][0]["whole"][0]["seconds"] == round(again["seconds"], 6)
     assert not [one for one in place.records() if isinstance(one.event, Warned)]
