@@ -87,13 +87,15 @@ def test_without_targets_there_is_only_an_event(cluster: DoubleCluster) -> None:
 
 
 @pytest.mark.double(chaos_mesh=True, chaos_mode="stuck")
-def test_stuck_is_never_injected_and_can_be_deleted(cluster: DoubleCluster) -> None:
+def test_stuck_half_way_there_is_no_turning_back_but_with_the_pods(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=2)
     cluster.apply(delay())
-    cluster.until(lambda: phases(cluster) == ["Not Injected"] * 2)
+    cluster.until(lambda: phases(cluster) == ["Not Injected/Wait"] * 2)
     assert conditions(cluster)["AllInjected"] == "False"
-    assert conditions(cluster)["AllRecovered"] == "True", "recovered is true before injection too"
     cluster.delete("NetworkChaos", "slow")
+    cluster.until(lambda: experiment(cluster)["desiredPhase"] == "Stop")
+    assert phases(cluster) == ["Not Injected/Wait"] * 2
+    cluster.delete("Deployment", "web", propagationPolicy="Background")
     cluster.until(lambda: cluster.get("NetworkChaos", "slow") is None)
 
 
@@ -101,7 +103,7 @@ def test_stuck_is_never_injected_and_can_be_deleted(cluster: DoubleCluster) -> N
 def test_half_applied(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=2)
     cluster.apply(delay())
-    cluster.until(lambda: sorted(phases(cluster)) == ["Injected", "Not Injected"])
+    cluster.until(lambda: sorted(phases(cluster)) == ["Injected", "Not Injected/Wait"])
     assert (conditions(cluster)["AllInjected"], conditions(cluster)["AllRecovered"]) == ("False", "False")
 
 
@@ -111,8 +113,8 @@ def test_what_never_recovers_keeps_its_finalizer(cluster: DoubleCluster) -> None
     cluster.apply(delay())
     cluster.until(lambda: phases(cluster) == ["Injected"])
     cluster.delete("NetworkChaos", "slow")
-    cluster.until(lambda: experiment(cluster)["desiredPhase"] == "Stop")
-    assert phases(cluster) == ["Injected"]
+    cluster.until(lambda: phases(cluster) == ["Injected/Wait"])
+    assert experiment(cluster)["desiredPhase"] == "Stop"
     cluster.settings(chaos_mode="")
     cluster.until(lambda: cluster.get("NetworkChaos", "slow") is None)
 
