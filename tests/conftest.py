@@ -24,5 +24,16 @@ settings.load_profile("gameday")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=None, help="how many kill tests at random moments (default 20)")
+    parser.addoption("--long", action="store_true", help="also the long forms: those marked `long`")
+    parser.addoption("--kills", type=int, default=None, help="how many kill tests at random moments (default 5)")
     proofs.add_option(parser)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `long`, unless it is asked for, named by itself, or meant for a real cluster."""
+    named = any("::" in argument for argument in config.args)
+    if config.getoption("--long") or config.getoption("markexpr") or named or "GAMEDAY_TEST_KUBECONFIG" in os.environ:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)

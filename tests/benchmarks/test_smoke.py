@@ -14,6 +14,8 @@ from benchmarks.__main__ import MEASURED
 from benchmarks.figures import Figure, percentile, table
 from benchmarks.lab import ROOT
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_it_runs(name: str, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ async def _abort_over(name: str, keys: tuple[str, ...], key: str) -> None:
 
 
 @played
+@pytest.mark.long
 async def test_abort_works_over_everything_and_asks_nothing() -> None:
     for index, (name, keys) in enumerate(OVER.items()):
         await _abort_over(name, keys, ("ctrl+x", "f9")[index % 2])

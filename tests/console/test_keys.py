@@ -64,6 +64,7 @@ ONE_KEY: list[tuple[tuple[str, ...], list[r.Request]]] = [
 
 
 @played
+@pytest.mark.long
 async def test_every_key_asks_for_what_it_says() -> None:
     journal = running()
     feed = HeldFeed(journal.records)
@@ -321,6 +322,7 @@ async def test_what_is_said_covers_nothing_and_goes_with_esc() -> None:
 )
 @pytest.mark.parametrize("reading", ["question_mark", "l", "enter"])
 @played
+@pytest.mark.long
 async def test_a_key_over_something_to_read_does_what_it_does(
     reading: str, keys: tuple[str, ...], wanted: list[r.Request]
 ) -> None:

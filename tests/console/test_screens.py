@@ -163,6 +163,7 @@ async def test_a_screen_below_a_dialog_learns_of_a_new_size() -> None:
 
 
 @played
+@pytest.mark.long
 async def test_on_a_tiny_terminal_the_faults_and_the_abort_stay_in_sight() -> None:
     journal = states.two_faults()
     app, _ = stage(HeldFeed(journal.records))

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.runs import Place, kinds
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 

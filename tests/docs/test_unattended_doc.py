@@ -116,6 +116,7 @@ def test_cron_tells_an_abort_and_an_invalid_scenario(
     assert "payment-outage.yaml:" in (place.folder / "gamedays" / "runs.log").read_text()
 
 
+@pytest.mark.long
 def test_cron_pages_for_a_fault_that_stays_and_recovers_one_that_does_not(
     place: Place, target: Target, cron: Callable[[], tuple[int, str]]
 ) -> None:
@@ -167,6 +168,7 @@ def test_systemd_accepts_the_units(place: Place, binaries: Path) -> None:
     assert subprocess.run(["systemd-analyze", "calendar", calendar], capture_output=True).returncode == 0
 
 
+@pytest.mark.long
 def test_the_service_runs_and_is_stopped_as_systemd_does_it(place: Place, target: Target, binaries: Path) -> None:
     """KillMode=mixed by hand: SIGTERM to the main process, patience, then ExecStopPost."""
     service = _settings("gameday.service")["Service"]
@@ -183,6 +185,7 @@ def test_the_service_runs_and_is_stopped_as_systemd_does_it(place: Place, target
     assert (done.returncode, done.stdout) == (0, "nothing to recover\n")
 
 
+@pytest.mark.long
 def test_what_the_command_leaves_when_everything_is_killed_is_undone_afterwards(
     place: Place, target: Target, binaries: Path
 ) -> None:
@@ -260,6 +263,7 @@ needs_namespaces = pytest.mark.skipif(not _namespaces(), reason="no PID namespac
 
 
 @needs_namespaces
+@pytest.mark.long
 def test_as_pid_1_it_hears_sigterm_reaps_and_leaves_nothing(place: Place, target: Target, binaries: Path) -> None:
     process, first = _contained(place, binaries)
     assert Path(f"/proc/{first}/status").read_text().split("NSpid:")[1].splitlines()[0].split()[-1] == "1"
@@ -272,6 +276,7 @@ def test_as_pid_1_it_hears_sigterm_reaps_and_leaves_nothing(place: Place, target
 
 
 @needs_namespaces
+@pytest.mark.long
 def test_a_container_that_is_killed_is_recovered_by_the_init_container_of_the_next(
     place: Place, target: Target, binaries: Path
 ) -> None:

@@ -19,6 +19,8 @@ from tests.endings.scripts import activity, script
 from tests.support.processes import wait_for
 from tests.support.runs import Place, Target
 
+pytestmark = pytest.mark.long
+
 CAN_MOUNT = (
     shutil.which("unshare") is not None
     and subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode == 0

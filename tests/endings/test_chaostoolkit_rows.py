@@ -19,6 +19,8 @@ from tests.endings.scripts import ABORT, activity, script
 from tests.support.processes import wait_for
 from tests.support.runs import Place, Target, kinds
 
+pytestmark = pytest.mark.long
+
 RUN = ("run", "scenario.yaml", "--target", "lab", "--unattended")
 
 

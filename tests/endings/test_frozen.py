@@ -17,6 +17,8 @@ from tests.endings.scripts import activity, script
 from tests.support.processes import wait_for
 from tests.support.runs import Place, Target
 
+pytestmark = pytest.mark.long
+
 RUN = ("run", "scenario.yaml", "--target", "lab", "--unattended")
 
 

@@ -55,6 +55,7 @@ def test_a_secret_that_goes_away_after_the_fault_was_armed(place: Place, target:
     assert place.exercise().faults["broken"].stage == "recovered"
 
 
+@pytest.mark.long
 def test_the_target_is_claimed_for_as_long_as_an_undo_is_under_way(place: Place, target: Target) -> None:
     # The undo waits for the test, so that everybody else is dead while it is under way.
     gate = place.folder / "gate"

@@ -100,6 +100,7 @@ def assert_nowhere(place: Place, said: set[bytes]) -> None:
         assert not [line for line in said if form in line], f"{form!r} stood in a command line"
 
 
+@pytest.mark.long
 def test_secrets_in_headers_processes_and_python_activities(
     place: Place, target: Target, confidant: tuple[str, Heard]
 ) -> None:

@@ -8,11 +8,15 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from gameday.debrief.build import build_debrief
 from gameday.exercise import events as ev
 from tests.support.runs import Place, Target
 
 from .shapes import action, hypothesis, probe, python
+
+pytestmark = pytest.mark.long
 
 RUN = ("--target", "lab", "--unattended")
 

@@ -106,6 +106,7 @@ def test_all_killed_at_once_and_recovered_later(cluster: Cluster, place: Place) 
     assert place.exercise().faults["dark"].stage == "recovered"
 
 
+@pytest.mark.long
 def test_what_others_have_changed_is_left_to_them_and_said(cluster: Cluster, place: Place, door: socket.socket) -> None:
     place.write("scenario.yaml", (place.folder / "scenario.yaml").read_text().replace("40s", "2s").replace("12s", "2s"))
     process = dark(place)
@@ -228,6 +229,7 @@ def test_a_server_that_is_gone_during_the_undo_and_comes_back(
 
 
 @pytest.mark.double
+@pytest.mark.long
 def test_a_server_that_stays_away_is_a_leak_that_is_said_and_can_be_recovered(
     cluster: DoubleCluster, place: Place, door: socket.socket
 ) -> None:
@@ -246,6 +248,7 @@ def test_a_server_that_stays_away_is_a_leak_that_is_said_and_can_be_recovered(
 
 
 @pytest.mark.double
+@pytest.mark.long
 def test_a_token_that_expires_during_the_fault_is_read_anew(
     cluster: DoubleCluster, place: Place, door: socket.socket
 ) -> None:
@@ -261,6 +264,7 @@ def test_a_token_that_expires_during_the_fault_is_read_anew(
 
 
 @pytest.mark.double
+@pytest.mark.long
 def test_a_frozen_server(cluster: DoubleCluster, place: Place, door: socket.socket) -> None:
     """It accepts and says nothing, as one whose etcd hangs does."""
     process = dark(place)
@@ -283,6 +287,7 @@ def test_a_frozen_server(cluster: DoubleCluster, place: Place, door: socket.sock
     ],
 )
 @pytest.mark.double
+@pytest.mark.long
 def test_an_injection_that_fails_leaves_nothing(cluster: DoubleCluster, place: Place, trouble: Any) -> None:
     number = cluster.misbehave(resource="deployments", **trouble)
     process = place.start("run", "scenario.yaml", "--unattended")
@@ -318,6 +323,7 @@ def test_an_injection_that_hangs_is_undone_and_what_lands_late_does_nothing(
     ],
 )
 @pytest.mark.double
+@pytest.mark.long
 def test_what_can_not_be_looked_at_is_refused_before_anything_is_touched(
     cluster: DoubleCluster, place: Place, trouble: dict[str, Any], said: str
 ) -> None:

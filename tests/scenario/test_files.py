@@ -89,6 +89,7 @@ NASTY = {
 
 
 @pytest.mark.parametrize("what", NASTY)
+@pytest.mark.long
 def test_a_nasty_path_is_a_clear_error(what: str, tmp_path: Path) -> None:
     make, message = NASTY[what]
     path = tmp_path / "nasty.yaml"

@@ -16,6 +16,8 @@ from gameday.store.store import Store
 
 from .makers import started
 
+pytestmark = pytest.mark.long
+
 
 def test_of_two_writers_with_different_epochs_exactly_one_wins(store: Store, url: str, actor: Callable) -> None:
     store.create(started("e"), Holder.mine())

@@ -94,6 +94,7 @@ def test_stamps_that_stay_and_abort_from_inside_a_dialog(terminal: Terminal, pla
     _abort_is_the_ledgers(debrief, place, pressed)
 
 
+@pytest.mark.long
 def test_a_stamp_goes_back_by_exactly_a_minute(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.write("scenario.yaml", TALK)

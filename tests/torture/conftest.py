@@ -11,7 +11,7 @@ from gameday.sandbox import control
 from tests.support.processes import carrying
 from tests.support.runs import Place
 
-KILLS = 20
+KILLS = 5
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
