@@ -113,6 +113,32 @@ CARRIED: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]]]] = {
         chaos("NetworkChaos", **DELAY, mode="fixed", value=2),
         [("latency", {"service": "web", "delay": "200ms", "count": 2}, 300.0)],
     ),
+    "delay to one other": (
+        chaos("NetworkChaos", **DELAY, direction="to", target={"mode": "all", "selector": BANK}),
+        [("latency", {"service": "web", "delay": "200ms", "to": "bank"}, 300.0)],
+    ),
+    "delay from one other": (
+        chaos("NetworkChaos", **DELAY, direction="from", target={"mode": "one", "selector": BANK}),
+        [("latency", {"service": "bank", "delay": "200ms", "count": 1, "to": "web"}, 300.0)],
+    ),
+    "delay both ways": (
+        chaos("NetworkChaos", **DELAY, direction="both", target={"mode": "all", "selector": BANK}),
+        [
+            ("latency", {"service": "web", "delay": "200ms", "to": "bank"}, 300.0),
+            ("latency", {"service": "bank", "delay": "200ms", "to": "web"}, 300.0),
+        ],
+    ),
+    "delay to what is outside": (
+        chaos("NetworkChaos", **DELAY, mode="one", direction="to", externalTargets=["pay.example.com"]),
+        [("latency", {"service": "web", "delay": "200ms", "count": 1, "to": "pay-example-com"}, 300.0)],
+    ),
+    "delay to one other and outside": (
+        chaos("NetworkChaos", **DELAY, target={"mode": "all", "selector": BANK}, externalTargets=["198.51.100.7"]),
+        [
+            ("latency", {"service": "web", "delay": "200ms", "to": "bank"}, 300.0),
+            ("latency", {"service": "web", "delay": "200ms", "to": "external-198-51-100-7"}, 300.0),
+        ],
+    ),
     "partition from one other": (
         chaos("NetworkChaos", **CUT, direction="from", target={"mode": "all", "selector": BANK}),
         [("network-partition", {"service": "web", "from": "bank", "direction": "in"}, 90.0)],
@@ -179,9 +205,23 @@ PARTLY: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         chaos("NetworkChaos", **DELAY | {"delay": {"latency": "1s", "correlation": "25", "reorder": {"gap": 1}}}),
         {"spec.delay.correlation": "by chance", "spec.delay.reorder": "nothing here"},
     ),
-    "delay to one other": (
+    "delay to one pod of another": (
         chaos("NetworkChaos", **DELAY, direction="to", target={"mode": "one", "selector": BANK}, device="eth1"),
-        {"spec.target": "all that web sends is late", "spec.device": "nothing here"},
+        {"spec.target": "all that web sends is late, to whomever", "spec.device": "nothing here"},
+    ),
+    "delay both ways, of some": (
+        chaos("NetworkChaos", **DELAY, mode="one", direction="both", target={"mode": "all", "selector": BANK}),
+        {"spec.target": "all that web and bank send is late, to whomever"},
+    ),
+    "delay of some to another and outside": (
+        chaos(
+            "NetworkChaos",
+            **DELAY,
+            mode="one",
+            target={"mode": "all", "selector": BANK},
+            externalTargets=["pay.example.com"],
+        ),
+        {"spec.target": "all that web sends is late, to whomever"},
     ),
     "several namespaces": (
         chaos("PodChaos", action="pod-kill", selector={"namespaces": ["shop", "other"], "labelSelectors": {"a": "b"}}),

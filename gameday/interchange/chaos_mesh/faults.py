@@ -242,33 +242,45 @@ def _delay(spec: Spec) -> list[Draft]:
     if delay.text("correlation") not in ("", "0"):
         delay.lose("correlation", "each delay is by chance, whatever the one before was")
     delay.rest(_BEYOND)
-    sides = [(its, mode)]
-    direction, target = _direction(part), part.part("target")
-    hosts = part.texts("externalTargets")
-    if direction != "to" and target is None:
-        raise NotCarried(part.at("direction"), f"{direction} whom is not said; Chaos Mesh would refuse it")
-    if direction != "to" and hosts:
-        raise NotCarried(part.at("externalTargets"), f"what comes from there can't be delayed ({direction})")
-    if target is not None and direction == "to":
-        part.lose("target", f"all that {its.service} sends is late, and not only what it sends there")
-    elif target is not None:
-        other = spec.services.selected(target.part("selector"), spec.home, f"{spec.name}-target", target)
-        far = (other, _mode(target))
-        sides = [far] if direction == "from" else [(its, mode), far]
-        part.lose("target", f"all that {' and '.join(side.service for side, _ in sides)} send is late, to whomever")
-    if hosts:
-        part.lose("externalTargets", f"all that {its.service} sends is late, and not only what it sends there")
-    if len({side.service for side, _ in sides}) < len(sides):
-        raise NotCarried(part.at("target"), f"{its.service} is on both sides")
     lasts, notes = _lasting(spec)
     made = []
-    for side, how in sides:
+    for side, how, to in _late(spec, its, mode):
         some = _some(spec, side, how)
         # Connections and pods are one thing to Chaos Mesh: a share of these.
         share = some.pop("percent", 100)
         some |= {"share": share / 100} if share < 100 else {}
+        some |= {"to": to} if to else {}
         made.append(Draft("latency", {"service": side.service, **params, **some}, lasts, notes))
     return made
+
+
+def _late(spec: Spec, its: Selected, mode: _Mode) -> list[tuple[Selected, _Mode, str]]:
+    """Who sends late, how many of them, and to which service; "" for all that they send."""
+    part = spec.part
+    direction, target = _direction(part), part.part("target")
+    if direction != "to" and target is None:
+        raise NotCarried(part.at("direction"), f"{direction} whom is not said; Chaos Mesh would refuse it")
+    outside = spec.services.external(part, "externalTargets")
+    if direction != "to" and outside:
+        raise NotCarried(part.at("externalTargets"), f"what comes from there can't be delayed ({direction})")
+    if target is None:
+        return [(its, mode, outside)]
+    other = spec.services.selected(target.part("selector"), spec.home, f"{spec.name}-target", target)
+    theirs = _mode(target)
+    target.rest(_BEYOND)
+    if other.service == its.service:
+        raise NotCarried(part.at("target"), f"{its.service} is on both sides")
+    there, back = [(its, mode, other.service)], [(other, theirs, its.service)]
+    found = {"to": there, "from": back, "both": [*there, *back]}[direction]
+    if outside:
+        found.append((its, mode, outside))
+    # `to` is for all pods of a service, and each entry chooses its own pods where it is for some.
+    whole = {its.service: mode.everything and not its.pods, other.service: theirs.everything and not other.pods}
+    if all(whole.get(to, True) for _, _, to in found) and (not outside or whole[its.service]):
+        return found
+    sides = {side.service: (side, how, "") for side, how, _ in found}
+    part.lose("target", f"all that {' and '.join(sides)} send{'' if len(sides) > 1 else 's'} is late, to whomever")
+    return list(sides.values())
 
 
 def _partition(spec: Spec) -> list[Draft]:

@@ -299,7 +299,7 @@ def imported(manifests: Manifests) -> tuple[dict[str, Json], list[str]]:
         ]
         message = "there is no fault of Chaos Mesh in this file that can be carried over"
         raise ScenarioErrors([Problem(manifests.path, None, None, message), *found[:100]])
-    named = [one.draft.params.get(key) for one in made.due for key in ("service", "from")]
+    named = [one.draft.params.get(key) for one in made.due for key in ("service", "from", "to")]
     # Others were found on the way to faults that are not in it.
     made.services.keep({name for name in named if name})
     return made.document(manifests.path), made.services.lines()
