@@ -133,6 +133,9 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None, ahead: Ahea
             process.stdin.write(as_line(Config(**base, owned=owned, engine=ENGINE, payload=full)))
             process.stdin.close()
         except BrokenPipeError:
+            # What it did not take would be tried once more when the pipe is thrown away, and be complained of.
+            with suppress(BrokenPipeError):
+                process.stdin.close()
             raise RefusedError(f"the guardian ended at once; its log is {log}") from None
     running = Running(payload.exercise, payload.store, process, path)
     if not _ready(process.stdout, process) and not _begun(running):
