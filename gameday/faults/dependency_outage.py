@@ -65,7 +65,7 @@ _BACKEND = Backend(
     plan="gameday.faults.dependency_outage:plan",
     touches="the service's proxy: whether it is enabled, or one timeout toxic of the fault's own name",
     undone_by="enabling the proxy, or removing that toxic",
-    effective_when="a request through the proxy is refused, or hangs",
+    effective_when="a request through the proxy is refused or cut off, or hangs",
     recovered_when="the proxy is enabled, or the toxic is gone, and a request through the proxy is answered",
     permissions=PERMISSIONS,
 )
@@ -208,7 +208,9 @@ def refuses(api: str, proxy: str, door: str | None) -> dict[str, Json]:
     if door is None:
         return verdict(True, f"proxy {proxy} is disabled; no HTTP address is known by which to ask through it")
     met = knock(door, GLANCE)
-    return verdict(met.outcome == "refused", f"proxy {proxy} is disabled; through it {proxy} is {met.words()}")
+    # What publishes the proxy's port elsewhere (a container's port, a forwarded one) accepts first, and closes at once.
+    off = met.outcome in ("refused", "closed")
+    return verdict(off, f"proxy {proxy} is disabled; through it {proxy} is {met.words()}")
 
 
 def recovered_refused(api: str, proxy: str, home: Home | None, door: str | None) -> dict[str, Json]:
@@ -231,8 +233,9 @@ def recovered_refused(api: str, proxy: str, home: Home | None, door: str | None)
 
 
 def swallow(api: str, proxy: str, toxic: str) -> None:
-    # A timeout of 0 keeps connections open for ever and lets nothing through.
-    add_toxic(api, proxy, {"name": toxic, "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}})
+    # A timeout of 0 keeps connections open for ever and lets nothing through. Requests are swallowed: were it answers,
+    # the service would do what it is asked, and when it closes its end, Toxiproxy closes the caller's too: no hole.
+    add_toxic(api, proxy, {"name": toxic, "type": "timeout", "stream": "upstream", "attributes": {"timeout": 0}})
 
 
 def prepare_undo_swallow(api: str, proxy: str, toxic: str, home: Home | None) -> None:

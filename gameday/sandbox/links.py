@@ -79,6 +79,7 @@ class Pipe:
         self._started = self._loop.time()
         self._rolls: dict[Toxic, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._swallowed = False
         self.blocked = False
         self.done = False
 
@@ -108,6 +109,12 @@ class Pipe:
         """When to come back on the loop's clock: None for not before something changes."""
         while not self._link.ended:
             now = self._loop.time()
+            if self._active("timeout"):
+                self._swallow()
+            elif self._swallowed:
+                self._link.end()  # A stream with a gap is of no use to anybody.
+            if self._link.ended:
+                return None
             held = self._held_until(now)
             if held is not None or not self._queue or self.blocked:
                 return held
@@ -129,6 +136,16 @@ class Pipe:
             self.done = True
             self._link.pipe_done()
         return None
+
+    def _swallow(self) -> None:
+        """Drop what came. The end of the stream isn't kept back: it ends the connection, as in Toxiproxy."""
+        self._swallowed = True
+        if any(not chunk.data for chunk in self._queue):
+            self._link.end()
+            return
+        if len(self._queue) >= _MOST_QUEUED:
+            self._source.resume_reading()
+        self._queue.clear()
 
     def _active(self, *kinds: str) -> list[Toxic]:
         """The toxics of this direction that this connection was dealt."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from gameday.faults import processes, wire
+from gameday.faults import dependency_outage, processes, wire
 from gameday.faults.presence import home
 from gameday.sandbox import control
 from gameday.sandbox.control import Sandbox
@@ -156,6 +158,37 @@ def test_a_refused_connection_and_a_swallowed_one(planned: Planned, whole: Sandb
     assert wire.knock(f"{whole.inventory}/health", 0.3).outcome == "silent"
     fault.undo()
     assert wire.knock(f"{whole.inventory}/health", 1).outcome == "answered"
+
+
+def test_a_black_hole_swallows_requests_and_not_answers(planned: Planned, whole: Sandbox) -> None:
+    """A service that closes after its answer would end the hole for whoever asks, and it would do what it was asked."""
+    fault = life(planned, "blackhole")
+    fault.inject()
+    toxic = wire.demand("GET", f"{whole.proxy}/proxies/inventory").content["toxics"][0]
+    assert (toxic["type"], toxic["stream"]) == ("timeout", "upstream")
+    fault.becomes_effective()
+    fault.undo()
+    fault.recovers()
+
+
+def test_a_disabled_proxy_behind_a_published_port_is_an_outage(whole: Sandbox) -> None:
+    """What publishes the port accepts itself, and closes since nobody listens behind it."""
+    wire.demand("POST", f"{whole.proxy}/proxies/payments", {"enabled": False})
+    with socket.create_server(("127.0.0.1", 0)) as published:
+
+        def accept_and_close() -> None:
+            published.accept()[0].close()
+
+        accepting = threading.Thread(target=accept_and_close)
+        accepting.start()
+        door = f"http://127.0.0.1:{published.getsockname()[1]}/"
+        found = dependency_outage.refuses(whole.proxy, "payments", door)
+        accepting.join()
+    wire.demand("POST", f"{whole.proxy}/proxies/payments", {"enabled": True})
+    assert found["holds"], found
+    assert "closed" in found["evidence"]
+    still_on = dependency_outage.refuses(whole.proxy, "payments", f"{whole.payments}/health")
+    assert not still_on["holds"]
 
 
 def test_injecting_what_is_there_already_is_a_failure(planned: Planned) -> None:

@@ -47,23 +47,30 @@ def test_a_latency_beyond_patience_is_an_error_with_its_cause(shop: Shop) -> Non
 
 
 def test_a_black_hole_is_an_error_until_it_is_taken_away(shop: Shop) -> None:
-    poison(shop, "inventory", "timeout", timeout=0)
+    poison(shop, "inventory", "timeout", "upstream", timeout=0)
     answer = shop.fails("inventory: no answer within 1 s")
     assert (answer.status_code, answer.json()["upstream"]) == (502, "checkout")
     shop.proxy("DELETE", "/proxies/inventory/toxics/t")
     shop.sells()
 
 
-def test_what_a_black_hole_holds_comes_when_it_is_taken_away(shop: Shop) -> None:
+@pytest.mark.parametrize("stream", ["upstream", "downstream"])
+def test_what_a_black_hole_swallowed_is_lost_and_its_connection_closes(shop: Shop, stream: str) -> None:
     host, port = shop.proxy("GET", "/proxies/payments").json()["listen"].split(":")
-    poison(shop, "payments", "timeout", timeout=0)
+    poison(shop, "payments", "timeout", stream, timeout=0)
     with socket.create_connection((host, int(port)), timeout=0.3) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\n\r\n")
         with pytest.raises(TimeoutError):
             connection.recv(100)
         shop.proxy("DELETE", "/proxies/payments/toxics/t")
         connection.settimeout(3)
-        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert connection.recv(100) == b""
+
+
+def test_a_service_that_closes_after_its_answer_leaves_no_black_hole_behind_it(shop: Shop) -> None:
+    poison(shop, "payments", "timeout", timeout=0)
+    with pytest.raises(httpx.RemoteProtocolError):
+        http.get(shop.sandbox.payments + "/health", headers={"Connection": "close"})
 
 
 def test_toxics_come_over_connections_that_live_already(shop: Shop) -> None:
