@@ -15,6 +15,7 @@ from gameday.faults.planning import needs, plan
 from gameday.faults.toxiproxy import read_proxy
 from gameday.sandbox import control
 from gameday.sandbox.control import Sandbox
+from tests.support.toxiproxy import Proxied, toxiproxy
 
 from .targets import CONTEXT
 
@@ -27,16 +28,22 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     control.down(state_dir)
 
 
+@pytest.fixture(scope="module")
+def proxied(sandbox: Sandbox) -> Iterator[Proxied]:
+    with toxiproxy(sandbox) as found:
+        yield found
+
+
 @pytest.fixture
-def target(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
+def target(sandbox: Sandbox, proxied: Proxied) -> Iterator[dict[str, Any]]:
     """Its API server is one that nobody listens at: what asks it fails."""
     until(lambda: all(one["ready"] for one in control.status(sandbox)["services"].values()), "ready")
-    wire.demand("POST", f"{sandbox.proxy}/reset")
+    wire.demand("POST", f"{proxied.api}/reset")
     yield {
         "name": "staging",
         "kind": "kubernetes",
         "environment": "staging",
-        "names": {"cards": f"{sandbox.info['payments']}/health"},
+        "names": {"cards": f"{proxied.doors['payments']}/health"},
         "services": ["cards", "bank"],
         "measures": {},
         "settings": {
@@ -48,10 +55,10 @@ def target(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
                 "bank": {"namespace": "shop", "external": ["bank.example.com"]},
             },
             "engines": ["toxiproxy"],
-            "proxy": sandbox.proxy,
+            "proxy": proxied.api,
         },
     }
-    wire.demand("POST", f"{sandbox.proxy}/reset")
+    wire.demand("POST", f"{proxied.api}/reset")
 
 
 def until(holds: Any, what: str, within: float = 10.0) -> Any:
@@ -78,7 +85,7 @@ def run(call: Call | None) -> Any:
     ],
 )
 def test_a_fault_by_the_proxy_is_felt_and_taken_back(
-    target: dict[str, Any], sandbox: Sandbox, fault: str, params: dict[str, Any]
+    target: dict[str, Any], proxied: Proxied, fault: str, params: dict[str, Any]
 ) -> None:
     made = Plan.from_json(plan(fault, target, {"service": "cards", **params}, CONTEXT))
     assert made.engine == "toxiproxy"
@@ -90,7 +97,7 @@ def test_a_fault_by_the_proxy_is_felt_and_taken_back(
     assert "payments" in evidence
     run(made.undo)
     until(lambda: run(made.recovered)["holds"], "recovered")
-    state = read_proxy(sandbox.proxy, "payments", 2.0)
+    state = read_proxy(proxied.api, "payments", 2.0)
     assert state is not None and state.enabled and not state.toxics
 
 
