@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -212,7 +213,8 @@ def _clusters(found: list[Settings]) -> Iterator[Finding]:
     from gameday.cli.doctor_clusters import clusters, examine_cluster
 
     for target in clusters(found[0]):
-        yield from examine_cluster(target)
+        # Each by itself: what is wrong with one says nothing of what stands on another.
+        yield from _guarded("cluster", partial(examine_cluster, target))
 
 
 def _store(url: str | None) -> Iterator[Finding]:

@@ -70,6 +70,8 @@ def _guarded(target: TargetInfo, findings: Iterator[Finding]) -> Iterator[Findin
             yield Finding(CHECK, "warn", f"{target.name}: {error}", do)
         else:
             yield Finding(CHECK, "fail", f"{target.name}: {error}", "see what it says, and try again")
+    except ValueError as error:
+        yield Finding(CHECK, "fail", f"{target.name}: {error}", f"correct it in [targets.{target.name}]")
 
 
 def _namespaces(api: Api, target: TargetInfo, good: list[str]) -> Iterator[Finding]:

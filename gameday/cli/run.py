@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -293,7 +294,8 @@ class Stopping:
         again = bool(self.received)
         self.received = signal.Signals(number).name
         if self._running is None:
-            raise SystemExit(130)
+            os.write(2, f"stopped by {self.received} before the exercise could be followed\n".encode())
+            raise SystemExit(128 + number)
         if not again:
             threading.Thread(target=self._abort, daemon=True).start()
 

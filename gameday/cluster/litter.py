@@ -129,7 +129,14 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
         if there is not None and annotations_of(there).get(MARK) == litter.mark and marks.is_stale(there, litter.mark):
             return marks.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
         marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)
-        return marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
+        verdict = marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
+        if any(one["path"].startswith("/spec/template/") for one in json.loads(litter.mark)["changes"]):
+            # Which revision that is only the fault itself knows, by the pods that it saw before.
+            verdict["evidence"] = (
+                f"{verdict['evidence']}; what the fault had rolled out stays in the rollout history: "
+                "`kubectl rollout undo` without --to-revision brings it back"
+            )
+        return verdict
     if litter.resource in CHANGED:
         raise RuntimeError(
             f"{litter.shown} has the labels of a fault, and its mark is gone (annotation {MARK}, which a rollback "

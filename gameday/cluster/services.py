@@ -361,7 +361,8 @@ def choose(
 ) -> Choice:
     """Pods by the context's seed, within its limits and those of the target.
 
-    `wanted` is how many the workload should have, of which the share is reckoned; `turn` counts repeats from 0.
+    `wanted` is how many the workload should have, of which the share is reckoned (0: of those that run); `turn` counts
+    repeats from 0.
 
     Raises:
         ValueError: there aren't as many that may be touched, or the limits don't allow as many; with the numbers.
@@ -376,8 +377,9 @@ def choose(
             free.append(pod)
         else:
             left_out.append(f"{pod.name}: it does not run")
-    total = max(len(pods), wanted)
-    number = len(free) if everything else _number(where, count, percent, len(pods))
+    # Not of all that are there: those of a rollout that is stuck, or that are going, serve nobody.
+    total = wanted or sum(pod.running and not pod.leaving for pod in pods)
+    number = len(free) if everything else _number(where, count, percent, total)
     if not free or number > len(free):
         reasons = f" ({'; '.join(left_out[:5])})" if left_out else ""
         asked_for = f"{number} pods" if number > 1 else "1 pod"

@@ -60,7 +60,7 @@ def test_a_command_that_is_stopped_before_it_has_told_them_takes_them_along(plac
     process.send_signal(number)
     process.wait(20)
     place.gone()
-    assert not place.begun()
+    assert not place.begun() and "Traceback" not in place.said()
 
 
 def test_the_claim_is_held_by_those_who_were_started_before_it_was_known(place: Place) -> None:

@@ -131,3 +131,13 @@ def test_an_engine_that_is_not_there(cluster: Cluster, tmp_path: Path) -> None:
     assert "toxiproxy as engine, and it has none" in said["fail"]
     said = doctor(cluster, tmp_path, {}, proxy="http://127.0.0.1:1")
     assert "Toxiproxy" in said["fail"] and "correct proxy in [targets.staging]" in said["fail"]
+
+
+def test_a_service_where_nothing_may_be_touched_keeps_nothing_else_from_being_said(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.deployment("web", 1)
+    services = {"dns": {"namespace": "kube-system", "selector": "k8s-app=dns"}, **WEB}
+    said = doctor(cluster, tmp_path, services, namespaces=[cluster.namespace, "kube-system"])
+    assert "dns is in namespace kube-system, which is never touched -> correct it in [targets.staging]" in said["fail"]
+    assert "1 of 1 pods" in said["ok"] and "no exercise has it" in said["ok"]

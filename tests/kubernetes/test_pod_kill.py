@@ -185,6 +185,16 @@ def test_limits_hold_with_the_numbers(
 
 
 @pytest.mark.usefixtures("web")
+def test_a_share_is_not_of_pods_that_serve_nobody(cluster: Cluster) -> None:
+    image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "localhost/broken:1"}]
+    cluster.patch("Deployment", "web", image, how="application/json-patch+json")
+    cluster.until(lambda: len(cluster.pods("app=web")) == 4, what="a rollout that is stuck")
+    with pytest.raises(ValueError, match=r"2 of 3 pods, 67 %, and limits\.percent allows 50 %"):
+        plan(cluster, {"percent": 50.0}, count=2)
+    assert len(plan(cluster, {"percent": 50.0}, percent=50)["inject"]["args"]["pods"]) == 1
+
+
+@pytest.mark.usefixtures("web")
 def test_shares_and_all(cluster: Cluster) -> None:
     assert len(plan(cluster, percent=67)["inject"]["args"]["pods"]) == 2
     planned = plan(cluster, all=True)

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from gameday.cluster import litter
+from gameday.cluster.api import Api
 from gameday.cluster.resources import ALL
 from gameday.cluster.services import as_workload
 from gameday.faults.kubernetes.rollout_break import broken_image
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 from .planned import Planned
+from .targets import where
 
 WEB = {"web": {"workload": "deployment/web", "service": "web"}}
 
@@ -291,3 +294,16 @@ def test_without_the_right_to_it_the_fault_is_recovered_and_the_rest_is_said(clu
         ],
     )
     assert any("it stays in the rollout history" in note for note in broken(cluster).plan["notes"])
+
+
+def test_without_the_journal_it_is_said_what_stays_in_the_history(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    fault = broken(cluster)
+    fault.inject()
+    api = Api(where(cluster))
+    (one,), blind = litter.find(api, [cluster.namespace])
+    assert not blind
+    said = litter.clear(api, one)
+    assert said["holds"] and "`kubectl rollout undo` without --to-revision brings it back" in said["evidence"]
+    fault.undo()
+    fault.until_recovered()

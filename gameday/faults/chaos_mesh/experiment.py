@@ -85,7 +85,7 @@ def chosen(
         context=context,
         target=target,
         in_namespace=len(list_pods(api, its.namespace)),
-        wanted=max(len(pods), runs.replicas if runs is not None else 0),
+        wanted=runs.replicas if runs is not None else sum(pod.running and not pod.leaving for pod in pods),
     )
 
 

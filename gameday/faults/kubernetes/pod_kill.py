@@ -133,7 +133,7 @@ def _choose(
         context=context,
         target=target,
         in_namespace=in_namespace,
-        wanted=max(len(pods), runs.replicas if runs is not None else 0),
+        wanted=runs.replicas if runs is not None else sum(pod.running and not pod.leaving for pod in pods),
         turn=turn,
     )
     return choice, runs
