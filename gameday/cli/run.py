@@ -173,7 +173,7 @@ def start_and_follow(
     ahead: Ahead | None = None,
 ) -> int:
     """Launch, follow to the end, write the debrief; the exit code of the exercise."""
-    stopping = Stopping(attended=payload.attended)
+    stopping = Stopping(attended=payload.attended, ahead=ahead)
     running = launch_staged(staged, payload, despite_faults=despite_faults, ahead=ahead)
     stopping.goes_to(running)
     # Only now: what shows an exercise is not to hold up its start.
@@ -277,8 +277,9 @@ class Stopping:
     The lost terminal of an attended one is a console that is gone: the exercise goes on, and its guardian knows.
     """
 
-    def __init__(self, *, attended: bool) -> None:
+    def __init__(self, *, attended: bool, ahead: Ahead | None = None) -> None:
         self.received = ""
+        self._ahead = ahead
         self._running: Running | None = None
         lost = () if attended else (signal.SIGHUP,)
         for number in (signal.SIGINT, signal.SIGTERM, *lost):
@@ -294,6 +295,9 @@ class Stopping:
         again = bool(self.received)
         self.received = signal.Signals(number).name
         if self._running is None:
+            if not again and self._ahead is not None and self._ahead.told:
+                # It begins just now, or has begun: it is aborted as soon as it can be reached.
+                return
             os.write(2, f"stopped by {self.received} before the exercise could be followed\n".encode())
             raise SystemExit(128 + number)
         if not again:

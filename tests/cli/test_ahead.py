@@ -63,6 +63,17 @@ def test_a_command_that_is_stopped_before_it_has_told_them_takes_them_along(plac
     assert not place.begun() and "Traceback" not in place.said()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_from_the_first_moment_of_an_exercise_on_aborts_it(place: Place, number: int) -> None:
+    place.write("scenario.yaml", SCENARIO.replace("at: 0s", "at: 1h"))
+    process = place.start("run", "scenario.yaml", "--unattended")
+    wait_for(place.begun, 20, "the beginning of a journal")
+    process.send_signal(number)
+    assert process.wait(30) == 3, place.said()
+    assert place.exercise().phase == "ended"
+    place.gone()
+
+
 def test_the_claim_is_held_by_those_who_were_started_before_it_was_known(place: Place) -> None:
     """It was handed to them: when the command is gone, another run must still be refused."""
     place.write("gameday.toml", '[targets.shop]\nkind = "other"\nenvironment = "test"\n')
