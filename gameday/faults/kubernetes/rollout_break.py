@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from gameday.cluster import history
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import ABSENT, Change, pointer, prepared
 from gameday.cluster.resources import ALL, NAMESPACES, PODS, REPLICASETS, STATEFULSETS, WORKLOADS, meta, right
@@ -25,7 +26,6 @@ from gameday.cluster.services import (
     service,
 )
 from gameday.engine.ports import Call, Json, Plan
-from gameday.faults.kubernetes import history
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, share_of
 from gameday.faults.kubernetes.scale_outage import running, whole
@@ -248,19 +248,12 @@ def _with_it(
         if "deletionTimestamp" in meta(pod):
             continue
         for one in (pod.get("spec") or {}).get("containers") or ():
-            if one.get("name") == container and _is_broken(one, broken):
+            if one.get("name") == container and history.is_broken(one, broken):
                 yield pod
 
 
 def _ours(pods: Mapping[str, Any]) -> history.IsOurs:
-    return lambda one: one.get("name") == pods["container"] and _is_broken(one, pods["broken"])
-
-
-def _is_broken(container: Mapping[str, Any], broken: Mapping[str, Any]) -> bool:
-    if "image" in broken:
-        return bool(container.get("image") == broken["image"])
-    values = {one["name"]: one.get("value") or "" for one in container.get("env") or ()}
-    return all(values.get(key) == value for key, value in broken["env"].items())
+    return lambda one: one.get("name") == pods["container"] and history.is_broken(one, pods["broken"])
 
 
 def effective(

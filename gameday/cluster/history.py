@@ -10,24 +10,28 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gameday.cluster.api import Api
+from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused
 from gameday.cluster.marks import kubectl
-from gameday.cluster.resources import REPLICASETS, REVISIONS, STATEFULSETS, Resource, meta, named, right
-from gameday.engine.ports import Json
+from gameday.cluster.resources import STATEFULSETS, Resource, meta, named, right
+from gameday.cluster.rollouts import history_of
 
 IsOurs = Callable[[Mapping[str, Any]], bool]
 """Whether a container of a template is as the fault has it."""
 
 
+def is_broken(container: Mapping[str, Any], broken: Mapping[str, Any]) -> bool:
+    """Whether a container has what is broken, `{"image": …}` or `{"env": {…}}`."""
+    if "image" in broken:
+        return bool(container.get("image") == broken["image"])
+    values = {one["name"]: one.get("value") or "" for one in container.get("env") or ()}
+    return all(values.get(key) == value for key, value in broken["env"].items())
+
+
 def needs(kinds: Sequence[Resource], namespace: str) -> list[str]:
     """The rights to take a revision out of the history of such workloads."""
-    kept = dict.fromkeys(_kept_as(kind) for kind in kinds)
+    kept = dict.fromkeys(history_of(kind) for kind in kinds)
     return [right(verb, each, namespace) for each in kept for verb in ("list", "delete")]
-
-
-def _kept_as(kind: Resource) -> Resource:
-    return REVISIONS if kind == STATEFULSETS else REPLICASETS
 
 
 def before(api: Api, kind: Resource, namespace: str, uid: str, ours: IsOurs) -> list[str] | None:
@@ -54,7 +58,7 @@ def taken_out(
     current = [status.get("currentRevision"), status.get("updateRevision")]
     try:
         for one in _like_it(api, kind, namespace, str(meta(workload)["uid"]), ours):
-            name, what = str(meta(one)["name"]), named(_kept_as(kind), namespace, str(meta(one)["name"]))
+            name, what = str(meta(one)["name"]), named(history_of(kind), namespace, str(meta(one)["name"]))
             if meta(one)["uid"] in others or "deletionTimestamp" in meta(one):
                 continue
             runs = (one.get("spec") or {}).get("replicas") or (one.get("status") or {}).get("replicas")
@@ -67,7 +71,7 @@ def taken_out(
 
 
 def _delete(api: Api, kind: Resource, namespace: str, one: Mapping[str, Any], what: str) -> str:
-    resource, data = _kept_as(kind), meta(one)
+    resource, data = history_of(kind), meta(one)
     options = {
         "preconditions": {"uid": data["uid"], "resourceVersion": data["resourceVersion"]},
         "propagationPolicy": "Background",
@@ -84,7 +88,7 @@ def _delete(api: Api, kind: Resource, namespace: str, one: Mapping[str, Any], wh
 
 
 def _like_it(api: Api, kind: Resource, namespace: str, uid: str, ours: IsOurs) -> Iterator[dict[str, Any]]:
-    for one in api.items(_kept_as(kind), namespace):
+    for one in api.items(history_of(kind), namespace):
         owners = meta(one).get("ownerReferences") or ()
         # A ControllerRevision holds a patch of the workload, a ReplicaSet the template itself.
         held = one.get("data") if kind == STATEFULSETS else one
