@@ -6,18 +6,20 @@ revisions as ReplicaSets, StatefulSets as ControllerRevisions. Only such as came
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused
-from gameday.cluster.marks import kubectl
+from gameday.cluster.marks import Change, kubectl
 from gameday.cluster.resources import STATEFULSETS, Resource, meta, named, right
 from gameday.cluster.rollouts import history_of
 
 IsOurs = Callable[[Mapping[str, Any]], bool]
 """Whether a container of a template is as the fault has it."""
+_CONTAINER = re.compile(r"/spec/template/spec/containers/\d+/(name|image|env(/\d+)?)")
 
 
 def is_broken(container: Mapping[str, Any], broken: Mapping[str, Any]) -> bool:
@@ -26,6 +28,31 @@ def is_broken(container: Mapping[str, Any], broken: Mapping[str, Any]) -> bool:
         return bool(container.get("image") == broken["image"])
     values = {one["name"]: one.get("value") or "" for one in container.get("env") or ()}
     return all(values.get(key) == value for key, value in broken["env"].items())
+
+
+def like(container: str, broken: Mapping[str, Any]) -> IsOurs:
+    """Tells the container of this name that has what is broken."""
+    return lambda one: one.get("name") == container and is_broken(one, broken)
+
+
+def like_changes(changes: Sequence[Change]) -> IsOurs | None:
+    """Tells the container that a mark's changes break; None where they are of no rollout."""
+    container, image = "", None
+    env: dict[str, str] = {}
+    for one in changes:
+        path, after = str(one["path"]), one["after"]
+        if _CONTAINER.fullmatch(path) is None:
+            continue
+        if path.endswith("/name"):
+            container = str(after)
+        elif path.endswith("/image"):
+            image = str(after)
+        else:
+            items = after if isinstance(after, list) else [after]
+            env |= {item["name"]: item.get("value") or "" for item in items if "name" in item}
+    if not container or (image is None and not env):
+        return None
+    return like(container, {"image": image} if image is not None else {"env": env})
 
 
 def needs(kinds: Sequence[Resource], namespace: str) -> list[str]:
@@ -63,7 +90,8 @@ def taken_out(
                 continue
             runs = (one.get("spec") or {}).get("replicas") or (one.get("status") or {}).get("replicas")
             if runs or name in current:
-                return {"holds": False, "evidence": f"{what}, of the broken rollout, is still in use"}
+                still = f"{what}, of the broken rollout, is still in use; once it is not"
+                return {"holds": False, "evidence": f"{still}: {_by_hand(api, kind, namespace, name)}"}
             said.append(_delete(api, kind, namespace, one, what))
     except RuntimeError as error:
         said.append(f"whether the broken revision is in the rollout history still could not be looked at: {error}")
@@ -79,12 +107,15 @@ def _delete(api: Api, kind: Resource, namespace: str, one: Mapping[str, Any], wh
     try:
         api.ask("DELETE", resource.path(namespace, str(data["name"])), body=options)
     except RuntimeError as error:
-        command = [*kubectl(api.where, namespace), "delete", f"{resource.full_name}/{data['name']}"]
         return (
             f"{what}, of the broken rollout, stays in the rollout history, where `kubectl rollout undo` finds it "
-            f"({error}): {shlex.join(command)}"
+            f"({error}): {_by_hand(api, kind, namespace, str(data['name']))}"
         )
     return f"{what}, of the broken rollout, is out of the history"
+
+
+def _by_hand(api: Api, kind: Resource, namespace: str, name: str) -> str:
+    return shlex.join([*kubectl(api.where, namespace), "delete", f"{history_of(kind).full_name}/{name}"])
 
 
 def _like_it(api: Api, kind: Resource, namespace: str, uid: str, ours: IsOurs) -> Iterator[dict[str, Any]]:

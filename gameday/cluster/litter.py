@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gameday.cluster import creations, experiments, marks
+from gameday.cluster import creations, experiments, history, marks
 from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused
 from gameday.cluster.marks import EXERCISE, FAULT, MARK
@@ -34,7 +34,7 @@ from gameday.cluster.resources import (
     meta,
     named,
 )
-from gameday.cluster.services import MANAGED, OURS
+from gameday.cluster.services import MANAGED, OURS, as_workload
 
 MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)
@@ -127,16 +127,12 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
             raise RuntimeError(f"{litter.shown}: its mark can't be read: {litter.mark[:200]}")
         there = api.get(litter.resource, litter.namespace, litter.name)
         if there is not None and annotations_of(there).get(MARK) == litter.mark and marks.is_stale(there, litter.mark):
-            return marks.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
+            verdict = marks.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
+            # What somebody has set since is theirs, with its revision.
+            return _out_of_history(api, litter, verdict) if _broken_by(there, litter.mark) else verdict
         marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)
         verdict = marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
-        if any(one["path"].startswith("/spec/template/") for one in json.loads(litter.mark)["changes"]):
-            # Which revision that is only the fault itself knows, by the pods that it saw before.
-            verdict["evidence"] = (
-                f"{verdict['evidence']}; what the fault had rolled out stays in the rollout history: "
-                "`kubectl rollout undo` without --to-revision brings it back"
-            )
-        return verdict
+        return _out_of_history(api, litter, verdict) if verdict["holds"] else verdict
     if litter.resource in CHANGED:
         raise RuntimeError(
             f"{litter.shown} has the labels of a fault, and its mark is gone (annotation {MARK}, which a rollback "
@@ -150,6 +146,39 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
         return experiments.clear(api, litter.resource, litter.namespace, litter.name, litter.own, patience=PATIENCE)
     creations.remove(api, litter.resource, litter.namespace, litter.name, litter.own)
     return creations.gone(api, litter.resource, litter.namespace, litter.name)
+
+
+def _broken_by(thing: Mapping[str, Json], mark: str) -> bool:
+    """Whether the pod template has what the mark's fault puts there."""
+    changes = [one for one in json.loads(mark)["changes"] if one["before"] != one["after"]]
+    return any(
+        one["path"].startswith("/spec/template/") and marks.value_at(thing, one["path"]) == one["after"]
+        for one in changes
+    )
+
+
+def _out_of_history(api: Api, litter: Litter, verdict: dict[str, Json]) -> dict[str, Json]:
+    """`verdict`, and whether the revision that a fault has rolled out, if it has, is out of the rollout history."""
+    said = json.loads(litter.mark)
+    if not any(one["path"].startswith("/spec/template/") for one in said["changes"]):
+        return verdict
+    ours, others = history.like_changes(said["changes"]), said.get("revisions")
+    if ours is None or others is None:
+        # Which revision that is can't be told from one like it that was there before.
+        stays = "what the fault had rolled out stays in the rollout history"
+        return _and(verdict, f"{stays}: `kubectl rollout undo` without --to-revision brings it back")
+    there = api.get(litter.resource, litter.namespace, litter.name)
+    if there is None or meta(there)["uid"] != said["uid"]:
+        return verdict
+    if not as_workload(litter.resource, there).settled:
+        late = "its controller has not seen that yet, and the broken revision may be in use"
+        return {**_and(verdict, late), "holds": False}
+    out = history.taken_out(api, litter.resource, str(litter.namespace), there, ours, others)
+    return {**_and(verdict, str(out["evidence"])), "holds": out["holds"]}
+
+
+def _and(verdict: Mapping[str, Json], more: str) -> dict[str, Json]:
+    return {**verdict, "evidence": "; ".join(filter(None, [str(verdict["evidence"]), more]))}
 
 
 def _unmarked(api: Api, litter: Litter) -> dict[str, Json]:

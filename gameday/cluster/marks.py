@@ -44,14 +44,26 @@ class Interfered(RuntimeError):
     """Somebody else has changed since what a fault had changed: it is left as it is."""
 
 
-def mark_of(context: Mapping[str, Json], uid: str, changes: Sequence[Change], *, generation: int | None = None) -> str:
-    """The mark that a fault leaves on an object; with it alone the fault can be undone. `generation`: its, before."""
+def mark_of(
+    context: Mapping[str, Json],
+    uid: str,
+    changes: Sequence[Change],
+    *,
+    generation: int | None = None,
+    revisions: Sequence[str] | None = None,
+) -> str:
+    """The mark that a fault leaves on an object; with it alone the fault can be undone.
+
+    `generation`: its, before. `revisions`: those of its rollout history that are like the fault's and were there
+    before, by uid; None where the fault leaves none, or nobody could look.
+    """
     mark = {
         "exercise": context["exercise"],
         "entry": context["fault"],
         "uid": uid,
         "changes": [dict(change) for change in changes],
         **({"generation": generation} if generation is not None else {}),
+        **({"revisions": list(revisions)} if revisions is not None else {}),
     }
     return json.dumps(mark, sort_keys=True, separators=(",", ":"))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gameday.cluster import litter
+from gameday.cluster import litter, marks
 from gameday.cluster.api import Api
 from gameday.cluster.resources import ALL
 from gameday.cluster.services import as_workload
@@ -14,7 +14,7 @@ from gameday.faults.kubernetes.rollout_break import broken_image
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 from .planned import Planned
-from .targets import where
+from .targets import CONTEXT, where
 
 WEB = {"web": {"workload": "deployment/web", "service": "web"}}
 
@@ -296,14 +296,76 @@ def test_without_the_right_to_it_the_fault_is_recovered_and_the_rest_is_said(clu
     assert any("it stays in the rollout history" in note for note in broken(cluster).plan["notes"])
 
 
-def test_without_the_journal_it_is_said_what_stays_in_the_history(cluster: Cluster) -> None:
-    cluster.deployment("web", replicas=1)
-    fault = broken(cluster)
-    fault.inject()
+def cleared(cluster: Cluster) -> str:
+    """What `recover --target` says of the one fault that it finds."""
     api = Api(where(cluster))
     (one,), blind = litter.find(api, [cluster.namespace])
     assert not blind
-    said = litter.clear(api, one)
-    assert said["holds"] and "`kubectl rollout undo` without --to-revision brings it back" in said["evidence"]
+    return str(cluster.until(lambda: (said := litter.clear(api, one))["holds"] and said["evidence"], 15, "cleared"))
+
+
+@pytest.mark.parametrize("bad", [{}, {"env": {"PYTHONHOME": "/broken", "MODE": ""}}], ids=["image", "env"])
+def test_without_the_journal_its_revision_goes_from_the_history_too(cluster: Cluster, bad: dict[str, Any]) -> None:
+    cluster.deployment("web", replicas=1, env={"MODE": "good"})
+    (before,) = [one["metadata"]["uid"] for one in cluster.list("ReplicaSet")]
+    fault = broken(cluster, **bad)
+    fault.inject()
+    fault.until_effective()
+    assert "of the broken rollout, is out of the history" in cleared(cluster)
+    assert [one["metadata"]["uid"] for one in cluster.list("ReplicaSet")] == [before]
+    assert fault.until_recovered()
+
+
+def test_without_the_journal_the_revision_of_a_set_goes_too(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1, kind="StatefulSet", podManagementPolicy="Parallel")
+    fault = broken(cluster, {"web": {"workload": "statefulset/web"}})
+    fault.inject()
+    fault.until_effective()
+    cleared(cluster)
+    assert broken_image(cluster.image) not in images_of_history(cluster, "ControllerRevision")
+
+
+def test_without_the_journal_a_revision_like_it_that_was_there_before_stays(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    before, bad = container(cluster)["image"], broken_image(cluster.image)
+    at = "/spec/template/spec/containers/0/image"
+    change(cluster, [{"op": "replace", "path": at, "value": bad}])
+    cluster.until(lambda: bad in images_of_history(cluster))
+    change(cluster, [{"op": "replace", "path": at, "value": before}])
+    cluster.whole("web")
+    broken(cluster).inject()
+    cleared(cluster)
+    assert sorted(images_of_history(cluster)) == sorted([before, bad])
+
+
+def test_what_a_rollback_brought_back_goes_from_the_history_too(cluster: Cluster) -> None:
+    """Nobody could take the revision out when the fault was undone; then `kubectl rollout undo`, without its labels."""
+    cluster.deployment("web", replicas=1)
+    fault = broken(cluster)
+    fault.inject()
+    fault.until_effective()
+    (broke,) = [one for one in cluster.list("ReplicaSet") if broken_image(cluster.image) in str(one["spec"])]
     fault.undo()
-    fault.until_recovered()
+    cluster.whole("web")
+    template = {"spec": {"containers": broke["spec"]["template"]["spec"]["containers"]}}
+    tags = {marks.MARK: fault.plan["inject"]["args"]["objects"][0]["mark"]}
+    cluster.patch("Deployment", "web", {"metadata": {"annotations": tags}, "spec": {"template": template}})
+    assert "out of the history" in cleared(cluster)
+    assert images_of_history(cluster) == [cluster.image]
+
+
+def test_without_the_journal_a_mark_that_knows_no_history_says_what_stays(cluster: Cluster) -> None:
+    """Nobody could look when the fault was planned."""
+    cluster.deployment("web", replicas=1)
+    data, image = the(cluster)["metadata"], container(cluster)["image"]
+    at = "/spec/template/spec/containers/0"
+    changes = [
+        {"path": f"{at}/name", "before": "app", "after": "app"},
+        {"path": f"{at}/image", "before": image, "after": broken_image(image)},
+    ]
+    marks.strike(
+        Api(where(cluster)), ALL["Deployment"], cluster.namespace, "web", marks.mark_of(CONTEXT, data["uid"], changes)
+    )
+    cluster.until(lambda: broken_image(image) in images_of_history(cluster))
+    assert "`kubectl rollout undo` without --to-revision brings it back" in cleared(cluster)
+    assert broken_image(image) in images_of_history(cluster)

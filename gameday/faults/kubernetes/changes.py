@@ -111,6 +111,8 @@ class Struck:
     namespace: str | None
     thing: Mapping[str, Any]
     changes: tuple[Change, ...]
+    revisions: tuple[str, ...] | None = None
+    """See `marks.mark_of`."""
 
     @property
     def name(self) -> str:
@@ -125,7 +127,8 @@ class Struck:
     def to_json(self, target: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
         """As the functions below take it: the object, the mark that goes on it, and what it must have opted in by."""
         data = meta(self.thing)
-        mark = marks.mark_of(context, str(data["uid"]), self.changes, generation=data.get("generation"))
+        generation = data.get("generation")
+        mark = marks.mark_of(context, str(data["uid"]), self.changes, generation=generation, revisions=self.revisions)
         whose: dict[str, Json] = {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name}
         return {**whose, "mark": mark, "opt_in": target["settings"].get("opt_in")}
 

@@ -66,7 +66,9 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         check_limits(where, down, share.total, share.in_namespace, context, target)
     index, container = _container(where, thing, asked.container)
     changes, broken = _changes(where, index, container, asked)
-    struck = Struck(runs.resource, runs.namespace, thing, tuple(changes))
+    kept = history.before(api, runs.resource, runs.namespace, runs.uid, history.like(container["name"], broken))
+    # In the mark too: with the journal lost, nothing else tells which revisions are somebody else's.
+    struck = Struck(runs.resource, runs.namespace, thing, tuple(changes), None if kept is None else tuple(kept))
     cluster = target["settings"]["cluster"]
     args: dict[str, Json] = {"where": cluster, "objects": [struck.to_json(target, context)]}
     pods_of_it: dict[str, Json] = {
@@ -76,7 +78,6 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         "broken": broken,
     }
     what = _words(broken)
-    kept = history.before(api, runs.resource, runs.namespace, runs.uid, _ours(pods_of_it))
     return Plan(
         summary=f"broken rollout of {its.name}: container {container['name']} of {runs.shown} gets {what}",
         targets=(f"{runs.shown}, container {container['name']}",),
@@ -252,10 +253,6 @@ def _with_it(
                 yield pod
 
 
-def _ours(pods: Mapping[str, Any]) -> history.IsOurs:
-    return lambda one: one.get("name") == pods["container"] and history.is_broken(one, pods["broken"])
-
-
 def effective(
     where: Where, namespace: str, selector: str, container: str, broken: Mapping[str, Any], checked: bool
 ) -> dict[str, Json]:
@@ -318,5 +315,6 @@ def recovered(
     there = api.get(ALL[one["kind"]], one["namespace"], one["name"]) if found["holds"] and kept is not None else None
     if there is None or kept is None:
         return found
-    out = history.taken_out(api, ALL[one["kind"]], one["namespace"], there, _ours(pods), kept)
+    ours = {"container": pods["container"], "broken": pods["broken"]}
+    out = history.taken_out(api, ALL[one["kind"]], one["namespace"], there, history.like(**ours), kept)
     return {"holds": out["holds"], "evidence": "; ".join(filter(None, [found["evidence"], out["evidence"]]))}
