@@ -158,7 +158,7 @@ def _wrapped(lead: str, text: str, width: int) -> list[str]:
 def _fault_rows(fault: FaultPreview) -> list[tuple[str, str]]:
     if fault.error:
         # How it would be undone is of no use to anybody.
-        return [("CAN'T NOW", fault.error), ("by", fault.engine)]
+        return [("CAN'T NOW", fault.error), ("instead", fault.instead)]
     return [
         ("touches", fault.touches),
         ("by", fault.engine),

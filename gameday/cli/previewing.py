@@ -261,7 +261,9 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
             try:
                 plans = _plans(scenario, scenario.entry_id(index), entry, info.to_json(), seeds)
             except (ValueError, RuntimeError, GamedayError, OSError) as error:
-                shown = replace(shown, error=str(error))
+                # What would do it is nothing that anybody wants to know of what is not done.
+                others = _others(declaration, info) if backend is not None else []
+                shown = replace(shown, error=str(error), engine="", instead=listed(others) if others else "")
             else:
                 shown = _planned(shown, plans, seeds)
                 if backend is not None:
@@ -283,12 +285,23 @@ def _in_this_way(shown: FaultPreview, plan: Plan, backend: Backend) -> FaultPrev
 
 def _engine(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) -> str:
     """What does the fault, and what could instead; "" where there is only one way."""
-    there = [one for one in info.settings.get("engines", ()) if one in declaration.engines(info.kind)]
-    if not reachable or "" in declaration.engines(info.kind) or not there:
+    if not reachable or "" in declaration.engines(info.kind) or not _there(declaration, info):
         return ""
     taken, _ = backend_for(declaration, info.to_json())
-    others = [f"--engine {declaration.name}={one}" for one in there if one != taken]
+    others = _others(declaration, info)
     return f"{taken}{f' (instead: {listed(others)})' if others else ''}"
+
+
+def _others(declaration: FaultDeclaration, info: TargetInfo) -> list[str]:
+    """How to have it done by what the target has beside the engine that is taken."""
+    there = _there(declaration, info)
+    taken = backend_for(declaration, info.to_json())[0] if there else ""
+    return [f"--engine {declaration.name}={one}" for one in there if one != taken]
+
+
+def _there(declaration: FaultDeclaration, info: TargetInfo) -> list[str]:
+    """The target's engines that know the fault."""
+    return [one for one in info.settings.get("engines", ()) if one in declaration.engines(info.kind)]
 
 
 def _backend(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) -> Backend | None:

@@ -51,7 +51,9 @@ class FaultPreview:
     chosen: int | None = None
     """Only so many of `targets`, chosen when it is due; None: all of them."""
     engine: str = ""
-    """What does it, and what else could, e.g. `api (or chaos-mesh: --engine pod-kill=chaos-mesh)`."""
+    """What does it, and what else could, e.g. `api (instead: --engine pod-kill=chaos-mesh)`; "" where it can't be."""
+    instead: str = ""
+    """Where it can't be done so: what else the target has for it, e.g. `--engine pod-kill=chaos-mesh`."""
     notes: tuple[str, ...] = ()
     """What whoever approves it should know: shares, what is protected, budgets in the way."""
 

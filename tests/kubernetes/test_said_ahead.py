@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gameday.cli import preview, previewing
+from gameday.faults.catalogue import catalogue
+from gameday.scenario.loading import load
+from gameday.targets.resolving import check_target
+from gameday.targets.settings import load_settings
 from tests.support.kubernetes.cluster import Cluster
 
 from .targets import place_of
@@ -28,6 +34,26 @@ def test_what_can_not_be_done_ends_alike_everywhere_and_says_what_it_would_take(
         assert "bank is outside of the cluster (bank.example.com)" in said
         assert "Chaos Mesh could, were it installed in the cluster" in said
         assert "--engine dependency-outage" not in said, "there is none to choose"
+
+
+@pytest.mark.parametrize("engines", [["api"], ["api", "chaos-mesh"]])
+def test_what_would_do_it_is_not_said_of_a_fault_that_can_not_be_done(
+    cluster: Cluster, tmp_path: Path, engines: list[str]
+) -> None:
+    cluster.deployment("web", 1)
+    place_of(
+        tmp_path, cluster, {"web": {"workload": "deployment/web"}}, KILL.replace("bank", "web").replace("1}", "2}")
+    )
+    settings = load_settings(explicit=tmp_path / "gameday.toml")
+    info = check_target("staging", settings)
+    info = replace(info, settings={**info.settings, "engines": engines})
+    scenario = load(tmp_path / "scenario.yaml", catalogue=catalogue()).scenario
+    (fault,) = previewing._faults(scenario, info, True, [7])
+    assert fault.error
+    assert fault.engine == ""
+    assert fault.instead == ("--engine pod-kill=chaos-mesh" if "chaos-mesh" in engines else "")
+    rows = dict(preview._fault_rows(fault))
+    assert "by" not in rows and rows["CAN'T NOW"] == fault.error
 
 
 def test_the_settings_are_named_by_their_target(cluster: Cluster, tmp_path: Path) -> None:

@@ -175,6 +175,7 @@ def _fault(fault: FaultPreview) -> Iterator[Paragraph]:
     if fault.error:
         yield Paragraph("      can't be done      ", clean(fault.error), "bold $text-error")
     for label, text in (
+        ("instead", fault.instead),
         ("touches", fault.touches),
         ("by", fault.engine),
         *(("note", note) for note in fault.notes),
