@@ -358,7 +358,8 @@ def _why(error: Exception, where: Where) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if where.get("in_cluster"):
         return f"{text.rstrip('.')}; is this a pod, with automountServiceAccountToken?"
-    return f"{text} (looked in {where.get('kubeconfig') or os.environ.get('KUBECONFIG') or '~/.kube/config'})"
+    path = where.get("kubeconfig") or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    return text if path in text else f"{text} (looked in {path})"
 
 
 def _refused(method: str, path: str, error: Any) -> Refused:

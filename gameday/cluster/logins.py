@@ -68,7 +68,7 @@ def _read(kubeconfig: str) -> Any:
     path = str(Path(kubeconfig).expanduser()) if kubeconfig else KUBE_CONFIG_DEFAULT_LOCATION
     found = KubeConfigMerger(path).config
     if found is None:
-        raise ConfigException(f"Invalid kube-config file. No configuration found in {path}.")
+        raise ConfigException(f"there is no kubeconfig at {path}, or nothing is in it")
     return found
 
 

@@ -159,6 +159,12 @@ def test_a_scenario_runs_to_its_end_with_these_rights_alone(
         assert [path for path in asked if path != "/api/v1/namespaces/kube-system"] == []
 
 
+def test_a_kubeconfig_that_is_not_there_is_named_once(cluster: Cluster, tmp_path: Path, printed: Print) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    _, said = printed(place_of(tmp_path, cluster, WEB, KILL, kubeconfig=nowhere))
+    assert said.count(nowhere) == 1 and said.count("which engines there are can't be asked") == 1, said
+
+
 def test_without_any_one_right_exactly_that_is_said_to_be_missing(
     cluster: Cluster, tmp_path: Path, printed: Print
 ) -> None:
