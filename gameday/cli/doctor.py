@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -48,14 +48,16 @@ class Finding:
     state: State
     text: str
     do: str = ""
+    target: str = ""
+    """Whose target it is about; "" where it is about this machine."""
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print an array of objects with check, state, text and do.")
+@click.option("--json", "as_json", is_flag=True, help="Print an array of objects with check, state, text, do, target.")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings, if not gameday.toml.")
 @store_option
 def doctor(as_json: bool, config: Path | None, store: str | None) -> int:
-    """Check this machine, the settings, the clusters that they name, and the store.
+    """Check this machine, the settings, the clusters and the monitoring that they name, and the store.
 
     Ends with 1 where something must be put right before an exercise is started.
     """
@@ -66,7 +68,8 @@ def doctor(as_json: bool, config: Path | None, store: str | None) -> int:
             _show(finding)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    failed = [finding.check for finding in findings if finding.state == "fail"]
+    wrong = [finding for finding in findings if finding.state == "fail"]
+    failed = list(dict.fromkeys(f"{one.check}{f' of {one.target}' if one.target else ''}" for one in wrong))
     if failed:
         click.echo(f"Not fit for an exercise: {', '.join(failed)}.", err=True)
     return Exit.FAILED if failed else Exit.OK
@@ -81,18 +84,20 @@ def examine(config: Path | None = None, store: str | None = None) -> Iterator[Fi
     settings: list[Settings] = []
     yield from _guarded("settings", lambda: _settings(config, settings))
     yield from _guarded("cluster", lambda: _clusters(settings))
+    yield from _guarded("monitors", lambda: _monitors(settings))
     url = store or (settings[0].store.url if settings else None)
     yield from _guarded("store", lambda: _store(url))
     yield from _guarded("sockets", lambda: _sockets(url))
     yield from _guarded("sandbox", _sandbox)
 
 
-def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of one check; one that breaks is a finding itself, and the others still run."""
+def _guarded(check: str, look: Callable[[], Iterator[Finding]], target: str = "") -> Iterator[Finding]:
+    """The findings of one check, or of one on one target; one that breaks is a finding, and the others still run."""
     try:
-        yield from look()
+        yield from (replace(found, target=target) if target else found for found in look())
     except Exception as error:  # noqa: BLE001 - on a machine in any state, the doctor gets to the end
-        yield Finding(check, "fail", f"could not be checked: {type(error).__name__}: {error}", "please report this")
+        text = f"{f'{target}: ' if target else ''}could not be checked: {type(error).__name__}: {error}"
+        yield Finding(check, "fail", text, "please report this", target)
 
 
 def _show(finding: Finding) -> None:
@@ -214,7 +219,16 @@ def _clusters(found: list[Settings]) -> Iterator[Finding]:
 
     for target in clusters(found[0]):
         # Each by itself: what is wrong with one says nothing of what stands on another.
-        yield from _guarded("cluster", partial(examine_cluster, target))
+        yield from _guarded("cluster", partial(examine_cluster, target), target.name)
+
+
+def _monitors(found: list[Settings]) -> Iterator[Finding]:
+    if not any(settings.targets for settings in found):
+        return
+    from gameday.cli.doctor_monitors import examine_monitors, monitored
+
+    for target in monitored(found[0]):
+        yield from _guarded("monitors", partial(examine_monitors, target), target.name)
 
 
 def _store(url: str | None) -> Iterator[Finding]:

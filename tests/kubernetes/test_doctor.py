@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gameday.cli.doctor import doctor as command
+from gameday.cli.doctor import examine
 from gameday.cli.doctor_clusters import clusters, examine_cluster
 from gameday.cluster import creations, lease
 from gameday.targets.settings import load_settings
@@ -141,3 +147,58 @@ def test_a_service_where_nothing_may_be_touched_keeps_nothing_else_from_being_sa
     said = doctor(cluster, tmp_path, services, namespaces=[cluster.namespace, "kube-system"])
     assert "dns is in namespace kube-system, which is never touched -> correct it in [targets.staging]" in said["fail"]
     assert "1 of 1 pods" in said["ok"] and "no exercise has it" in said["ok"]
+
+
+class Nonsense(BaseHTTPRequestHandler):
+    """Takes itself for an API server, and knows nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def two_targets(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
+    """Settings with a target whose server answers nonsense, and another that is well."""
+    server = HTTPServer(("127.0.0.1", 0), Nonsense)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    kubeconfig = {
+        "clusters": [{"name": "x", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+        "users": [{"name": "x", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+    }
+    (tmp_path / "odd.json").write_text(json.dumps(kubeconfig))
+    staging = toml_of(cluster, {}, engines=["api"])
+    odd = toml_of(cluster, {}, kubeconfig=str(tmp_path / "odd.json"), context="x").replace("staging", "odd")
+    (tmp_path / "gameday.toml").write_text(f"{odd}\n{staging}")
+    yield tmp_path / "gameday.toml"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_target_that_breaks_the_check_hides_no_other(two_targets: Path, tmp_path: Path) -> None:
+    found = [one for one in examine(two_targets, str(tmp_path / "no.db")) if one.check == "cluster"]
+    (broken,) = [one for one in found if one.target == "odd"]
+    assert broken.state == "fail" and broken.text.startswith("odd: could not be checked: KeyError")
+    well = [one.text for one in found if one.target == "staging" and one.state == "ok"]
+    assert any("Kubernetes v1.36" in text for text in well) and "staging: no exercise has it" in well
+
+
+def test_the_summary_says_which_targets_are_not_well_and_each_once(
+    two_targets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = two_targets.read_text()
+    settings = text.replace('context = "', 'context = "not-', 1).replace("[targets.odd]", "[targets.other]")
+    two_targets.write_text(f"{text.partition('[targets.staging]')[0]}\n{settings}")
+    given = ["--config", str(two_targets), "--store", str(tmp_path / "no.db"), "--json"]
+    assert command.main(given, standalone_mode=False) == 1
+    out, said = capsys.readouterr()
+    assert said == "Not fit for an exercise: cluster of odd, cluster of other.\n"
+    assert {one["target"] for one in json.loads(out) if one["check"] == "cluster"} == {"odd", "other", "staging"}
