@@ -4,12 +4,17 @@ from __future__ import annotations
 
 
 def main() -> int:
+    import gc
+
     from gameday.cli.streams import open_closed
 
     open_closed()
     from gameday.cli.main import main as run
 
-    return run()
+    code = run()
+    # The process is about to end: Python would look through everything imported once more, for nothing.
+    gc.freeze()
+    return code
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def main() -> int:
     Where a line with `Ahead` comes first, it starts its engine at once. Lines that only name modules to import may
     follow, and then its configuration; where nothing comes, nobody wants them any more.
     """
+    gc.disable()  # what is imported stays: to look through it for garbage, again and again, is in vain
     link: socket.socket | None = None
     engine: subprocess.Popen[bytes] | None = None
     ahead: Ahead | None = None
@@ -124,8 +125,8 @@ def _guard(config: Config, link: socket.socket | None, engine: subprocess.Popen[
         guardian = Guardian(config, socket.socket(fileno=config.link), None)
     _preload(config.preload)
     guardian.last_beat = time.monotonic() + 10.0  # the engine needs a moment to import what it needs
-    gc.collect()
     gc.freeze()
+    gc.enable()
     try:
         return guardian.run()
     finally:
