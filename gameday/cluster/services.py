@@ -104,6 +104,11 @@ class Pod:
     restarts: int = 0
 
     @property
+    def counts(self) -> bool:
+        """Whether shares are reckoned of it: it runs, and is not on its way out."""
+        return self.running and not self.leaving
+
+    @property
     def shown(self) -> str:
         """E.g. `pod shop/checkout-7d9c-x2x (ReplicaSet checkout-7d9c, on worker-1)`."""
         about = ", ".join(part for part in (self.owner or "no owner", self.node and f"on {self.node}") if part)
@@ -240,11 +245,11 @@ def pods_of(api: Api, asked: Service) -> tuple[list[Pod], Workload | None]:
 
 
 def survey(api: Api, asked: Service) -> tuple[list[Pod], Workload | None, int]:
-    """As `pods_of`, and how many pods the whole namespace has: with one request, however many there are."""
+    """As `pods_of`, and `counted` of the whole namespace: with one request, however many pods there are."""
     runs, selector = _told_by(api, asked)
     everything, wanted = list_pods(api, asked.namespace), parse(selector)
     its = [pod for pod in everything if matches(wanted, pod.labels)]
-    return *_some(api, asked, its, runs, selector), len(everything)
+    return *_some(api, asked, its, runs, selector), sum(pod.counts for pod in everything)
 
 
 def _told_by(api: Api, asked: Service) -> tuple[Workload | None, str]:
@@ -275,6 +280,11 @@ def list_pods(api: Api, namespace: str, selector: str = "") -> list[Pod]:
     things = api.items(PODS, namespace, selector=selector)
     going = [thing for thing in things if (thing.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
     return sorted((as_pod(thing) for thing in going), key=lambda pod: pod.name)
+
+
+def counted(api: Api, namespace: str) -> int:
+    """The pods of a namespace of which shares of it are reckoned: those that run, and are not on their way out."""
+    return sum(pod.counts for pod in list_pods(api, namespace))
 
 
 # --- what may be touched -------------------------------------------------------------------------------------------
@@ -335,6 +345,7 @@ class Choice:
     pods: tuple[Pod, ...]
     total: int
     in_namespace: int
+    """See `counted`."""
     left_out: tuple[str, ...] = ()
     """Protected pods, each with the reason."""
     among: tuple[str, ...] = ()
@@ -343,7 +354,8 @@ class Choice:
     def words(self) -> str:
         """E.g. `1 of 3 pods (33 %), 1 of 12 in the namespace`."""
         share = 100 * len(self.pods) / self.total if self.total else 0.0
-        return f"{len(self.pods)} of {self.total} pods ({share:.0f} %), of {self.in_namespace} in the namespace"
+        everywhere = max(self.in_namespace, self.total)
+        return f"{len(self.pods)} of {self.total} pods ({share:.0f} %), of {everywhere} in the namespace"
 
 
 def choose(
@@ -378,7 +390,7 @@ def choose(
         else:
             left_out.append(f"{pod.name}: it does not run")
     # Not of all that are there: those of a rollout that is stuck, or that are going, serve nobody.
-    total = wanted or sum(pod.running and not pod.leaving for pod in pods)
+    total = wanted or sum(pod.counts for pod in pods)
     number = len(free) if everything else _number(where, count, percent, total)
     if not free or number > len(free):
         reasons = f" ({'; '.join(left_out[:5])})" if left_out else ""
@@ -403,7 +415,10 @@ def _number(where: str, count: int | None, percent: float | None, existing: int)
 def check_limits(
     where: str, number: int, total: int, in_namespace: int, context: Mapping[str, Json], target: Mapping[str, Json]
 ) -> None:
-    """Raise ValueError where so many pods are more than the scenario's limits, or the target's, allow."""
+    """Raise ValueError where so many pods are more than the scenario's limits, or the target's, allow.
+
+    `total`: the pods that the workload should have, or where that is not known has; `in_namespace`: see `counted`.
+    """
     pods, percent, most = context.get("pods"), context.get("percent"), target["settings"]["namespace_percent"]
     if pods is not None and number > pods:
         raise ValueError(f"{where}: it would touch {number} pods, and limits.pods allows {pods}")

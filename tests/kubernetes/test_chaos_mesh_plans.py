@@ -142,6 +142,20 @@ def test_what_can_not_be_cut_off(cluster: Cluster) -> None:
         planned(cluster, "network-partition", {"service": "web", "from": "shop"}, pods=3)
 
 
+@pytest.mark.settings(chaos_mesh=True)
+def test_a_share_is_not_of_pods_that_serve_nobody(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=3)
+    image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "localhost/broken:1"}]
+    cluster.patch("Deployment", "web", image, how="application/json-patch+json")
+    cluster.until(lambda: len(cluster.pods("app=web")) == 4, what="a rollout that is stuck")
+    for fault, params in (("network-partition", {}), ("latency", {"delay": "1s"})):
+        with pytest.raises(ValueError, match=r"2 of 3 pods, 67 %, and limits\.percent allows 50 %"):
+            planned(cluster, fault, {"service": "web", "count": 2, **params}, percent=50.0)
+        seen = {**target(cluster), "settings": {**target(cluster)["settings"], "namespace_percent": 60.0}}
+        with pytest.raises(ValueError, match=r"2 of 3 pods of the namespace, 67 %, and the target allows 60 %"):
+            plan(fault, seen, {"service": "web", "count": 2, **params}, CONTEXT)
+
+
 @MESH
 def test_an_outage_that_is_not_felt_at_its_address_is_not_effective(cluster: DoubleCluster) -> None:
     cluster.deployment("web", replicas=1)

@@ -18,6 +18,7 @@ from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 from .planned import Planned
 from .targets import CONTEXT, place_of, target_of
+from .test_pod_kill import idle
 
 BOTH = {"web": {"workload": "deployment/web", "service": "web"}}
 RUNS = {"web": {"workload": "deployment/web"}}
@@ -226,6 +227,9 @@ def test_the_limits_count_all_its_pods(cluster: Cluster) -> None:
         outage(cluster, RUNS, context={"pods": 1})
     with pytest.raises(ValueError, match=r"100 %, and limits\.percent allows 50 %"):
         outage(cluster, RUNS, context={"percent": 50.0})
+    with pytest.raises(ValueError, match=r"2 of 2 pods of the namespace, 100 %, and the target allows 80 %"):
+        outage(cluster, RUNS, settings={"namespace_percent": 80.0})
+    idle(cluster, 2)
     with pytest.raises(ValueError, match=r"2 of 2 pods of the namespace, 100 %, and the target allows 80 %"):
         outage(cluster, RUNS, settings={"namespace_percent": 80.0})
     assert outage(cluster, context={"pods": 1, "percent": 50.0}).plan, "a Service without endpoints touches no pod"

@@ -44,6 +44,16 @@ def both(cluster: Cluster) -> None:
 
 
 @pytest.mark.usefixtures("both")
+def test_where_both_sides_are_changed_the_limits_are_for_both_together(cluster: Cluster) -> None:
+    params = {"from": "api", "direction": "both"}
+    with pytest.raises(ValueError, match=r"it would touch 2 pods, and limits\.pods allows 1"):
+        cut(cluster, context={**CHECKED, "pods": 1}, **params)
+    with pytest.raises(ValueError, match=r"2 of 2 pods of the namespace, 100 %, and the target allows 80 %"):
+        cut(cluster, context=CHECKED, settings={"namespace_percent": 80.0}, **params)
+    assert cut(cluster, context={**CHECKED, "pods": 2}, **params).plan
+
+
+@pytest.mark.usefixtures("both")
 @pytest.mark.parametrize(
     ("direction", "kinds"), [("in", ["Ingress"]), ("out", ["Egress"]), ("both", ["Ingress", "Egress"])]
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gameday.cluster.services import as_pod
 from gameday.faults import planning
 from gameday.faults.kubernetes import pod_kill
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
@@ -192,6 +193,34 @@ def test_a_share_is_not_of_pods_that_serve_nobody(cluster: Cluster) -> None:
     with pytest.raises(ValueError, match=r"2 of 3 pods, 67 %, and limits\.percent allows 50 %"):
         plan(cluster, {"percent": 50.0}, count=2)
     assert len(plan(cluster, {"percent": 50.0}, percent=50)["inject"]["args"]["pods"]) == 1
+
+
+def idle(cluster: Cluster, replicas: int) -> None:
+    """As many pods as that, which never start."""
+    cluster.deployment("idle", replicas=0)
+    broken = [
+        {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "localhost/broken:1"},
+        {"op": "replace", "path": "/spec/replicas", "value": replicas},
+    ]
+    cluster.patch("Deployment", "idle", broken, how="application/json-patch+json")
+    cluster.until(lambda: len(cluster.pods("app=idle")) == replicas)
+
+
+@pytest.mark.usefixtures("web")
+def test_a_share_of_a_namespace_is_of_pods_that_run(cluster: Cluster) -> None:
+    idle(cluster, 3)
+    with pytest.raises(ValueError, match=r"3 of 3 pods of the namespace, 100 %, and the target allows 80 %"):
+        plan(cluster, settings={"namespace_percent": 80.0}, all=True)
+    assert any(note.startswith("1 of 3 pods (33 %), of 3 in the namespace") for note in plan(cluster)["notes"])
+
+
+@pytest.mark.parametrize(
+    ("phase", "leaving", "counts"),
+    [("Running", False, True), ("Running", True, False), ("Pending", False, False), ("Failed", False, False)],
+)
+def test_what_counts_in_a_share(phase: str, leaving: bool, counts: bool) -> None:
+    going = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if leaving else {}
+    assert as_pod({"metadata": {"name": "web-1", **going}, "status": {"phase": phase}}).counts is counts
 
 
 @pytest.mark.usefixtures("web")

@@ -25,6 +25,7 @@ from gameday.cluster.services import (
     Service,
     check_namespace,
     choose,
+    counted,
     list_pods,
     pods_of,
     protection,
@@ -84,8 +85,8 @@ def chosen(
         everything=share.everything,
         context=context,
         target=target,
-        in_namespace=len(list_pods(api, its.namespace)),
-        wanted=runs.replicas if runs is not None else sum(pod.running and not pod.leaving for pod in pods),
+        in_namespace=counted(api, its.namespace),
+        wanted=runs.replicas if runs is not None else sum(pod.counts for pod in pods),
     )
 
 

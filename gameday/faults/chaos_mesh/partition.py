@@ -19,7 +19,7 @@ from gameday.cluster.services import (
     check_limits,
     check_namespace,
     choose,
-    list_pods,
+    counted,
     pods_of,
     service,
 )
@@ -221,7 +221,8 @@ def _pods_of(
         for its in (one for one in services if one.namespace == namespace):
             own, runs = pods_of(api, its)
             fresh = [pod for pod in own if pod.uid not in pods]
-            wanted += max(len(fresh), runs.replicas if runs is not None and len(fresh) == len(own) else 0)
+            alone = runs is not None and len(fresh) == len(own)
+            wanted += runs.replicas if runs is not None and alone else sum(pod.counts for pod in fresh)
             pods |= {pod.uid: pod for pod in own}
         choice = choose(
             where,
@@ -231,7 +232,7 @@ def _pods_of(
             everything=share.everything,
             context=context,
             target=target,
-            in_namespace=len(list_pods(api, namespace)),
+            in_namespace=counted(api, namespace),
             wanted=wanted,
         )
         found = choice if found is None else _check_together(where, found, choice, target, context)

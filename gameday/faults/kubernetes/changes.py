@@ -14,7 +14,7 @@ from gameday.cluster import creations, marks
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import Change, prepared
 from gameday.cluster.resources import ALL, SERVICES, Resource, annotations_of, labels_of, meta, named
-from gameday.cluster.services import Choice, Pod, Service, Workload, check_unprotected, list_pods, pods_of, protection
+from gameday.cluster.services import Choice, Pod, Service, Workload, check_unprotected, counted, pods_of, protection
 from gameday.engine.ports import Json
 from gameday.targets.selectors import as_text
 
@@ -79,8 +79,9 @@ def pods_behind(api: Api, its: Service) -> tuple[list[Pod], Workload | None, str
 
 
 def share_of(api: Api, pods: Sequence[Pod], wanted: int, namespace: str) -> Choice:
-    """All pods of a workload, and how large a share of the namespace they are."""
-    return Choice(tuple(pods), max(len(pods), wanted), len(list_pods(api, namespace)))
+    """All pods of a workload, those that have yet to start too, and how large a share of the namespace they are."""
+    staying = tuple(pod for pod in pods if not pod.leaving)
+    return Choice(staying, max(len(staying), wanted), counted(api, namespace))
 
 
 _KEEPERS = {

@@ -77,6 +77,10 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         check_pods(where, side.pods, target)
         check_limits(where, side.share.total, side.share.total, side.share.in_namespace, context, target)
         notes.append(f"{side.its.name}: {side.share.words()}")
+    if len(touched) > 1:
+        total = sum(side.share.total for side in touched)
+        spaces = {side.its.namespace: side.share.in_namespace for side in touched}
+        check_limits(where, total, total, sum(spaces.values()), context, target)
     seen_from_here = asked.from_ is None and asked.direction != "out"
     address = policies.verified_by(where, own.its, target, context, by_address=seen_from_here)
     cluster = target["settings"]["cluster"]

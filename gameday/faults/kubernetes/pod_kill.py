@@ -133,7 +133,7 @@ def _choose(
         context=context,
         target=target,
         in_namespace=in_namespace,
-        wanted=runs.replicas if runs is not None else sum(pod.running and not pod.leaving for pod in pods),
+        wanted=runs.replicas if runs is not None else sum(pod.counts for pod in pods),
         turn=turn,
     )
     return choice, runs

@@ -63,7 +63,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     down = _taken_down(runs, thing)
     share = share_of(api, pods, runs.replicas, runs.namespace)
     if down:
-        check_limits(where, down, share.total, share.in_namespace, context, target)
+        check_limits(where, down, runs.replicas, share.in_namespace, context, target)
     index, container = _container(where, thing, asked.container)
     changes, broken = _changes(where, index, container, asked)
     kept = history.before(api, runs.resource, runs.namespace, runs.uid, history.like(container["name"], broken))
