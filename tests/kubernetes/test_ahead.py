@@ -51,6 +51,23 @@ def test_a_command_that_is_killed_while_they_wait_takes_them_along(cluster: Doub
 
 
 @pytest.mark.double
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_before_the_exercise_begins_is_answered_in_words(
+    cluster: DoubleCluster, place: Place, number: signal.Signals
+) -> None:
+    # All is looked at; what is left before it begins is the claim to the namespace, which takes its time.
+    cluster.misbehave(resource="leases", verb="create", delay=3)
+    process = place.start("run", "scenario.yaml", "--unattended")
+    wait_for(lambda: cluster.asked(resource="leases", verb="create"), 20, "a claim that is under way")
+    process.send_signal(number)
+    assert process.wait(20) == 128 + number, place.said()
+    assert f"stopped by {number.name} before the exercise could be followed" in place.said()
+    assert "Traceback" not in place.said()
+    place.gone()
+    assert not place.begun() and len(cluster.pods("app=web")) == 2
+
+
+@pytest.mark.double
 @pytest.mark.parametrize("who", ["guardian", "engine"])
 def test_one_of_them_that_dies_while_it_waits_is_a_run_that_is_refused(
     cluster: DoubleCluster, place: Place, who: str
