@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from gameday.console.headroom import ceiling, headroom, spark
 from gameday.console.times import clean, span_text, took_text, value_text, wall_text
 from gameday.console.wording import Tone
-from gameday.engine.decide import due_clock
-from gameday.exercise.expectations import expectation_name, judge_expectations, updates_to
+from gameday.engine.decide import due_clock, waits_until
+from gameday.exercise.expectations import awaited, expectation_name, judge_expectations, updates_to
 from gameday.exercise.state import Exercise, ExpectationState, FaultState
 from gameday.exercise.timings import Landmark, landmarks
 from gameday.exercise.wholeness import touched
@@ -61,6 +61,10 @@ def phase_words(
         return PhaseWords("PAUSED", f"script frozen{since}, safety goes on", "warn")
     if phase == "running" and exercise.through and not exercise.live_faults:
         return PhaseWords("OPEN", "the script is through; e ends the exercise", "warn")
+    if phase == "after" and (waits_for := waiting(exercise, now or 0.0)) is not None:
+        things, until = waits_for
+        most = f", {span_text(until - now)} at the longest" if now is not None else ""
+        return PhaseWords("WAITING", f"the timeline is through; for {things}{most}", "calm")
     return {
         "new": PhaseWords("STARTING", "waiting for the engine", "quiet"),
         "before": PhaseWords("CHECKING", "steady state before", "calm"),
@@ -69,6 +73,17 @@ def phase_words(
         "after": PhaseWords("CHECKING", "steady state after", "calm"),
         "open": PhaseWords("OPEN", "the script is through; e ends the exercise", "warn"),
     }[phase]
+
+
+def waiting(exercise: Exercise, now: float) -> tuple[str, float] | None:
+    """What an unattended exercise whose timeline and last check are through still waits for, in words, and the clock
+    until which it does; None where it waits for nothing."""
+    if exercise.attended or exercise.phase != "after" or exercise.steady_after is None:
+        return None
+    until = waits_until(exercise, now)
+    if until is None or until <= now:
+        return None
+    return ", ".join(clean(expectation_name(one)) for one, _ in awaited(exercise, now)), until
 
 
 def _left_to(exercise: Exercise, guardian_alive: bool) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gameday.console.outlook import waiting
 from gameday.console.times import clock_text, day_text, wall_text
 from gameday.console.wording import describe
 from gameday.exercise import events as e
@@ -54,4 +55,9 @@ def follow(exercise: Exercise, records: Iterable[Record]) -> tuple[Exercise, lis
         if line is not None:
             told.append(line)
         exercise = apply(exercise, record)
+        if isinstance(record.event, e.SteadyStateJudged) and (still := waiting(exercise, record.clock)) is not None:
+            # Nothing happens now for a time, and no event says so.
+            things, until = still
+            text = f"the timeline is through; waiting for {things}, until {clock_text(until)} at the latest"
+            told.append(f"{wall_text(record.wall)} {clock_text(record.clock)} {'WAIT':<6} {text}")
     return exercise, told

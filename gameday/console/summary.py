@@ -18,7 +18,7 @@ def summary(exercise: Exercise, now: float, wall: float) -> str:
     severity = f", {scenario.severity}" if scenario is not None and scenario.severity else ""
     environment = str(exercise.target.get("environment", "unknown"))
     title = clean(scenario.title) if scenario is not None else exercise.name
-    phase = phase_words(exercise)
+    phase = phase_words(exercise, now=now)
     head = f"{wall_text(wall)} UTC, EXERCISE “{title}” ({environment}{severity})"
     parts = [f"{head}: {phase.word.lower()}, {span_text(now)} in"]
     live = exercise.live_faults

@@ -139,9 +139,19 @@ def decide(x: Exercise, now: float) -> Decision:
     if x.paused is None:
         _script(x, scenario, now, draft)
     if not x.attended and x.through and not draft.actions:
-        awaited = awaited_until(x, now)
-        _after_the_faults(x, draft, until=None if awaited is None else min(awaited, over - LAST_MOMENT), now=now)
+        _after_the_faults(x, draft, until=waits_until(x, now), now=now)
     return draft.done()
+
+
+def waits_until(x: Exercise, now: float) -> float | None:
+    """Clock until which an unattended exercise that is through still waits for machines; None where it waits for none.
+
+    What is expected of them, an alert or a check, may come sooner; see `expectations.awaited`.
+    """
+    awaited = awaited_until(x, now)
+    if awaited is None or x.scenario is None or x.timeline_started is None:
+        return None
+    return min(awaited, x.timeline_started.clock + x.scenario.limits.duration - LAST_MOMENT)
 
 
 def _before_the_timeline(x: Exercise, draft: _Draft) -> None:

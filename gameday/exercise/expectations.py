@@ -15,7 +15,7 @@ from typing import Literal
 from gameday.exercise.state import Exercise, ExpectationState, Moment, Note
 from gameday.exercise.timings import Landmark, firing_since, frozen_at, landmarks
 from gameday.scenario.duration import format_duration
-from gameday.scenario.models import Expectation
+from gameday.scenario.models import Expectation, Scenario
 
 Judgement = Literal["pending", "met", "late", "missed", "not_observed"]
 
@@ -63,19 +63,24 @@ Unseen = Mapping[str, tuple[float, str]]
 
 def awaited_until(exercise: Exercise, now_clock: float) -> float | None:
     """The clock until which an alert or a check that is expected may still come in time; None where none may."""
+    return max((due for _, due in awaited(exercise, now_clock)), default=None)
+
+
+def awaited(exercise: Exercise, now_clock: float) -> list[tuple[Expectation, float]]:
+    """The alerts and checks that are expected and may still come in time, each with the clock until which it may."""
     if exercise.scenario is None:
-        return None
-    return max((due for due in _dues(exercise, now_clock) if due > now_clock), default=None)
+        return []
+    return [(expectation, due) for expectation, due in _dues(exercise, exercise.scenario, now_clock) if due > now_clock]
 
 
-def _dues(exercise: Exercise, now_clock: float) -> Iterator[float]:
-    assert exercise.scenario is not None
+def _dues(exercise: Exercise, scenario: Scenario, now_clock: float) -> Iterator[tuple[Expectation, float]]:
     marks = landmarks(exercise)
-    for expectation, known in zip(exercise.scenario.expect, exercise.expectations, strict=True):
+    for expectation, known in zip(scenario.expect, exercise.expectations, strict=True):
         machine = expectation.alert or expectation.check
         base = marks.get(expectation.of)
         if machine and known.state == "pending" and base is not None and expectation.within is not None:
-            yield base.at.clock + expectation.within + exercise.paused_seconds(base.at.clock, now_clock)
+            paused = exercise.paused_seconds(base.at.clock, now_clock)
+            yield expectation, base.at.clock + expectation.within + paused
 
 
 def judge_at_the_end(exercise: Exercise, now_clock: float, unseen: Unseen | None = None) -> list[ExpectationState]:

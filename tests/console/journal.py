@@ -173,6 +173,33 @@ class Journal:
         return self.add(e.MilestoneReached(milestone, partial=partial), at=at, ago=ago, source="console", actor="dana")
 
 
+def waiting(*, limit: str = "45m", attended: bool = False) -> Journal:
+    """The timeline is through, its fault gone, the steady state judged again; of an alert and a check nothing is known.
+
+    Impact was at 31.4 s, the last judgement is at 100 s.
+    """
+    scenario = {
+        **SCENARIO,
+        "timeline": SCENARIO["timeline"][:2],
+        "expect": [
+            {"alert": "CheckoutErrors", "within": "2m"},
+            {
+                "name": "orders come in\x1b",
+                "check": {"tcp": {"address": "127.0.0.1:80"}, "expect": {"equals": True}},
+                "within": "90s",
+            },
+            {"milestone": "mitigated", "within": "15m"},
+        ],
+        "limits": {"duration": limit},
+    }
+    journal = Journal().start(scenario, attended=attended).steady().opening().fault()
+    journal.add(e.FaultUndoing("payments-dark", "its time is over"), at=90.0)
+    journal.add(e.FaultRecovered("payments-dark", "it answers"), at=91.0)
+    journal.add(e.SteadyStateBegan("after"), at=91.0)
+    journal.add(e.SteadyStateJudged("after", True), at=100.0)
+    return journal
+
+
 def running() -> Journal:
     """Two minutes and a bit into it: one fault lives, one alert fired, two stamps, a few notes."""
     journal = Journal().start().steady().opening()

@@ -30,7 +30,7 @@ from gameday.exercise.state import Exercise
 from gameday.scenario.models import AbortCondition
 
 from . import states
-from .journal import SCENARIO, ZERO, Journal, running
+from .journal import SCENARIO, ZERO, Journal, running, waiting
 
 
 def condition(**said: Any) -> AbortCondition:
@@ -164,6 +164,20 @@ def test_the_phase_in_words(exercise: Exercise, alive: bool, word: str, more: st
 def test_nobody_is_told_that_a_dead_guardian_undoes(records: list[Record]) -> None:
     words = phase_words(fold(records), engine_alive=False, guardian_alive=False)
     assert "1 fault NOT UNDONE: gameday recover" in words.more and "is undoing" not in words.more
+
+
+def test_what_an_unattended_run_still_waits_for() -> None:
+    exercise = fold(waiting().records)
+    words = phase_words(exercise, now=101.0)
+    assert words.word == "WAITING"
+    assert words.more == (
+        "the timeline is through; for alert CheckoutErrors, orders come in\ufffd, 0:50 at the longest"
+    )
+    assert "orders" not in phase_words(exercise, now=130.0).more, "that is no longer in time"
+    assert phase_words(exercise, now=152.0).word == "CHECKING"
+    assert phase_words(fold(waiting().records[:-1]), now=100.0).word == "CHECKING"
+    assert phase_words(fold(waiting(attended=True).records), now=101.0).word == "CHECKING"
+    assert ": waiting, " in summary(exercise, 101.0, ZERO + 101.0)
 
 
 def test_conditions_without_a_number() -> None:

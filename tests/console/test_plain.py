@@ -14,7 +14,7 @@ from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 
-from .journal import ZERO, Journal, running
+from .journal import ZERO, Journal, running, waiting
 
 PLAN: dict[str, Any] = {"summary": "payments refuses connections", "targets": ["proxy payments"], "objects": ["p"]}
 VALUE = {"kind": "value", "value": 0.25, "detail": "", "status": None, "took": 0.1}
@@ -163,3 +163,22 @@ def test_pods_that_are_touched_share_what_they_have_in_common() -> None:
     plan = {"summary": "web is cut off", "targets": pods}
     line = lines(envelope(e.FaultArmed("cut", "network-partition", plan, False, 10.0)), Exercise())
     assert line is not None and "touches pods shop/web-1, web-2 (ReplicaSet web-7d, on worker-1); undo" in line
+
+
+def test_a_run_that_only_waits_for_an_alert_says_so_and_until_when() -> None:
+    _, told = follow(Exercise(), waiting().records)
+    assert told[-1] == (
+        "14:31:40 +01:40 WAIT   the timeline is through; waiting for alert CheckoutErrors, orders come in\ufffd, "
+        "until +02:31 at the latest"
+    )
+    _, told = follow(Exercise(), waiting(limit="2m").records)
+    assert "until +02:00 at the latest" in told[-1], "a second before its limit, of the time since the timeline's start"
+
+
+def test_nothing_is_waited_for_where_somebody_attends_or_nothing_can_come_any_more() -> None:
+    told = follow(Exercise(), waiting(attended=True).records)[1]
+    journal = waiting()
+    journal.records.pop()
+    journal.add(e.SteadyStateJudged("after", True), at=160.0)
+    told += follow(Exercise(), journal.records)[1]
+    assert not any(" WAIT " in line for line in told)
