@@ -6,6 +6,7 @@ that went out earlier (for speed: it is sent at once) counts as done only when a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ Tell = Callable[[str, dict[str, Any]], None]
 ONCE_MORE = "the injection was still alive when the undo went out; undoing once more"
 """Why an attempt that worked is followed by another. Nothing is wrong: the first one was for speed."""
 SETTLED = ("recovered", "leaked")
+TOLD_AGAIN, SELDOMEST = 10.0, 60.0
+"""Seconds after which a failure that goes on is told once more; each time twice as long, up to this."""
+_TIMES = re.compile(r"\d+(\.\d+)?(?= m?s\b)")
 
 
 def kill_escaped(*several: Held) -> None:
@@ -68,12 +72,33 @@ class Held:
     attempt_until: float = 0.0
     retry_at: float | None = None
     error: str = ""
+    told: str = ""
+    """The failure that was told last; the same one is told again only now and then."""
+    told_at: float = 0.0
+    told_again: float = TOLD_AGAIN
+    hushed: bool = False
+    """The attempt before failed as those before it: that there is another is told with what becomes of it."""
+    unsaid: dict[str, Any] | None = None
+    """That the present attempt was sent, as it is to be told."""
     times: dict[str, float] = field(default_factory=dict)
     """Wall time of each thing that happened, for whoever writes it down later."""
 
     @property
     def settled(self) -> bool:
         return self.stage in SETTLED
+
+    def is_news(self, error: str, now: float) -> bool:
+        """Whether a failure is to be told: another one than before, or the same after a while. Then it counts as told.
+
+        Attempts follow each other within seconds, for as long as the recovery limit: what an API server that is gone,
+        or a log-in that has expired, says to each of them is no news.
+        """
+        same = _TIMES.sub("…", error) == _TIMES.sub("…", self.told)
+        if same and now - self.told_at < self.told_again:
+            return False
+        self.told_again = min(2 * self.told_again, SELDOMEST) if same else TOLD_AGAIN
+        self.told, self.told_at = error, now
+        return True
 
     def injection_alive(self) -> bool:
         if self.inject is not None and not self.inject.alive():
@@ -162,14 +187,22 @@ class Undoing:
         what = message["what"]
         if what == "sent":
             held.times.setdefault("sent", message["wall"])
-            self.tell("undo_sent", {"entry": held.entry, "attempt": held.attempt, "at": message["wall"]})
+            held.unsaid = {"entry": held.entry, "attempt": held.attempt, "at": message["wall"]}
+            if not held.hushed:
+                self._tell_sent(held)
         elif what == "failed":
             self.failed(held, str(message.get("error", "")))
         elif what == "recovered":
             self._recovered(held, str(message.get("evidence", "")))
 
+    def _tell_sent(self, held: Held) -> None:
+        if held.unsaid is not None:
+            self.tell("undo_sent", held.unsaid)
+        held.unsaid = None
+
     def _recovered(self, held: Held, evidence: str) -> None:
         kill_escaped(held)
+        self._tell_sent(held)
         if not held.clean and held.undo is not None:
             self.failed(held, ONCE_MORE, at_once=True)
             return
@@ -183,8 +216,13 @@ class Undoing:
         if held.stage != "undoing" or held.retry_at is not None:
             return
         held.error = error
-        self.tell("undo_failed", {"entry": held.entry, "attempt": held.attempt, "error": error})
         now = self._clock()
+        news = held.is_news(error, now)
+        held.hushed = not news or held.told_again > TOLD_AGAIN
+        if news or now >= held.give_up:
+            self._tell_sent(held)
+            self.tell("undo_failed", {"entry": held.entry, "attempt": held.attempt, "error": error})
+        held.unsaid = None
         if now >= held.give_up:
             held.stage = "leaked"
             self.tell("leaked", {"entry": held.entry, "error": error, "commands": held.commands})

@@ -104,7 +104,7 @@ def test_an_undo_that_fails_is_tried_again(rig: Rig) -> None:
     rig.injected("a", undo="undo_at_third")
     rig.send(do="undo", entries=["a"], reason="over")
     rig.fact("recovered", "a")
-    assert rig.facts("a").count("undo_failed") == 2
+    assert rig.facts("a").count("undo_failed") == 1, "the second time it was no news"
     assert [m["attempt"] for m in rig.heard if m.get("fact") == "undo_sent"] == [1, 2, 3]
     assert "not now" in rig.fact("undo_failed", "a")["error"]
     assert rig.end(0) == 0
