@@ -32,6 +32,12 @@ from tests.support.kubernetes.process import Double
 
 ROUNDS = 10
 LIMIT = 1.0
+IMPORTS = (
+    "import gameday.cli.run, gameday.cli.staging, gameday.scenario.models, gameday.cluster.official",
+    "import gameday.engine.guarding, gameday.cluster.warm, gameday.faults.kubernetes.pod_kill, gameday.faults.wire",
+    "import gameday.cli.engine_process, gameday.cli.rights",
+)
+"""What command, guardian and engine import until a pod is killed."""
 _KILL = "  - at: 0s\n    fault: pod-kill\n    with: {service: web}\n"
 
 
@@ -49,6 +55,7 @@ def measure(rounds: int, quick: bool) -> list[Figure]:
             cluster.deployment("web", replicas=3)
             _pair(cluster, folder, -1, rounds)  # byte code, the page cache and the store, once
             pairs = [_pair(cluster, folder, number, rounds) for number in range(rounds)]
+            imports = [_importing() for _ in range(rounds)]
             parts = [_parts(folder, number, start) for number, (_, _, start) in enumerate(pairs)]
         finally:
             cluster.close()
@@ -61,6 +68,7 @@ def measure(rounds: int, quick: bool) -> list[Figure]:
         Figure("gameday run --unattended: process start → pod deleted", ours, note=where),
         Figure("of that: process start → the exercise begins", [begun for begun, _ in parts]),
         Figure("of that: process start → the fault is armed", [armed for _, armed in parts]),
+        Figure("beside that: the three processes import, and do nothing else", imports),
         Figure("chaos run: process start → pod deleted", theirs, note=where),
         Figure("ratio of the medians", [ratio], LIMIT, judged="p50", unit="ratio"),
     ]
@@ -73,6 +81,21 @@ def _parts(folder: Path, number: int, started: float) -> tuple[float, float]:
         records = store.records(ident)
     armed = next(one for one in records if isinstance(one.event, FaultArmed))
     return records[0].wall - started, armed.wall - started
+
+
+def _importing() -> float:
+    """Seconds until three processes, started at once, have imported what a run's processes import."""
+    began = time.monotonic()
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-P", "-c", f"import gc; gc.disable(); {line}; import os; os._exit(0)"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        for line in IMPORTS
+    ]
+    if any(process.wait(60) for process in started):
+        raise RuntimeError("what a run imports can't be imported")
+    return time.monotonic() - began
 
 
 def _pair(cluster: Cluster, folder: Path, number: int, rounds: int) -> tuple[float, float, float]:
