@@ -144,7 +144,8 @@ def _default(field: FieldInfo, kind: str) -> str:
 def _type(schema: dict[str, Any]) -> str:
     """A type in words."""
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_type(one) for one in schema["anyOf"] if one.get("type") != "null"))
+        title = {"title": schema.get("title")}
+        return " or ".join(dict.fromkeys(_type(title | one) for one in schema["anyOf"] if one.get("type") != "null"))
     if "enum" in schema:
         return ", ".join(f"`{one}`" for one in schema["enum"])
     match schema.get("type"):
@@ -159,5 +160,7 @@ def _type(schema: dict[str, Any]) -> str:
             return "true or false"
         case "array":
             return f"list of {_type(schema.get('items', {}))}"
+        case "object" if "patternProperties" in schema:
+            return "names, each with " + " or ".join(_type(one) for one in schema["patternProperties"].values())
         case _:
-            return "an activity"
+            return "a check" if schema.get("title") in ("Effective", "Recovered") else "an activity"

@@ -158,6 +158,8 @@ def tolerance(item: Tolerance, path: Path, kinds: list[str], unread: Unread) -> 
         yield Finding((*path, "above"), f"nothing is above {item.above:g} and below {item.below:g}", "use `between`")
     if item.matches is not None:
         yield from _pattern(item.matches, (*path, "matches"))
+    if unread.at(path):
+        return  # Nothing is known of it, so nothing in it is in the wrong place.
     if "status" in keys and not {"http", "activity"} & set(kinds):
         message = f"'status' is for http probes, this is {kinds[0] if kinds else 'something else'}"
         yield Finding((*path, "status"), message, "use equals, above, below, between or matches", at_key=True)

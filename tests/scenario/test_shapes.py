@@ -121,6 +121,13 @@ def test_a_misspelled_key_is_one_problem_and_not_two() -> None:
     assert_problem("version: 1\n»titel: x\n", "unknown key 'titel'", "did you mean 'title'?")
 
 
+def test_a_check_that_expects_nothing_is_one_problem() -> None:
+    """What is missing was taken for something that could be anything, and so for what can't stand there."""
+    check = "{tcp: {address: 'h:1'}}"
+    found = problems(scenario(f"steady_state: [{check}]", "timeline: [{manual: true, inject: x}]"))
+    assert [problem.message for problem in found] == ["missing key 'expect' in a steady-state check"]
+
+
 def test_everything_wrong_is_named_in_one_run() -> None:
     text = scenario(
         "severity: SEV9",
