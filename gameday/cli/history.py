@@ -177,6 +177,10 @@ def _fault_json(state: Exercise, fault: FaultState) -> dict[str, Any]:
         "effective_at": _at(fault.effective),
         "undo_sent_at": _at(fault.undo_sent),
         "ended_at": _at(fault.ended),
+        "strikes": {
+            "struck": fault.strikes,
+            "refused": [{"reason": reason, "times": times} for reason, times in fault.passed.items()],
+        },
         "undo_attempts": fault.attempts,
         "undo_reason": fault.undo_reason,
         "evidence": fault.evidence,
@@ -258,6 +262,7 @@ def _once_leaked(state: Exercise, records: Sequence[Record]) -> dict[str, str]:
 
 
 def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record], *, events: bool) -> None:
+    from gameday.exercise.strikes import strikes_text
     from gameday.exercise.timings import milestones
     from gameday.exercise.touched import together
     from gameday.exercise.wholeness import whole_again
@@ -301,6 +306,9 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
         ]
         head = ("ENTRY", "FAULT", "STATE", "EFFECTIVE", "ENDED", "WHOLE AGAIN", "TARGETS", "ERROR")
         _print_table([head, *rows])
+    for fault in state.faults.values():
+        if struck := strikes_text(fault):
+            click.echo(_printable(f"{fault.entry} {struck}"))
     for fault in state.unrecovered:
         lead = "\n    " if len(fault.commands) > 1 else "  "
         if fault.commands:

@@ -43,6 +43,7 @@ from gameday.exercise.expectations import judge_expectations
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record, to_json
 from gameday.exercise.state import Exercise, ExpectationState, FaultState, Moment
+from gameday.exercise.strikes import strikes_text
 from gameday.exercise.timings import Landmark, Timing, abort_timings, landmarks, timings
 
 
@@ -234,6 +235,7 @@ def _fault(exercise: Exercise, fault: FaultState, seen: Gathered) -> FaultView:
         undo_reason=line(fault.undo_reason),
         evidence=line(fault.evidence),
         recovered_evidence=seen.recovered_evidence.get(fault.entry, ""),
+        strikes=line(strikes_text(fault), 1000),
         error=line(fault.error),
         commands=tuple(clean(command) for command in fault.commands),
         whole=whole_views(exercise, fault.entry),

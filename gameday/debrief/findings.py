@@ -17,6 +17,7 @@ from gameday.debrief.view import Debrief, ExpectationView, Finding, Level
 from gameday.debrief.words import count, line, span
 from gameday.exercise import events as ev
 from gameday.exercise.state import Exercise
+from gameday.exercise.strikes import never_again, refused
 from gameday.exercise.timings import landmarks
 
 _ORDER: dict[Level, int] = {"high": 0, "medium": 1, "low": 2, "good": 3}
@@ -171,6 +172,18 @@ def _not_effective(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Findi
         evidence = seen.failed.get(fault.entry) or _seqs(seen, f"fault_injecting:{fault.entry}")
         advice = "What it was to show is still unknown; the response to it can't be judged."
         yield _finding("not-effective", "medium", title, line(fault.error), advice, evidence)
+
+
+def _let_pass(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    """Of a fault that strikes again and again, turns in which it did not."""
+    for fault in x.faults.values():
+        if not fault.passed:
+            continue
+        title = f"Fault {line(fault.entry, 80)} struck {fault.strikes} of {fault.strikes + refused(fault)} times"
+        advice = "What it was to show is shown in part; see whether the limits, the rights, or the pace are the reason."
+        reasons = "; ".join(f"{line(why)} ({count(times, 'time')})" for why, times in fault.passed.items())
+        level: Level = "medium" if never_again(fault) else "low"
+        yield _finding("let-pass", level, title, f"Refused: {reasons}", advice, seen.passed.get(fault.entry, [])[:50])
 
 
 def _checks(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
@@ -355,6 +368,7 @@ RULES: tuple[Rule, ...] = (
     _checks,
     _machines,
     _not_effective,
+    _let_pass,
     response.detection,
     response.milestones,
     response.updates,

@@ -31,6 +31,8 @@ class Gathered:
     recovered_evidence: dict[str, str] = field(default_factory=dict)
     failed: dict[str, list[int]] = field(default_factory=dict)
     """Sequence numbers of the events that tell why a fault did not take hold, by entry."""
+    passed: dict[str, list[int]] = field(default_factory=dict)
+    """Those of turns that a fault which strikes again and again let pass, by entry."""
     once_more: dict[str, int] = field(default_factory=dict)
     """How often an undo that had worked was sent again, by entry: no attempt that failed went before it."""
     checks: list[CheckView] = field(default_factory=list)
@@ -99,6 +101,8 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
             found.recovered_evidence[entry] = line(evidence)
         case ev.UndoFailed(entry=entry, error=error) if error == ONCE_MORE:
             found.once_more[entry] = found.once_more.get(entry, 0) + 1
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.NOT_THIS_TIME):
+            found.passed.setdefault(entry, []).append(record.seq)
         case ev.FaultFailed(entry=entry) | ev.FaultRefused(entry=entry):
             found.failed.setdefault(entry, []).append(record.seq)
         case ev.Warned(text=text):

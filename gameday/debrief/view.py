@@ -224,6 +224,7 @@ class FaultView:
     undo_reason: str
     evidence: str
     recovered_evidence: str
+    strikes: Annotated[str, Field(description="Of one that strikes again and again: how often not, and why.")]
     error: str
     commands: tuple[str, ...]
     whole: Annotated[

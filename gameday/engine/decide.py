@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from gameday.exercise.expectations import awaited_until, expectation_name
 from gameday.exercise.state import Exercise, ExpectationState, FaultState, Moment
+from gameday.exercise.strikes import never_again, strikes_text
 from gameday.exercise.timings import landmarks
 from gameday.scenario.models import After, Entry, Scenario
 
@@ -375,12 +376,16 @@ def verdict(x: Exercise) -> Finish:
     failed = _failures(x)
     if failed:
         return Finish("failed", 1, "; ".join(failed))
-    return Finish("completed", 0, "done as hoped")
+    passed = "; ".join(_struck(fault) for fault in x.faults.values() if fault.passed)
+    return Finish("completed", 0, f"done as hoped; {passed}" if passed else "done as hoped")
 
 
 def _failures(x: Exercise) -> list[str]:
     failed = [fault for fault in x.faults.values() if fault.error and fault.stage != "leaked"]
     found = [_fault_failure(fault) for fault in failed if fault.error != CLOSED_BEFORE]
+    # As one that was refused at its first strike: what was scripted did not happen. That some turns pass, since the
+    # pods of the last one are not back, is how such a fault goes.
+    found += [_struck(fault) for fault in x.faults.values() if not fault.error and never_again(fault)]
     found += [f"check {name!r} did not hold" for name, entry in x.entries.items() if entry.held is False]
     if x.steady_after is False:
         found.append("the steady state did not hold again afterwards")
@@ -397,6 +402,10 @@ def _should_have_been_seen(x: Exercise, state: ExpectationState) -> bool:
         return False
     expectation = x.scenario.expect[state.index]
     return bool(expectation.alert or expectation.check) and expectation.of in landmarks(x)
+
+
+def _struck(fault: FaultState) -> str:
+    return f"fault {fault.entry!r} {strikes_text(fault)}"
 
 
 def _fault_failure(fault: FaultState) -> str:

@@ -30,6 +30,7 @@ from gameday.exercise.state import (
     Stamp,
     WorkloadState,
 )
+from gameday.exercise.strikes import passed_once_more
 from gameday.scenario.models import Scenario
 
 V = TypeVar("V")
@@ -262,6 +263,13 @@ def _fault_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
         case ev.FaultInjecting() if fault.stage != "planned":
             stage = "injecting" if fault.stage not in ("effective", "undoing") else fault.stage
             return _fault(x, event.entry, stage=stage, injecting=at)
+        case ev.FaultInjected():
+            return _fault(x, event.entry, strikes=fault.strikes + 1)
+        case ev.FaultRepeated(evidence=said) if said.startswith(ev.NOT_THIS_TIME):
+            passed = passed_once_more(fault.passed, said.removeprefix(ev.NOT_THIS_TIME))
+            return _fault(x, event.entry, passed=passed)
+        case ev.FaultRepeated():
+            return _fault(x, event.entry, strikes=fault.strikes + 1)
         case ev.FaultEffective() if unrecovered:
             now = "effective" if fault.stage == "injecting" else fault.stage
             return _fault(x, event.entry, stage=now, effective=at, evidence=event.evidence)

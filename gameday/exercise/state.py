@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -56,6 +57,10 @@ class FaultState:
     undo_error: str = ""
     """What the last failed undo said, even if a later one held."""
     commands: tuple[str, ...] = ()
+    strikes: int = 0
+    """How often it struck, the first time included."""
+    passed: Mapping[str, int] = field(default_factory=dict)
+    """Why it let turns pass, where it strikes again and again, and how often each; see `strikes`."""
 
     @property
     def live(self) -> bool:

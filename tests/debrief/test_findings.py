@@ -7,6 +7,8 @@ from typing import Any
 
 from gameday.debrief.build import build_debrief
 from gameday.debrief.chart import condition_chart
+from gameday.debrief.html import render_html
+from gameday.debrief.markdown import render_markdown
 from gameday.debrief.phrases import condition_words
 from gameday.debrief.view import Debrief, Finding
 from gameday.exercise import events as ev
@@ -56,6 +58,22 @@ def test_a_fault_that_was_undone_after_it_had_leaked_is_told_as_both() -> None:
     assert view.findings[0].rule == "undone-late"
     assert view.headline.sentence.startswith("The exercise left a fault behind, which was undone afterwards.")
     assert view.headline.level == "warn"
+
+
+def test_turns_that_a_repeated_fault_let_pass_are_counted_with_the_reasons() -> None:
+    injected = (49.5, ev.FaultInjected("payments-dark"))
+    again = (52.0, ev.FaultRepeated("payments-dark", "deleted web-2"))
+    passed = [(at, ev.FaultRepeated("payments-dark", f"{ev.NOT_THIS_TIME}403 Forbidden")) for at in (54.0, 56.0)]
+    assert "let-pass" not in rules(debrief(injected, EFFECTIVE, again, *UNDONE, ENDED))
+    view = debrief(injected, EFFECTIVE, again, *passed, *UNDONE, ENDED)
+    found = rules(view)["let-pass"]
+    assert (found.level, found.title) == ("low", "Fault payments-dark struck 2 of 4 times")
+    assert found.detail == "Refused: 403 Forbidden (2 times)"
+    assert {record["kind"] for record in view.journal if record["seq"] in found.evidence} == {"fault_repeated"}
+    assert len(found.evidence) == 2
+    assert rules(debrief(injected, EFFECTIVE, *passed, *UNDONE, ENDED))["let-pass"].level == "medium"
+    said = "struck 2 of 4 times; the others were refused: 403 Forbidden (2 times)"
+    assert said in render_markdown(view) and said in render_html(view)
 
 
 def test_text_that_failed_is_quoted_in_the_table_of_checks() -> None:

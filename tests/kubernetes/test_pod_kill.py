@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -402,6 +403,27 @@ def test_an_unattended_run_that_goes_on_is_stopped(cluster: Cluster, tmp_path: A
     assert "struck again: deleted web-" in done.stderr
     cluster.whole("web")
     assert len(set(before) - set(uids(cluster))) >= 1
+
+
+@pytest.mark.usefixtures("web")
+def test_a_run_whose_later_strikes_were_all_refused_failed_and_says_how_many_and_why(
+    cluster: Cluster, tmp_path: Any
+) -> None:
+    """The namespace is protected after the first strike."""
+    timeline = "  - at: 0s\n    fault: pod-kill\n    with: {service: web, every: 2s}\n    for: 5s\n"
+    place = place_of(tmp_path, cluster, WEB, timeline)
+    process = place.start("run", "scenario.yaml", "--unattended")
+    place.wait_until("the first strike", lambda x: any(fault.effective for fault in x.faults.values()))
+    cluster.patch("Namespace", cluster.namespace, {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    assert process.wait(60) == 1, place.said()
+    exercise = place.exercise()
+    (fault,) = exercise.faults.values()
+    assert fault.strikes == 1 and sum(fault.passed.values()) >= 1 and exercise.verdict == "failed"
+    said = f"struck 1 of {1 + sum(fault.passed.values())} times; the others were refused: namespace {cluster.namespace}"
+    assert said in exercise.reason and said in place.said()
+    shown = place.call("show", "--json")
+    assert json.loads(shown.stdout)["faults"][0]["strikes"]["struck"] == 1
+    assert said in place.call("show").stdout
 
 
 def test_a_workload_that_is_not_whole_beforehand_is_said(cluster: Cluster) -> None:
