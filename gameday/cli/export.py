@@ -30,11 +30,14 @@ def export(
     """Turn SCENARIO into an experiment, in JSON, that `chaos validate` accepts and `chaos run` runs.
 
     What has no counterpart there (abort conditions, injects, expectations, limits) is listed on stderr, and the exit
-    code is then 1; the experiment is written all the same. Portable faults can't be exported: only targets know how
-    they are done (exit code 5).
+    code is then 1; the experiment is written all the same. For a target of kind kubernetes portable faults become
+    activities of chaosk8s, as far as it does them soundly: pod-kill, node-cordon, dependency-outage by scale or policy,
+    network-partition from everybody. The cluster may be asked for that, and is only read. What can't be expressed is
+    refused (exit code 5).
     """
     from gameday.faults.catalogue import catalogue
-    from gameday.interchange.chaostoolkit.exporting import CantExport, exported
+    from gameday.interchange.chaostoolkit.exporting import exported
+    from gameday.interchange.chaostoolkit.portable import CantExport
     from gameday.interchange.files import load_file
     from gameday.interchange.losses import Losses
     from gameday.targets.published import known_targets
@@ -51,9 +54,9 @@ def export(
     info = _target(target or loaded.scenario.target or "none", settings)
     losses = Losses(lambda way: loaded.locate(way)[1:] if loaded.scenario.imported is None else None)
     try:
-        experiment = exported(loaded.document, info.names, info.measures, losses)
+        experiment = exported(loaded.document, info.to_json(), losses)
     except CantExport as error:
-        raise RefusedError(f"{scenario}: {error}") from None
+        raise RefusedError("\n".join(f"{scenario}: {line}" for line in str(error).splitlines())) from None
     for loss in losses:
         click.echo(loss.located(str(scenario)), err=True)
     written(json.dumps(experiment, indent=2, ensure_ascii=False) + "\n", output)

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from gameday.engine.ports import TargetInfo
 from gameday.faults.catalogue import catalogue
 from gameday.interchange.chaostoolkit.exporting import exported
 from gameday.interchange.files import from_chaostoolkit
@@ -123,7 +124,7 @@ def test_every_experiment_becomes_a_scenario_and_an_experiment_again(experiment:
     assert load_text(made, path="s.yaml", catalogue=catalogue()).scenario == loaded.scenario
     for loss in losses:
         assert loss.located("e").isprintable()
-    back = exported(loaded.document, {}, {}, Losses())
+    back = exported(loaded.document, TargetInfo("none", "none", "tabletop").to_json(), Losses())
     acting = [entry for entry in scenario.timeline if entry.fault]
     actions = [each for each in back["method"] if each["type"] == "action" and not each["name"].startswith("undo ")]
     assert len(actions) == len(acting)

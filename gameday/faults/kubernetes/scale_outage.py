@@ -68,7 +68,7 @@ def plan(
         raise ValueError(
             f"{where}: {runs.words()}; it has to be whole before, or nobody could tell when it is whole again"
         )
-    _check_kept(runs, thing)
+    check_kept(runs, thing)
     pods = list_pods(api, runs.namespace, runs.selector)
     check_pods(where, pods, target)
     share = share_of(api, pods, runs.replicas, runs.namespace)
@@ -103,7 +103,7 @@ def plan(
     )
 
 
-def _check_kept(runs: Workload, thing: Mapping[str, Any]) -> None:
+def check_kept(runs: Workload, thing: Mapping[str, Any]) -> None:
     """Raise ValueError where scaling down deletes volumes: nothing brings them back."""
     spec = thing.get("spec") or {}
     kept = (spec.get("persistentVolumeClaimRetentionPolicy") or {}).get("whenScaled", "Retain")

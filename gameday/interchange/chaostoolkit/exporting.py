@@ -1,8 +1,9 @@
 """A scenario as an experiment.
 
-Its activities go over as they are, in the order in which they are due if nothing takes time. A fault that lasts for a
-while is undone in the method at its time, and by the rollbacks all the same. What is told to people and expected of
-them, and what would abort the exercise, has no counterpart and is listed.
+Its portable faults become activities first, where the target is a cluster: see `portable`. Activities go over as they
+are, in the order in which they are due if nothing takes time. A fault that lasts for a while is undone in the method at
+its time, and by the rollbacks all the same. What is told to people and expected of them, and what would abort the
+exercise, has no counterpart and is listed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gameday.interchange.chaostoolkit.portable import CONTEXT, Portable, check_expressible, in_activities
 from gameday.interchange.chaostoolkit.probes_out import OURS, Outward
 from gameday.interchange.losses import Losses, Way
 from gameday.scenario.configuring import dynamic
@@ -20,11 +22,9 @@ from gameday.scenario.names import resolve_names
 
 Json = Any
 
+CLUSTER = "cluster"
+"""The group of secrets that tells chaosk8s which cluster is meant."""
 _FOR_PEOPLE = ("category", "severity", "severity_why", "difficulty", "roles", "objectives", "runbook")
-
-
-class CantExport(ValueError):
-    """What the scenario does is nothing that Chaos Toolkit could do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +36,24 @@ class _Event:
     undo: bool = False
 
 
-def exported(
-    document: Mapping[str, Json], names: Mapping[str, str], measures: Mapping[str, Json], losses: Losses
-) -> dict[str, Json]:
-    """The experiment that a scenario's `document` is on a target that publishes `names` and `measures`.
+def exported(document: Mapping[str, Json], target: Mapping[str, Json], losses: Losses) -> dict[str, Json]:
+    """The experiment that a scenario's `document` is on a `target` (`TargetInfo` as JSON).
 
     Raises:
-        CantExport: it has portable faults, which only targets know how to do.
+        CantExport: it has portable faults that nothing in Chaos Toolkit does there.
         ScenarioErrors: it names what the target does not publish.
     """
-    _refuse_portable(Scenario.model_validate(document))
-    resolved = resolve_names(dict(document), names)
+    check_expressible(document, target)
+    names, measures = target["names"], target["measures"]
+    faults = in_activities(resolve_names(dict(document), names), target, losses)
     probes = {name: resolve_names({"probe": probe}, names)["probe"] for name, probe in measures.items()}
-    return _Export(resolved, probes, losses).experiment()
-
-
-def _refuse_portable(scenario: Scenario) -> None:
-    portable = [
-        scenario.entry_id(index)
-        for index, entry in enumerate(scenario.timeline)
-        if entry.fault not in (None, "activity")
-    ]
-    if portable:
-        raise CantExport(
-            f"{', '.join(portable)}: how a portable fault is done is known to targets of gameday, and not to Chaos "
-            "Toolkit: write it as fault: activity, with what does it and what undoes it"
-        )
+    return _Export(faults, probes, losses).experiment()
 
 
 class _Export:
-    def __init__(self, document: dict[str, Json], measures: Mapping[str, Json], losses: Losses) -> None:
-        self.document = document
+    def __init__(self, faults: Portable, measures: Mapping[str, Json], losses: Losses) -> None:
+        self.faults = faults
+        self.document = document = faults.document
         self.scenario = Scenario.model_validate(document)
         self.losses = losses
         self.out = Outward(losses, dict(document.get("configuration") or {}), measures)
@@ -95,6 +82,7 @@ class _Export:
             self.out.probe(check, check.get("name") or f"check {index + 1}", ("steady_state", index))
             for index, check in enumerate(document.get("steady_state") or ())
         ]
+        probes += [{**guard, "provider": self._on_the_cluster(guard["provider"])} for guard in self.faults.guards]
         method, rollbacks = self._method()
         if self.out.configuration:
             made["configuration"] = self.out.configuration
@@ -168,7 +156,9 @@ class _Export:
             entry = self.scenario.timeline[event.index]
             end = self._end(event.index, ())
             if entry.undo and end is not None and (not entry.until or end < last):
-                events.append(_Event(end, len(self.scenario.timeline) + event.index, event.index, undo=True))
+                # Before what begins at the same time, which may be waiting for just that.
+                order = event.index - len(self.scenario.timeline) * (1 if event.at < end else -1)
+                events.append(_Event(end, order, event.index, undo=True))
         return sorted(events, key=lambda event: (event.at, event.order))
 
     def _start(self, index: int, trail: tuple[int, ...]) -> float | None:
@@ -248,8 +238,20 @@ class _Export:
             return self.out.probe(
                 raw["check"], raw["check"].get("name") or self._name(index), (*way, "check"), judged=False
             )
-        provider = self.out.provider(raw["activity"], (*way, "activity"))
+        provider = self._provider(index, raw["activity"], (*way, "activity"))
         return {"type": "action", "name": self._name(index), "provider": provider}
+
+    def _provider(self, index: int, activity: Mapping[str, Json], way: Way) -> dict[str, Json]:
+        if index not in self.faults.indexes:
+            return self.out.provider(activity, way)
+        return self._on_the_cluster(dict(activity))
+
+    def _on_the_cluster(self, provider: dict[str, Json]) -> dict[str, Json]:
+        """A provider of chaosk8s that is told the context which the target means, whatever the current one is."""
+        if self.faults.context is None:
+            return provider
+        group = self.out.literal(CLUSTER, {CONTEXT: self.faults.context})
+        return {**provider, "secrets": [group]}
 
     def _undos(self, index: int) -> list[dict[str, Json]]:
         undo = self.document["timeline"][index].get("undo") or []
@@ -257,9 +259,8 @@ class _Export:
         found = []
         for number, each in enumerate(undos, 1):
             name = f"undo {self._name(index)}" + (f" ({number})" if len(undos) > 1 else "")
-            found.append(
-                {"type": "action", "name": name, "provider": self.out.provider(each, ("timeline", index, "undo"))}
-            )
+            provider = self._provider(index, each, ("timeline", index, "undo"))
+            found.append({"type": "action", "name": name, "provider": provider})
         return found
 
     def _name(self, index: int) -> str:

@@ -50,6 +50,15 @@ class Outward:
                 )
         return kept
 
+    def literal(self, group: str, values: Mapping[str, str]) -> str:
+        """A group of secrets whose values stand in the experiment, since they are none; the name that it got."""
+        free, number = group, 1
+        while self.secrets.get(free, dict(values)) != dict(values):
+            number += 1
+            free = f"{group}-{number}"
+        self.secrets[free] = dict(values)
+        return free
+
     def probe(self, check: Mapping[str, Json], name: str, way: Way, *, judged: bool = True) -> dict[str, Json]:
         """A check as a probe, with its tolerance if it is `judged`."""
         made: dict[str, Json] = {"type": "probe", "name": name}
