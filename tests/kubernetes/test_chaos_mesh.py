@@ -22,6 +22,7 @@ from .meshed import (
     MESH,
     holds,
     needs_chaos_mesh,
+    needs_nobody_who_acts,
     object_of,
     phases,
     planned,
@@ -54,6 +55,36 @@ def test_the_same_with_what_the_api_server_makes_of_each_step(cluster: Cluster, 
     cluster.deployment("web", replicas=2)
     with Mesh(cluster):
         live(cluster, fault)
+
+
+@pytest.mark.parametrize("fault", ["latency", "disk-latency"])
+@pytest.mark.settings(chaos_mesh=True, chaos_mode="absent")
+def test_the_undo_gets_out_of_what_waits_half_way(cluster: Cluster, fault: str) -> None:
+    needs_nobody_who_acts(cluster)
+    cluster.deployment("web", replicas=2)
+    half_way = ["Not Injected/Wait"] * 2
+    with Mesh(cluster, stuck=True) as mesh:
+        made = planned(cluster, fault, EVERY[fault])
+        run(made.inject)
+        cluster.until(lambda: phases(cluster, made) == half_way)
+        said = run(made.effective)
+        assert not said["holds"] and "is Not Injected/Wait" in said["evidence"]
+        undo = threading.Thread(target=run, args=[made.undo])
+        undo.start()
+        cluster.until(lambda: annotations(cluster, made).get(experiments.PAUSE) == "true", what="its pause")
+        assert not run(made.recovered)["holds"] and phases(cluster, made) == half_way
+        mesh.stuck = False
+        undo.join(30)
+        assert "is gone" in cluster.until(holds(made.recovered))
+    # It was injected after all before it was taken back, and what holds the record of that was waited for.
+    assert [set(phases) for phases in mesh.moves[-4:]] == [
+        {phase} for phase in ("Not Injected/Wait", "Injected", "Injected/Wait", "Not Injected")
+    ]
+
+
+def annotations(cluster: Cluster, made: Plan) -> dict[str, str]:
+    found: dict[str, str] = (object_of(cluster, made) or {}).get("metadata", {}).get("annotations") or {}
+    return found
 
 
 def live(cluster: Cluster, fault: str) -> None:

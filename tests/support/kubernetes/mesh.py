@@ -4,6 +4,10 @@ What it knows of traffic and processes is nothing: it moves the objects as the r
 own (finalizer, desired phase, conditions, records), and for `pod-kill` it does delete pods. So it shows that our
 requests and the API server's answers fit together, and proves no fault.
 
+A record of a NetworkChaos or an IOChaos waits half-way, `Not Injected/Wait` and `Injected/Wait`, until the pod's own
+object is carried out, and there is no turning back there: what was to be injected is before it is taken back, unless
+its pod has gone. While `stuck` is set nothing is carried out.
+
 Where the cluster has Chaos Mesh's own controllers, `GAMEDAY_TEST_CHAOS_MESH` names the faults, with commas, that it can
 do there; then this one keeps still.
 """
@@ -22,6 +26,7 @@ Json = dict[str, Any]
 
 FINALIZER = "chaos-mesh/records"
 PAUSE = "experiment.chaos-mesh.org/pause"
+WAIT = "/Wait"
 OWN = [name for name in os.environ.get("GAMEDAY_TEST_CHAOS_MESH", "").split(",") if name]
 """The faults that the real cluster's own Chaos Mesh can do; none where it has no controllers."""
 KINDS = ("PodChaos", "NetworkChaos", "DNSChaos", "StressChaos", "IOChaos")
@@ -30,8 +35,11 @@ KINDS = ("PodChaos", "NetworkChaos", "DNSChaos", "StressChaos", "IOChaos")
 class Mesh:
     """Runs while it is entered, in the test's namespace."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, stuck: bool = False) -> None:
         self.cluster = cluster
+        self.stuck = stuck
+        self.moves: list[list[str]] = []
+        """The phases of an experiment's records, each time that they were written."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -76,6 +84,7 @@ class Mesh:
         newer = self._records(kind, thing, records, desired)
         if newer and newer != records:
             self._patch(kind, name, {"status": {"experiment": {"containerRecords": newer}}})
+            self.moves.append([one["phase"] for one in newer])
             return
         if deleted and all(one["phase"] == "Not Injected" for one in records or []):
             self._patch(kind, name, {"metadata": {"finalizers": []}})
@@ -97,7 +106,22 @@ class Mesh:
             for one in (one for one in records if one["phase"] != phase):
                 namespace, _, pod = one["id"].partition("/")
                 self.cluster.delete("Pod", pod, namespace, gracePeriodSeconds=thing["spec"]["gracePeriod"])
-        return [one | {"phase": phase} for one in records]
+        waits = kind in ("NetworkChaos", "IOChaos")
+        return [one | {"phase": self._next(one, phase, waits)} for one in records]
+
+    def _next(self, record: Json, wanted: str, waits: bool) -> str:
+        phase = str(record["phase"])
+        if phase == wanted or not waits:
+            return wanted
+        namespace, name, *_ = record["id"].split("/")
+        there = self.cluster.get("Pod", name, namespace) is not None
+        if not there:
+            return "Not Injected"
+        if not phase.endswith(WAIT):
+            return phase + WAIT
+        if self.stuck:
+            return phase
+        return "Injected" if phase == f"Not Injected{WAIT}" else "Not Injected"
 
     def _selected(self, selector: Json) -> list[str]:
         if "pods" in selector:
