@@ -16,6 +16,7 @@ from typing import Any
 
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.happenings import Happening, took
 from gameday.cluster.pacing import Pace
 from gameday.cluster.resources import DEPLOYMENTS, EVENTS, PODS, REPLICASETS, STATEFULSETS, right
 from gameday.cluster.rollouts import history_of, recent
@@ -46,7 +47,7 @@ def permissions(services: Mapping[str, Json]) -> list[str]:
 
 
 def watch(where: Where, services: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
-    """Yields `{"observed": {...}}` and `{"warn": …}` (see `gameday.engine.following`); never ends by itself.
+    """Yields `{"observed": {...}}`, `{"warn": …}` and `{"hears": …}` (see `gameday.engine.following`); never ends.
 
     `services`: name -> its table of the target's settings. With `"standing": True` beside an observation it is how
     things stood when this began: news only for who does not know it.
@@ -59,7 +60,7 @@ def watch(where: Where, services: Mapping[str, Json]) -> Iterator[dict[str, Json
     for stream in scene.streams():
         _start(lambda one=stream: follow(where, one, messages.put), messages)  # type: ignore[misc]
     _start(lambda: _look_back(where, subjects, messages.put), messages)
-    pace = Pace()
+    pace, hears = Pace(), True
     while True:
         try:
             message = messages.get(timeout=scene.patience(pace.patience(time.monotonic())))
@@ -72,6 +73,9 @@ def watch(where: Where, services: Mapping[str, Json]) -> Iterator[dict[str, Json
             yield from (told.item() for told in pace.admit(happening, now))
         yield from (told.item() for told in pace.due(now))
         yield from ({"warn": text} for text in scene.warnings(now))
+        if scene.hears != hears:
+            hears = scene.hears
+            yield {"hears": hears}
 
 
 def _start(work: Callable[[], None], messages: queue.Queue[_Heard]) -> None:
@@ -95,18 +99,22 @@ def _service(name: str, settings: Mapping[str, Json]) -> Service:
 
 def _found(where: Where, services: Sequence[Service]) -> Generator[dict[str, Json], None, list[Subject]]:
     """What to watch, as the generator's value; waits for a server that is gone, and says so once."""
-    pause, said = FIRST, False
+    pause, since = FIRST, None
     while True:
         try:
             api = Api(where)
             found = [one for its in services if (one := _subject(api, its)) is not None]
         except (Unreachable, TargetError) as error:
-            if not said:
-                yield {"warn": f"no evidence until it is back: {error}"}
-            said, pause = True, min(2 * pause, LONGEST)
+            if since is None:
+                since = time.monotonic()
+                yield {"warn": f"no evidence until it is back: {error}", "hears": False}
+            pause = min(2 * pause, LONGEST)
             time.sleep(pause)
         else:
             break
+    if since is not None:
+        told = f"heard after {took(time.monotonic() - since)}; what happened meanwhile is not known"
+        yield {**Happening("event", "the API server", told).item(), "hears": True}
     watched = {name for one in found for name in one.services}
     if blind := [its.name for its in services if its.name not in watched]:
         yield {"warn": f"no evidence of {', '.join(blind)}: what runs it, and which pods are its, can't be found out"}

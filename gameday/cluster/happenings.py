@@ -26,6 +26,8 @@ class Happening:
     at: float | None = None
     services: tuple[str, ...] = ()
     standing: bool = False
+    urgent: bool = False
+    """To be told however much else there is to tell."""
 
     def item(self) -> dict[str, Json]:
         """As a follower yields it (see `gameday.engine.following`)."""

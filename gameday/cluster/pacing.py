@@ -46,7 +46,7 @@ class Pace:
             if self.states > STATES:
                 self.kept[happening.thing, happening.what == "rollout"] = happening
                 return
-        elif happening.what != "recent":
+        elif happening.what != "recent" and not happening.urgent:
             self.details += 1
             if self.details > DETAILS:
                 self.left_out[happening.what] += 1

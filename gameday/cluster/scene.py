@@ -79,8 +79,9 @@ class Scene:
     gone_since: float | None = None
     gone_told: float | None = None
     """When it was last told that nothing is heard."""
+    gone_why: str = ""
     quiet: bool = False
-    """That nothing is heard now was not told."""
+    """That nothing is heard now was not told, or not yet."""
     denied: dict[str, str] = field(default_factory=dict)
     """What to warn of together: what we may not see -> why."""
     denied_since: float | None = None
@@ -108,9 +109,15 @@ class Scene:
 
     def patience(self, other: float | None) -> float | None:
         """Seconds until there is something to do though nothing comes."""
-        if self.denied_since is None:
-            return other
-        return _TOGETHER if other is None else min(other, _TOGETHER)
+        waits = [other, _TOGETHER if self.denied_since is not None else None]
+        if self.gone_since is not None and self.quiet:
+            waits.append(_TOGETHER)
+        return min((each for each in waits if each is not None), default=None)
+
+    @property
+    def hears(self) -> bool:
+        """Whether the cluster is heard, as far as that is allowed."""
+        return self.gone_since is None
 
     def take(self, message: Listed | Changed | Lost | Back | Recent, now: float) -> Iterator[Happening]:
         match message:
@@ -129,6 +136,9 @@ class Scene:
         """What is to be said to people now, each once."""
         told, self.pending = self.pending, []
         yield from told
+        if self.gone_since is not None and self.quiet and now - (self.gone_told or 0.0) >= _AGAIN:
+            self.quiet, self.gone_told = False, now
+            yield f"nothing is heard from the cluster for {took(now - self.gone_since)}: {self.gone_why}; trying again"
         if self.denied_since is not None and now - self.denied_since >= _TOGETHER:
             what, why = ", ".join(self.denied), next(iter(self.denied.values()))
             self.denied, self.denied_since = {}, None
@@ -179,8 +189,11 @@ class Scene:
 
     def _lost(self, lost: Lost, now: float) -> Iterator[Happening]:
         if lost.denied:
+            if lost.stream not in self.blind:
+                self._deny(lost.stream.words, lost.why, now)
             self.blind.add(lost.stream)
-            self._deny(lost.stream.words, lost.why, now)
+            # Whoever says no is there.
+            yield from self._heard_again(lost.stream, now)
             # Whether a workload is whole is told by its pods then, as far as these may be seen.
             for one in self.watched:
                 if _is_of(lost.stream, one.subject) and one.pods.begun:
@@ -188,7 +201,7 @@ class Scene:
             return
         self.lost.setdefault(lost.stream, now)
         if self.gone_since is None:
-            self.gone_since = now
+            self.gone_since, self.gone_why = now, lost.why
             # One that comes and goes is told once in a while.
             self.quiet = self.gone_told is not None and now - self.gone_told < _AGAIN
             if not self.quiet:
@@ -199,13 +212,16 @@ class Scene:
         if stream in self.blind:
             self.blind.discard(stream)
             yield Happening("event", f"evidence of {stream.words}", "it may be seen again")
+        yield from self._heard_again(stream, now)
+
+    def _heard_again(self, stream: Stream, now: float) -> Iterator[Happening]:
         self.lost.pop(stream, None)
         if self.gone_since is not None and not self.lost:
             since, self.gone_since = self.gone_since, None
             if self.quiet:
                 return
             text = f"heard again after {took(now - since)}; what happened meanwhile is told as far as it can be seen"
-            yield Happening("event", "the API server", text)
+            yield Happening("event", "the API server", text, urgent=True)
 
 
 def _watched(one: Subject) -> _Watched:

@@ -21,10 +21,11 @@ Json = Any
 
 WATCHING = 30.0
 """Seconds of one watch. A connection that is dead without a sign is noticed a little after that."""
-FIRST, LONGEST = 0.1, 5.0
+FIRST, LONGEST = 0.1, 2.0
 """Pauses before it is tried again, seconds; each is twice the one before."""
 DENIED = 30.0
-"""Seconds until it is tried again where we are not allowed to, or who we are is not known any more."""
+"""Seconds until it is tried again where we are not allowed to, or who we are is not known any more; sooner at first,
+since an API server that has just started knows nobody's rights yet."""
 _HEALTHY = 1.0
 """A watch that lasted so long was none that ends as soon as it began, seconds."""
 
@@ -96,6 +97,8 @@ class _Following:
         """The resourceVersion up to which everything is known; empty: list."""
         self.lost = ""
         """What was told of why nothing is heard; empty while something is."""
+        self.denied = 0.0
+        """Seconds until it is tried again, where that is since we may not; 0: we may."""
         self.doubtful = False
         """A connection broke, or the server was busy: whether it answers is asked next. If it doesn't, that is told."""
         self.pause = FIRST
@@ -165,7 +168,8 @@ class _Following:
             # With what the kubeconfig says by then: the token may have been renewed.
             self.api = None
             self._say_lost(str(refused), denied=True)
-            time.sleep(DENIED)
+            time.sleep(self.denied)
+            self.denied = min(2 * self.denied, DENIED)
             return
         if self.doubtful:
             self._say_lost(str(refused), denied=False)
@@ -173,13 +177,14 @@ class _Following:
         self._wait(refused.retry_after)
 
     def _say_lost(self, why: str, *, denied: bool) -> None:
-        if not self.lost:
+        if not self.lost or denied != bool(self.denied):
             self.tell(Lost(self.stream, why, denied))
+            self.denied = LONGEST if denied else 0.0
         self.lost = why
 
     def _say_back(self) -> None:
         if self.lost:
-            self.lost = ""
+            self.lost, self.denied = "", 0.0
             self.tell(Back(self.stream))
 
     def _wait(self, asked: float | None = None) -> None:

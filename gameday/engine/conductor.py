@@ -57,6 +57,8 @@ class Conductor:
         self.ports = ports
         self.confirmed = Confirmed(ports.followers)
         """Until when the target is ours for certain."""
+        self.deaf: set[str] = set()
+        """Followers that hear nothing of the target now."""
         self._beat_every = heartbeat / 4
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()

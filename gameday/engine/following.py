@@ -6,6 +6,7 @@ guardian was replaced. What it yields is a dict with one of these keys; anything
 - `observed`: the fields of a `TargetObserved`; with `standing: true` beside it it says how things stand since before
   the call began, and is written down only where the journal does not know it (the call may have begun anew);
 - `warn`: a text for the journal;
+- `hears`: whether the target can be heard now. Where it can't, the end waits a little longer for its last word;
 - `abort`: a reason to undo everything, now;
 - `confirmed`: boot clock at which the target was ours for certain. Of a follower that `confirms`, nothing is injected
   unless that was no longer ago than it says (see `Confirmed`). Undoing never waits for it.
@@ -31,6 +32,8 @@ AGAIN = 1.0
 """Seconds until a call that ended is started again."""
 HEARING = 1.0
 """Seconds that the end waits for the last word of what is watched."""
+HEARING_AGAIN = 4.0
+"""The same where nothing was heard of late: by then the target has answered an undo, so it is there again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ async def follow(c: Conductor, follower: Follower) -> None:
     said = ""
     while True:
         reply = await c.link.follow(follower.call, lambda item: _take(c, follower, item))
+        c.deaf.discard(follower.name)
         why = reply.error or "it ended"
         if not c.link.lost and why != said:
             said = why
@@ -83,8 +87,11 @@ async def follow(c: Conductor, follower: Follower) -> None:
 
 async def last_word(c: Conductor) -> None:
     """Before the end: that a workload is whole again takes a moment to be heard, also once its fault has recovered."""
-    until = time.monotonic() + HEARING
-    while any(workload.broken for workload in c.exercise.workloads.values()) and time.monotonic() < until:
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < HEARING_AGAIN:
+        broken = waited < HEARING and any(workload.broken for workload in c.exercise.workloads.values())
+        if not broken and (not c.deaf or c.exercise.unrecovered):
+            return
         await asyncio.sleep(0.02)
 
 
@@ -97,6 +104,8 @@ def _take(c: Conductor, follower: Follower, item: Any) -> None:
         c.confirmed.said(follower.name, float(item["confirmed"]))
     if "warn" in item:
         c.append(ev.Warned(f"{follower.name}: {item['warn']}"))
+    if "hears" in item:
+        (c.deaf.discard if item["hears"] else c.deaf.add)(follower.name)
     if "observed" in item:
         observed = ev.TargetObserved(**item["observed"])
         if not item.get("standing") or is_news(c.exercise, observed):

@@ -173,6 +173,16 @@ def test_the_end_waits_a_moment_to_hear_that_a_workload_is_whole_again(stage: St
     assert [event.what for event in stage.events() if isinstance(event, ev.TargetObserved)] == ["not_whole", "whole"]
 
 
+def test_the_end_waits_a_little_longer_to_hear_from_a_target_that_was_away(stage: Stage) -> None:  # noqa: F811
+    """Its undo went through, so it is there again; who watches it asks only every now and then."""
+    back = {"what": "event", "thing": "the API server", "text": "heard again after 9.1 s", "at": None}
+    says = [{"warn": "nothing is heard", "hears": False}, {"observed": back, "hears": True}]
+    args = {"world": str(stage.rig.world), "name": "f0", "delay": 1.5, "says": says}
+    stage.followers = [Follower("watcher", Call("calls:watch_late", args, 5.0))]
+    assert asyncio.run(stage.run(stage.script({}))) == 0
+    assert ev.TargetObserved(**back) in stage.events()  # type: ignore[arg-type]
+
+
 # --- whose the target is -------------------------------------------------------------------------------------------
 
 

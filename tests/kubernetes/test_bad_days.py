@@ -229,6 +229,24 @@ def test_a_server_that_is_gone_during_the_undo_and_comes_back(
 
 
 @pytest.mark.double
+def test_a_server_that_is_back_for_the_undo_is_heard_before_the_end(
+    cluster: DoubleCluster, place: Place, door: socket.socket
+) -> None:
+    """Nothing is left to wait for but that: the workload itself was whole all the time."""
+    text = (place.folder / "scenario.yaml").read_text()
+    place.write("scenario.yaml", text.replace("by: scale", "by: service"))
+    process = dark(place)
+    cluster.gone()
+    place.wait_until("nothing to be heard", lambda x: "nothing is heard from the cluster" in place.said())
+    door.close()
+    cluster.back()
+    assert process.wait(60) == 3, place.said()
+    said = place.said()
+    assert "the API server: heard again after" in said
+    assert said.index("heard again after") < said.index(" END ")
+
+
+@pytest.mark.double
 @pytest.mark.long
 def test_a_server_that_stays_away_is_a_leak_that_is_said_and_can_be_recovered(
     cluster: DoubleCluster, place: Place, door: socket.socket

@@ -361,6 +361,22 @@ def test_a_server_that_is_gone_at_the_start_is_waited_for(cluster: DoubleCluster
         cluster.back()
         follower.until_told("whole", "2 of 2 pods ready")
     assert len(follower.warned) == 1
+    (heard,) = follower.texts("event")
+    assert heard.startswith("heard after ") and "what happened meanwhile is not known" in heard
+    assert [item["hears"] for item in follower.items if "hears" in item] == [False, True]
+
+
+@pytest.mark.double
+def test_a_server_that_knows_no_rights_yet_when_it_is_back_is_asked_again_soon(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    with following(cluster, web=web(cluster)) as follower:
+        cluster.gone()
+        follower.until(lambda: follower.warned, "that it is gone")
+        cluster.misbehave(path="/", status=403, times=6)
+        cluster.back()
+        follower.until_told("event", "heard again after")
+        kill_one(cluster)
+        follower.until_told("gone", timeout=20)
 
 
 @pytest.mark.double(startup=0.3)

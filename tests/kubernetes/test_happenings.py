@@ -173,7 +173,44 @@ def test_a_server_that_comes_and_goes_is_told_once_in_a_minute() -> None:
     ]
 
 
+def test_one_that_goes_again_and_stays_away_is_told_when_the_minute_is_over_and_so_is_its_return() -> None:
+    scene = Scene([Subject(("web",), "shop", DEPLOYMENTS, "web", "app=web")])
+    stream = scene.streams()[0]
+    refused = Lost(stream, "connection refused", denied=False)
+    assert list(scene.take(refused, 0.0)) == [] and len(list(scene.warnings(0.0))) == 1
+    assert len(list(scene.take(Back(stream), 5.0))) == 1
+    assert list(scene.take(refused, 10.0)) == [] and list(scene.warnings(10.0)) == []
+    assert not scene.hears and scene.patience(None) is not None, "somebody has to look when the minute is over"
+    assert list(scene.warnings(59.0)) == []
+    assert list(scene.warnings(60.0)) == [
+        "nothing is heard from the cluster for 50.0 s: connection refused; trying again"
+    ]
+    assert list(scene.warnings(61.0)) == []
+    (back,) = scene.take(Back(stream), 70.0)
+    assert back.text.startswith("heard again after 60.0 s") and scene.hears
+
+
+def test_a_server_that_comes_back_and_lets_us_see_nothing_is_back() -> None:
+    scene = Scene([Subject(("web",), "shop", DEPLOYMENTS, "web", "app=web")])
+    streams = scene.streams()
+    for stream in streams:
+        list(scene.take(Lost(stream, "connection refused", denied=False), 0.0))
+    list(scene.warnings(0.0))
+    for stream in streams[1:]:
+        assert list(scene.take(Back(stream), 20.0)) == []
+    (back,) = scene.take(Lost(streams[0], "403 Forbidden", denied=True), 21.0)
+    assert back.text.startswith("heard again after 21.0 s")
+    assert any("403 Forbidden" in text for text in scene.warnings(23.0))
+
+
 # --- how much is told ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_urgent_is_told_however_much_there_is() -> None:
+    pace = Pace()
+    for number in range(100):
+        list(pace.admit(Happening("event", f"pod shop/web-{number}", "BackOff"), 0.0))
+    assert len(list(pace.admit(Happening("event", "the API server", "heard again", urgent=True), 1.0))) == 1
 
 
 def test_a_minute_has_so_many_lines_and_says_what_was_left_out() -> None:
