@@ -30,7 +30,7 @@ test-long: install  ## The long forms that `make test` leaves out
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q -m long
 
 torture: install  ## The long form of the kill tests
-	$(BIN)/pytest -n $(WORKERS) -q --kills 100 tests/torture
+	$(BIN)/pytest -n $(WORKERS) -q --kills 100 tests/torture tests/kubernetes/test_kills.py
 
 test-cluster: install  ## The Kubernetes tests on a real cluster: GAMEDAY_TEST_KUBECONFIG, _IMAGE, GAMEDAY_TEST_TOXIPROXY (a server's path)
 	@test -n "$$GAMEDAY_TEST_KUBECONFIG" || { echo "GAMEDAY_TEST_KUBECONFIG names no kubeconfig"; exit 2; }

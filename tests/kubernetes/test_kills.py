@@ -24,18 +24,19 @@ from tests.support.runs import Place
 
 from .targets import place_of
 
-KILLS = 6
+KILLS = 3
+"""Of which `make torture` does a hundred."""
 VICTIMS = (
-    "engine",
-    "guardian",
-    "command",
-    "engine and guardian",
-    "everybody",
     "everybody, store lost",
-    "engine frozen",
-    "engine, API gone",
-    "everybody, API gone",
     "guardian, API frozen",
+    "engine, API gone",
+    "engine and guardian",
+    "engine frozen",
+    "guardian",
+    "everybody",
+    "command",
+    "engine",
+    "everybody, API gone",
     "API gone",
     "API frozen",
 )
