@@ -215,10 +215,10 @@ def test_what_was_imported_is_exported_and_run_by_chaos(place: Place, target: Ta
     assert place.call("import", "experiment.json", "--output", "scenario.yaml").returncode == 0
     done = place.call("export", "scenario.yaml", "--to", "chaostoolkit", "--target", "lab", "--output", "back.json")
     assert done.returncode == 0, done.stderr
-    assert "--rollback-strategy always" in done.stderr
+    assert "rollbacks: played whatever happens" in done.stderr
     valid = chaos(place, "validate", "back.json")
     assert valid.returncode == 0, valid.stderr
-    run = chaos(place, "run", "back.json", "--rollback-strategy", "always")
+    run = chaos(place, "run", "back.json")
     assert run.returncode == 0, run.stderr
     by_chaos = asked(target)
     assert json.loads((place.folder / "journal.json").read_text())["status"] == "completed"
@@ -282,7 +282,7 @@ def test_a_scenario_is_exported_with_all_kinds_of_probes_and_run_by_chaos(place:
     assert (made["tags"], made["contributions"]) == (["a"], {"availability": "high"})
     valid = chaos(place, "validate", "out.json", LAB_TOKEN="t")
     assert valid.returncode == 0, valid.stderr
-    run = chaos(place, "run", "out.json", "--rollback-strategy", "always", LAB_TOKEN="t")
+    run = chaos(place, "run", "out.json", LAB_TOKEN="t")
     assert run.returncode == 0, run.stderr
     journal = json.loads((place.folder / "journal.json").read_text())
     states = journal["steady_states"]

@@ -92,7 +92,11 @@ class _Export:
             made["steady-state-hypothesis"] = {"title": "The steady state", "probes": probes}
         made |= {"method": method, "rollbacks": rollbacks}
         if rollbacks:
-            why = "left out by default when it is interrupted or fails: `chaos run --rollback-strategy always`"
+            # By default they are left out when a run is interrupted or fails.
+            made["runtime"] = {"rollbacks": {"strategy": "always"}}
+            why = (
+                "played whatever happens, if Chaos Toolkit lives to do so; not where its --rollback-strategy says other"
+            )
             self.losses.change((), why, "rollbacks")
         if self.out.configuration or self.out.secrets:
             _protect(made)
