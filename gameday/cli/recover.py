@@ -34,6 +34,24 @@ def recover(exercise: str | None, target: str | None, config: Path | None, store
     with 4 where something is still not recovered, or can't be looked at, with the commands to paste, and with 5 where
     an engine on another machine was heard of so lately that it may be alive, or an exercise holds the target.
     """
+    try:
+        return _recover_all(exercise, target, config, store)
+    finally:
+        _clear_dead()
+
+
+def _clear_dead() -> None:
+    """With its journal lost nobody comes back for the socket of a guardian that was killed."""
+    from gameday.engine.control import socket_path
+    from gameday.engine.peers import clear_dead
+
+    try:
+        clear_dead(socket_path("any", "").parent)
+    except OSError as error:
+        click.echo(f"gameday: sockets of guardians that are dead could not be looked for: {error}", err=True)
+
+
+def _recover_all(exercise: str | None, target: str | None, config: Path | None, store: str) -> int:
     if target is not None:
         from gameday.cli.recover_target import recover_target
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gameday.engine.control import make_ours
+from gameday.engine.control import distrust, make_ours
 
 _MOST = 200
 """Connections at a time, but never more than a quarter of all descriptors, since workers need some too. One more, and
@@ -64,6 +64,30 @@ def release(path: Path) -> None:
     """Leave no trace of the claim to `path`. Its holder is about to end; the kernel takes the claim back then."""
     with contextlib.suppress(FileNotFoundError):
         path.with_suffix(".lock").unlink()
+
+
+def clear_dead(folder: Path) -> list[Path]:
+    """Take away what guardians that were killed left in `folder`: their sockets, and the files of their claims.
+
+    One that lives, or stands still, has its claim, and keeps both. A folder that is not ours is left alone.
+    """
+    if not folder.is_dir() or distrust(folder) is not None:
+        return []
+    cleared = []
+    for path in sorted({one.with_suffix(".sock") for one in folder.iterdir() if one.suffix in (".sock", ".lock")}):
+        try:
+            claimed = claim(path, wait=0.0)
+        except OSError:
+            # Not ours, or no lock at all: it harms nobody.
+            continue
+        if claimed is None:
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        release(path)
+        os.close(claimed)
+        cleared.append(path)
+    return cleared
 
 
 class Peers:

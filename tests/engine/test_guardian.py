@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gameday.engine.peers import claim
+from gameday.engine.peers import claim, clear_dead
 from gameday.engine.processes import alive
 from gameday.engine.workers import wait_for_order
 
@@ -609,6 +609,20 @@ def test_nobody_takes_an_exercise_up_while_what_was_done_is_being_written_down(
     claimed = claim(rig.socket, wait=0.0)
     assert claimed is not None
     os.close(claimed)
+
+
+def test_what_a_killed_guardian_leaves_of_its_door_is_cleared_away_and_of_a_living_one_nothing(rig: Rig) -> None:
+    folder = rig.socket.parent
+    rig.settle()
+    wait_until(rig.socket.exists, "the control socket")
+    rig.process.send_signal(signal.SIGSTOP)
+    assert clear_dead(folder) == [], "it stands still, and may go on"
+    assert rig.socket.exists() and rig.socket.with_suffix(".lock").exists()
+    rig.process.kill()
+    rig.process.wait(20)
+    (folder / "notes.txt").write_text("somebody's")
+    assert clear_dead(folder) == [rig.socket]
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
 # --- many ----------------------------------------------------------------------------------------------------------
