@@ -253,11 +253,11 @@ def test_a_workload_that_is_not_whole_or_has_nothing_or_loses_volumes_is_refused
     }
     from gameday.cluster.resources import STATEFULSETS
     from gameday.cluster.services import as_workload
-    from gameday.faults.kubernetes.scale_outage import _check_kept
+    from gameday.faults.kubernetes.scale_outage import check_kept
 
     thing = {"metadata": {"name": "db", "namespace": "shop"}, "spec": more}
     with pytest.raises(ValueError, match="deletes its volumes when it is scaled down"):
-        _check_kept(as_workload(STATEFULSETS, thing), thing)
+        check_kept(as_workload(STATEFULSETS, thing), thing)
 
 
 @pytest.mark.usefixtures("web")
