@@ -206,6 +206,9 @@ PROTECTED = (
 )
 
 
+KILL = {"fault": "pod-kill", "with": {"service": "web"}}
+
+
 class Nowhere:
     """A cluster that nobody can reach."""
 
@@ -289,11 +292,19 @@ def test_what_can_not_be_expressed_is_refused_with_the_fault_and_the_reason(faul
     assert str(refused.value).startswith(f"it ({fault}): ") and why in str(refused.value), refused.value
 
 
+def test_what_waits_for_people_is_left_out_and_needs_no_way_of_doing_it() -> None:
+    slow = {"fault": "latency", "with": {"service": "web", "delay": "1s"}, "for": "1m", "manual": True}
+    document = {"version": 1, "title": "t", "timeline": [{"id": "it", "at": "0s", **KILL}, {"id": "slow", **slow}]}
+    losses = Losses()
+    experiment = exported(document, target_of(Nowhere(), SELECTED), losses)  # type: ignore[arg-type]
+    assert [each["name"] for each in experiment["method"]] == ["it"]
+    assert any(str(loss).startswith("fault slow: not carried over: it waits for people") for loss in losses)
+
+
 def test_a_target_that_leaves_the_plain_api_out_is_heeded() -> None:
-    entry = {"fault": "pod-kill", "with": {"service": "web"}}
     with pytest.raises(CantExport, match="the target leaves it to chaos-mesh"):
-        made(entry, engines=("chaos-mesh",))
-    _, said = made(entry, engines=("chaos-mesh", "api"))
+        made(KILL, engines=("chaos-mesh",))
+    _, said = made(KILL, engines=("chaos-mesh", "api"))
     assert any("the target's first choice is chaos-mesh" in line for line in said)
 
 

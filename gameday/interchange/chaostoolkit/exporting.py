@@ -15,9 +15,10 @@ from typing import Any
 
 from gameday.interchange.chaostoolkit.portable import CONTEXT, Portable, check_expressible, in_activities
 from gameday.interchange.chaostoolkit.probes_out import OURS, Outward
+from gameday.interchange.chaostoolkit.times import Times
 from gameday.interchange.losses import Losses, Way
 from gameday.scenario.configuring import dynamic
-from gameday.scenario.models import After, Entry, Scenario
+from gameday.scenario.models import Entry, Scenario
 from gameday.scenario.names import resolve_names
 
 Json = Any
@@ -57,7 +58,7 @@ class _Export:
         self.scenario = Scenario.model_validate(document)
         self.losses = losses
         self.out = Outward(losses, dict(document.get("configuration") or {}), measures)
-        self.ids = {self.scenario.entry_id(index): index for index in range(len(self.scenario.timeline))}
+        self.times = Times(self.scenario)
         self._asked: list[str] = []
 
     def experiment(self) -> dict[str, Json]:
@@ -149,7 +150,7 @@ class _Export:
             if entry.inject is not None:
                 self.losses.lose(way, "nobody is told anything in an experiment", f"inject {self._name(index)}")
                 continue
-            start = self._start(index, ())
+            start = self.times.start(index)
             if start is None:
                 why = "it waits for people, and an experiment has none"
                 self.losses.lose(way, why, f"{'fault' if entry.fault else 'check'} {self._name(index)}")
@@ -158,42 +159,12 @@ class _Export:
         last = max((event.at for event in events), default=0.0)
         for event in list(events):
             entry = self.scenario.timeline[event.index]
-            end = self._end(event.index, ())
+            end = self.times.end(event.index)
             if entry.undo and end is not None and (not entry.until or end < last):
                 # Before what begins at the same time, which may be waiting for just that.
                 order = event.index - len(self.scenario.timeline) * (1 if event.at < end else -1)
                 events.append(_Event(end, order, event.index, undo=True))
         return sorted(events, key=lambda event: (event.at, event.order))
-
-    def _start(self, index: int, trail: tuple[int, ...]) -> float | None:
-        """Seconds from the beginning; None where people decide, or nobody can say."""
-        entry = self.scenario.timeline[index]
-        if entry.at is not None:
-            return entry.at
-        if entry.after is None or index in trail:
-            return None
-        came = self._came(entry.after, (*trail, index))
-        return None if came is None else came + entry.after.delay
-
-    def _end(self, index: int, trail: tuple[int, ...]) -> float | None:
-        entry, start = self.scenario.timeline[index], self._start(index, trail)
-        if start is None or not entry.fault or entry.for_ is None:
-            return start
-        found = [self._came(after, (*trail, index)) for after in entry.until or ()]
-        ends = [came + after.delay for came, after in zip(found, entry.until or (), strict=True) if came is not None]
-        return min(start + entry.for_, max(ends)) if ends and len(ends) == len(found) else start + entry.for_
-
-    def _came(self, after: After, trail: tuple[int, ...]) -> float | None:
-        if after.milestone == "impact":
-            faults = [i for i, entry in enumerate(self.scenario.timeline) if entry.fault and i not in trail]
-            starts = [self._start(index, trail) for index in faults]
-            return min((start for start in starts if start is not None), default=None)
-        index = self.ids.get(after.effective or after.entry or "")
-        if index is None:
-            return None
-        if after.effective is not None:
-            return self._start(index, trail)
-        return None if index in trail else self._end(index, trail)
 
     def _without_the_hypothesis(self, events: list[_Event]) -> tuple[list[_Event], float]:
         """`events` without the checks at their end that are the hypothesis again, and when all is through.
@@ -205,7 +176,7 @@ class _Export:
         for event in events:
             entry = self.scenario.timeline[event.index]
             if entry.until and not event.undo:
-                finish = max(finish, self._end(event.index, ()) or 0.0)
+                finish = max(finish, self.times.end(event.index) or 0.0)
         kept = list(events)
         while kept and (check := self.document["timeline"][kept[-1].index].get("check")) is not None:
             if not check.get("expect") or _question(check) not in known:
@@ -221,9 +192,9 @@ class _Export:
         if after is None:
             return self.scenario.imported is not None and event.at == following.at
         index: int | None = following.index
-        for _ in self.ids:
+        for _ in self.times.ids:
             after = self.scenario.timeline[index].after if index is not None else None
-            index = self.ids.get(after.entry or after.effective or "") if after is not None else None
+            index = self.times.ids.get(after.entry or after.effective or "") if after is not None else None
             if index == event.index:
                 return False
         return True

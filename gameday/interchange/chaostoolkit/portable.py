@@ -30,6 +30,7 @@ from gameday.faults.kubernetes.policies import Kind, selecting
 from gameday.faults.network_partition import NetworkPartitionParameters
 from gameday.faults.node_cordon import NodeCordonParameters
 from gameday.faults.pod_kill import PodKillParameters
+from gameday.interchange.chaostoolkit.times import Times
 from gameday.interchange.losses import Losses, Way
 from gameday.scenario.duration import format_duration
 from gameday.scenario.models import Entry, Scenario
@@ -92,7 +93,9 @@ def in_activities(document: Mapping[str, Json], target: Mapping[str, Json], loss
         CantExport: it has some that chaosk8s can't do.
     """
     scenario = Scenario.model_validate(document)
-    found = _portable(scenario)
+    times = Times(scenario)
+    # What waits for people is not in an experiment at all, and so needs no way of doing it.
+    found = [index for index in _portable(scenario) if times.start(index) is not None]
     made = Portable(dict(document))
     if not found:
         return made
