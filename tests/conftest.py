@@ -15,6 +15,12 @@ from tests.support.proofs import (  # noqa: F401 - pytest finds its hooks here
     pytest_sessionfinish,
 )
 
+# Most of the suite's time goes to processes that import gameday. Without its bytecode each would compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A sandbox's shoppers cost processor time for as long as it is up. Few are enough to be counted.
+os.environ.setdefault("GAMEDAY_SANDBOX_RATE", "5")
+
 # A busy machine is slow to draw examples. Where nobody watches, the same ones are drawn each time: what fails there can
 # be run again here.
 settings.register_profile(

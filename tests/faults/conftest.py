@@ -1,4 +1,4 @@
-"""A real sandbox, once per test process, and a fault's life as the engine would lead it."""
+"""A real sandbox for each test process while it is in this folder, and a fault's life as the engine would lead it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Life:
         return ledger.standing(ledger.read(self.state_dir))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     state_dir = tmp_path_factory.mktemp("sandbox")
     found, _ = control.up(state_dir)

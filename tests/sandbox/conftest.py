@@ -1,4 +1,4 @@
-"""A sandbox per test worker for the tests that leave it whole, and a fresh one for those that don't."""
+"""A sandbox for each worker while it is in this folder, for tests that leave it whole; a fresh one for the others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,17 +10,17 @@ from gameday.sandbox import control
 from .shop import Shop
 
 
-@pytest.fixture(scope="session", autouse=True)
-def few_shoppers() -> Iterator[None]:
-    """Enough of them to be counted, and few enough to leave the processor to the tests."""
+@pytest.fixture(scope="package", autouse=True)
+def more_shoppers() -> Iterator[None]:
+    """Enough of them that a share of a few seconds' purchases can be told."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAMEDAY_SANDBOX_RATE", "8")
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One for all tests of this worker."""
+    """One for all tests of this folder in this worker."""
     folder = tmp_path_factory.mktemp("shop")
     found, _ = control.up(folder)
     try:
