@@ -23,7 +23,7 @@ timeline:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path)
+    made = Place(tmp_path, anew=True)
     made.write("scenario.yaml", SCENARIO)
     yield made
     made.clean_up()

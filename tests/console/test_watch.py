@@ -10,6 +10,7 @@ from gameday.console.screens.run import Run
 from gameday.console.widgets.journal import JournalView
 from gameday.exercise import events as e
 from gameday.store import open_store
+from tests.support import forking
 
 from . import states
 from .journal import Journal
@@ -18,8 +19,7 @@ from .test_live_feed import write
 
 
 def gameday(*words_: str, store: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gameday", *words_, "--store", str(store)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    return forking.call([*words_, "--store", str(store)])
 
 
 def test_watch_plain_tells_a_finished_exercise_line_by_line(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_demo_from_the_wheel(site: Path, tmp_path: Path) -> None:
-    place = Place(tmp_path, extra={"PYTHONPATH": str(site), "GAMEDAY_SANDBOX": str(tmp_path / "box")})
+    place = Place(tmp_path, extra={"PYTHONPATH": str(site), "GAMEDAY_SANDBOX": str(tmp_path / "box")}, anew=True)
     where = subprocess.run(
         [sys.executable, "-c", "import gameday; print(gameday.__file__)"],
         env=place.environment,

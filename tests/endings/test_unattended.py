@@ -180,6 +180,7 @@ def test_the_command_killed_outright_aborts_the_run(place: Place, target: Target
 
 
 def test_the_command_killed_while_it_starts_leaves_no_run_behind(place: Place, target: Target) -> None:
+    place.anew = True
     place.write("scenario.yaml", script(activity()))
     process = place.start(*RUN)
     wait_for(place.guardian, 30, "a guardian")

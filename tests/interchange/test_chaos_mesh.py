@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from gameday.scenario.models import Scenario
 from gameday.scenario.problems import ScenarioErrors
 from gameday.targets.published import known_targets
 from gameday.targets.settings import Settings, load_settings
+from tests.support import forking
 
 WEB = {"namespaces": ["shop"], "labelSelectors": {"app": "web"}}
 BANK = {"namespaces": ["shop"], "labelSelectors": {"app": "bank"}}
@@ -611,8 +611,7 @@ def test_manifests_with_something_broken_in_them(manifest: dict[str, Any], data:
 
 def gameday(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     extra = {"GAMEDAY_STORE": str(folder / "store.db"), "XDG_STATE_HOME": str(folder / "state")}
-    command = [sys.executable, "-m", "gameday", *words]
-    return subprocess.run(command, cwd=folder, env={**os.environ, **extra}, capture_output=True, text=True, timeout=30)
+    return forking.call(words, cwd=folder, env={**os.environ, **extra})
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ KILL = "  - at: 0s\n    fault: pod-kill\n    with: {service: web, count: 1}\n"
 def place(cluster: Cluster, tmp_path: Path) -> Iterator[Place]:
     cluster.deployment("web", replicas=2)
     made = place_of(tmp_path, cluster, WEB, KILL)
+    made.anew = True
     yield made
     made.clean_up()
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.scenario.marked import SHIPPED, scenario
+from tests.support import forking
 
 MOST_SECONDS = 20.0
 
 
 def validate(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gameday", "validate", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd)
+    return forking.call(["validate", *map(str, arguments)], cwd=cwd)
 
 
 def directory(path: Path) -> None:

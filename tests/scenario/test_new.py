@@ -13,11 +13,11 @@ import pytest
 from gameday.faults.catalogue import catalogue
 from gameday.scenario.loading import load
 from tests.scenario.marked import ROOT
+from tests.support import forking
 
 
 def new(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gameday", "new", *arguments]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, cwd=cwd)
+    return forking.call(["new", *arguments], cwd=cwd)
 
 
 @pytest.mark.parametrize("template", ["tabletop", "sandbox"])

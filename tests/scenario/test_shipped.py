@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from gameday.scenario.loading import Loaded, load, load_many
 from gameday.scenario.models import Scenario
 from gameday.scenario.problems import ScenarioErrors
 from tests.scenario.marked import ROOT, SHIPPED, entry, problems, scenario, unmarked
+from tests.support import forking
 
 SCHEMA = ROOT / "scenarios" / "scenario.schema.json"
 NAMES = {
@@ -105,8 +105,7 @@ def test_the_scripted_fault_does_not_trip_an_abort_condition(name: str) -> None:
 
 
 def schema_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gameday", "schema", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return forking.call(["schema", *map(str, arguments)])
 
 
 def validator() -> Any:

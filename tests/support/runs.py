@@ -17,6 +17,7 @@ from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.store import open_store
+from tests.support import forking
 from tests.support.processes import carrying, wait_for
 
 HERE = Path(__file__).parent
@@ -61,7 +62,9 @@ class Place:
     folder: Path
     mark: str = field(default_factory=lambda: f"GAMEDAY_TEST_RUN={uuid.uuid4()}")
     extra: dict[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    anew: bool = False
+    """Each `gameday` is a new interpreter, and none a fork (see `forking`): for tests of how it begins."""
+    started: list[forking.Process] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -84,32 +87,16 @@ class Place:
         path.write_text(text)
         return path
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str) -> forking.Process:
         """Start `gameday ARGUMENTS`; stdout goes to the file `out`, stderr to `err`."""
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "gameday", *arguments],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
+            process = forking.start(arguments, cwd=self.folder, env=self.environment, out=out, err=err, anew=self.anew)
         self.started.append(process)
         return process
 
     def call(self, *arguments: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run `gameday ARGUMENTS` to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "gameday", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return forking.call(arguments, cwd=self.folder, env=self.environment, timeout=timeout, anew=self.anew)
 
     def records(self) -> list[Record]:
         with open_store(str(self.store)) as store:

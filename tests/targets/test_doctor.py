@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gameday.engine.processes import start_ticks
+from tests.support import forking
 
 
 @pytest.fixture
@@ -30,15 +30,7 @@ def machine(tmp_path: Path) -> dict[str, str]:
 
 def doctor(machine: dict[str, str], folder: Path, *options: str) -> tuple[int, dict[str, list[dict[str, Any]]], str]:
     """Exit code, findings by check, and what was said on stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gameday", "doctor", "--json", *options],
-        cwd=folder,
-        env=machine,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = forking.call(["doctor", "--json", *options], cwd=folder, env=machine)
     findings: dict[str, list[dict[str, Any]]] = {}
     for finding in json.loads(done.stdout):
         findings.setdefault(finding["check"], []).append(finding)
@@ -153,15 +145,7 @@ def test_a_stale_sandbox_is_told_from_one_that_runs(machine: dict[str, str], tmp
 
 def test_people_read_one_line_for_each_check(machine: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "gameday.toml").write_text('[policy]\nallow_modules = ["os"]\n')
-    done = subprocess.run(
-        [sys.executable, "-m", "gameday", "doctor"],
-        cwd=tmp_path,
-        env=machine,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = forking.call(["doctor"], cwd=tmp_path, env=machine)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("ok    python")

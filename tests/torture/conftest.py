@@ -30,7 +30,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Sandbox]:
 
 @pytest.fixture
 def place(box: control.Sandbox, tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, extra={"GAMEDAY_SANDBOX": str(box.state_dir)})
+    made = Place(tmp_path, extra={"GAMEDAY_SANDBOX": str(box.state_dir)}, anew=True)
     made.write("gameday.toml", "[policy]\nallow_process = true\n")
     yield made
     made.clean_up()
