@@ -175,6 +175,8 @@ def _fault_json(state: Exercise, fault: FaultState) -> dict[str, Any]:
         "duration": fault.duration,
         "armed_at": _at(fault.armed),
         "effective_at": _at(fault.effective),
+        "faded_at": _at(fault.faded),
+        "faded_evidence": fault.faded_evidence,
         "undo_sent_at": _at(fault.undo_sent),
         "ended_at": _at(fault.ended),
         "strikes": {
@@ -307,6 +309,9 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
         head = ("ENTRY", "FAULT", "STATE", "EFFECTIVE", "ENDED", "WHOLE AGAIN", "TARGETS", "ERROR")
         _print_table([head, *rows])
     for fault in state.faults.values():
+        if fault.faded is not None:
+            gone = f"{fault.entry} did not stand any more at {_clock(fault.faded)}: {fault.faded_evidence}"
+            click.echo(_printable(gone))
         if struck := strikes_text(fault):
             click.echo(_printable(f"{fault.entry} {struck}"))
     for fault in state.unrecovered:

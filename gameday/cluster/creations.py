@@ -107,6 +107,24 @@ def gone(api: Api, resource: Resource, namespace: str | None, name: str) -> dict
     return {"holds": False, "evidence": f"{what} is still there"}
 
 
+def stands(api: Api, resource: Resource, namespace: str | None, name: str, own: Mapping[str, str]) -> dict[str, Json]:
+    """Whether an object whose labels are `own` is there, as `{"holds", "evidence"}`.
+
+    Raises:
+        Refused, Unreachable: see `Api.ask`.
+    """
+    what = named(resource, namespace, name)
+    there = api.get(resource, namespace, name)
+    if there is None:
+        api.recognise()
+        return {"holds": False, "evidence": f"{what} was deleted"}
+    if "deletionTimestamp" in meta(there):
+        return {"holds": False, "evidence": f"{what} is being deleted"}
+    if any(labels_of(there).get(key) != value for key, value in own.items()):
+        return {"holds": False, "evidence": f"{what} is not this fault's any more"}
+    return {"holds": True, "evidence": f"{what} is there"}
+
+
 def delete_by_hand(where: Where, resource: Resource, namespace: str | None, name: str) -> str:
     """A shell line that takes it away."""
     return shlex.join([*kubectl(where, namespace), "delete", f"{resource.full_name}/{name}"])

@@ -315,6 +315,24 @@ def undone(api: Api, resource: Resource, namespace: str | None, name: str, mark:
     return {"holds": False, "evidence": f"{what}: {'it still carries the fault' if state == 'marked' else state}"}
 
 
+def stands(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
+    """Whether the object is as the fault changed it, as `{"holds", "evidence"}`.
+
+    Raises:
+        Refused, Unreachable: see `Api.ask`.
+    """
+    what = named(resource, namespace, name)
+    thing = _looked_up(api, resource, namespace, name, mark)
+    if thing is None or meta(thing).get("uid") != json.loads(mark)["uid"]:
+        return {"holds": False, "evidence": f"{what} was deleted"}
+    for change in json.loads(mark)["changes"]:
+        now = value_at(thing, change["path"])
+        if now != change["after"]:
+            back = ", as it was before" if now == change["before"] else ""
+            return {"holds": False, "evidence": f"{what}: {change['path']} is {_short(now)}{back}"}
+    return {"holds": True, "evidence": f"{what} is as the fault has it"}
+
+
 def _looked_up(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json] | None:
     """The object as it is; that it is gone, or another one, is believed of its own cluster alone."""
     thing: dict[str, Json] | None = api.get(resource, namespace, name)

@@ -170,6 +170,8 @@ def _fault_row(fault: FaultState, broken: str, now: float) -> FaultRow:
         what = f"{fault.error}; by hand: {' ; '.join(fault.commands)}" if fault.commands else fault.error
     elif fault.stage in ("armed", "injecting") and fault.duration is not None:
         when = f"for {span_text(fault.duration)}"
+    if fault.faded is not None and fault.stage == "effective":
+        what = f"does not stand any more: {fault.faded_evidence}"
     if broken and fault.stage in ("injecting", "effective", "undoing") and not fault.undo_error:
         what = f"{broken}; {what}"
     stage = {"leaked": "NOT UNDONE", "planned": "DUE"}.get(fault.stage, fault.stage.upper())

@@ -139,6 +139,10 @@ def _armed(event: e.FaultArmed, before: Exercise) -> Sentence:
     return Sentence("FAULT", f"{event.entry} is armed: {plan.get('summary', event.fault)}; touches {targets}; {life}")
 
 
+def _faded(event: e.FaultFaded, before: Exercise) -> Sentence:
+    return Sentence("FAULT", f"{event.entry} DOES NOT STAND any more{_tail(event.evidence)}", "warn")
+
+
 def _repeated(event: e.FaultRepeated, before: Exercise) -> Sentence:
     if event.evidence.startswith(e.NOT_THIS_TIME):
         return Sentence(
@@ -345,6 +349,8 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
     ),
     e.FaultEffective: lambda event, _: Sentence("FAULT", f"{event.entry} is EFFECTIVE{_tail(event.evidence)}", "warn"),
     e.FaultRepeated: _repeated,
+    e.FaultFaded: _faded,
+    e.FaultStandsAgain: lambda event, _: Sentence("FAULT", f"{event.entry} stands again{_tail(event.evidence)}"),
     e.FaultUndoing: _undoing,
     e.UndoSent: lambda event, _: Sentence("UNDO", f"{event.entry}: undo sent, attempt {event.attempt}"),
     e.UndoFailed: _undo_failed,

@@ -229,6 +229,7 @@ def _fault(exercise: Exercise, fault: FaultState, seen: Gathered) -> FaultView:
         injecting=_moment(fault.injecting),
         injected=seen.injected.get(fault.entry),
         effective=_moment(fault.effective),
+        faded=_moment(fault.faded),
         undo_sent=_moment(fault.undo_sent),
         ended=_moment(fault.ended),
         attempts=max(0, fault.attempts - seen.once_more.get(fault.entry, 0)),

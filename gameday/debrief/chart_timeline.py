@@ -78,7 +78,7 @@ def _fault(canvas: _Canvas, fault: FaultView, end: float) -> None:
     middle = canvas.row(fault.entry)
     stages = (
         ("injecting", fault.injecting or fault.armed, fault.effective or fault.undo_sent or fault.ended),
-        ("effective", fault.effective, fault.undo_sent or fault.ended),
+        ("effective", fault.effective, fault.faded or fault.undo_sent or fault.ended),
         ("undoing", fault.undo_sent, fault.ended),
     )
     bars = []
@@ -105,7 +105,8 @@ def _fault(canvas: _Canvas, fault: FaultView, end: float) -> None:
     begin = fault.effective or fault.injecting or fault.armed
     done = fault.ended
     if begin and fault.effective:
-        x1, x2 = canvas.scale(fault.effective.clock), canvas.scale((fault.undo_sent or done or begin).clock)
+        over = fault.faded or fault.undo_sent or done or begin
+        x1, x2 = canvas.scale(fault.effective.clock), canvas.scale(over.clock)
         inside = fault.summary or fault.name
         fits = int((x2 - x1 - 14) / CHAR)
         if fits >= min(len(inside), 14):

@@ -174,6 +174,18 @@ def _not_effective(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Findi
         yield _finding("not-effective", "medium", title, line(fault.error), advice, evidence)
 
 
+def _faded(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    """Somebody took away what the fault had done, before it was to end."""
+    for fault in x.faults.values():
+        if fault.faded is None or fault.effective is None:
+            continue
+        title = f"Fault {line(fault.entry, 80)} was gone before it was undone"
+        lasted = span(fault.faded.clock - fault.effective.clock)
+        detail = f"It had stood for {lasted} at most when that was seen: {line(fault.faded_evidence)}"
+        advice = "Find out who or what took it away: a response that worked, or something that works against exercises."
+        yield _finding("faded", "medium", title, detail, advice, _seqs(seen, f"fault_faded:{fault.entry}"))
+
+
 def _let_pass(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     """Of a fault that strikes again and again, turns in which it did not."""
     for fault in x.faults.values():
@@ -196,6 +208,7 @@ def _checks(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
             for fault in x.faults.values()
             if fault.effective is not None
             and fault.effective.clock <= entry.done.clock
+            and (fault.faded is None or fault.faded.clock > entry.done.clock)
             and (fault.undo_sent is None or fault.undo_sent.clock > entry.done.clock)
         ]
         when = f" while {', '.join(standing)} stood" if standing else ""
@@ -368,6 +381,7 @@ RULES: tuple[Rule, ...] = (
     _checks,
     _machines,
     _not_effective,
+    _faded,
     _let_pass,
     response.detection,
     response.milestones,

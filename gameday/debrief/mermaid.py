@@ -63,6 +63,7 @@ def _fault(fault: FaultView, index: int, end: float) -> Iterator[str]:
     if effective is None:
         yield _bar(f"{name} not confirmed", f"fault{index}", begin.wall, stop.wall if stop else end)
     else:
+        stop = fault.faded or stop
         yield _bar(f"{name} effective", f"crit, fault{index}", effective.wall, stop.wall if stop else end)
     if fault.undo_sent:
         over = fault.ended.wall if fault.ended else end

@@ -174,13 +174,13 @@ def action_views(exercise: Exercise) -> tuple[ActionView, ...]:
 def impact_of(exercise: Exercise) -> Impact:
     """From impact until it was over: mitigated, else the last fault recovered; never guessed beyond that.
 
-    Faults with calm between them are counted without the calm.
+    Faults with calm between them are counted without the calm. One that did not stand any more was over then.
     """
     start = landmarks(exercise).get("impact")
     if start is None:
         return Impact(seconds=None, since="", until="", budget_share=None, stretches=0)
     lived = [
-        (f.effective.clock, f.ended.clock)
+        (f.effective.clock, f.faded.clock if f.faded else f.ended.clock)
         for f in exercise.faults.values()
         if f.ended and f.effective and f.stage == "recovered"
     ]
@@ -189,7 +189,8 @@ def impact_of(exercise: Exercise) -> Impact:
     if over is not None and (last is None or over.at.clock <= last):
         seconds, until, stretches = over.at.clock - start.at.clock, "mitigated", 1
     elif last is not None and not exercise.unrecovered:
-        until = "the last fault recovered"
+        gone = [f for f in exercise.faults.values() if f.faded is not None and f.faded.clock == last]
+        until = "the last fault was gone" if gone else "the last fault recovered"
         # A stamp of impact says more than the faults: then it is one stretch, from there on.
         stamped = [(start.at.clock, last)] if start.stamp is not None else lived
         merged = _merged(stamped)

@@ -110,6 +110,10 @@ def _fault(event: ev.Event) -> str | None:
             return f"Fault {line(entry, 80)} did not take hold: {line(error)}"
         case ev.FaultEffective(entry=entry, evidence=evidence):
             return f"Fault {line(entry, 80)} confirmed effective{f': {line(evidence)}' if evidence else ''}"
+        case ev.FaultFaded(entry=entry, evidence=evidence):
+            return f"Fault {line(entry, 80)} did not stand any more{f': {line(evidence)}' if evidence else ''}"
+        case ev.FaultStandsAgain(entry=entry, evidence=evidence):
+            return f"Fault {line(entry, 80)} stood again{f': {line(evidence)}' if evidence else ''}"
         case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.NOT_THIS_TIME):
             return f"Fault {line(entry, 80)} did not strike again: {line(evidence.removeprefix(ev.NOT_THIS_TIME))}"
         case ev.FaultRepeated(entry=entry, evidence=evidence):

@@ -218,6 +218,7 @@ class FaultView:
     injecting: When | None
     injected: When | None
     effective: When | None
+    faded: Annotated[When | None, Field(description="Seen not to stand any more, before its undo.")]
     undo_sent: When | None
     ended: When | None
     attempts: int

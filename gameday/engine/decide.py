@@ -376,8 +376,10 @@ def verdict(x: Exercise) -> Finish:
     failed = _failures(x)
     if failed:
         return Finish("failed", 1, "; ".join(failed))
-    passed = "; ".join(_struck(fault) for fault in x.faults.values() if fault.passed)
-    return Finish("completed", 0, f"done as hoped; {passed}" if passed else "done as hoped")
+    # No failure: whoever took a fault away may have been asked to respond.
+    told = [f"fault {fault.entry!r} did not stand to its end" for fault in x.faults.values() if fault.faded is not None]
+    told += [_struck(fault) for fault in x.faults.values() if fault.passed]
+    return Finish("completed", 0, "; ".join(["done as hoped", *told]))
 
 
 def _failures(x: Exercise) -> list[str]:

@@ -19,6 +19,10 @@ from gameday.scenario.models import Entry
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
 
+STANDING = 10.0
+"""Seconds between two looks at whether a fault still stands."""
+_SURE = 1.0
+"""Seconds after which it is looked at once more before it is said to be gone."""
 CONFIRMING = 60.0
 """Seconds that an armed fault waits for the target to be confirmed ours; then it is given up, untouched."""
 
@@ -154,6 +158,29 @@ class FaultLife:
             evidence = reply.output["evidence"]
         if not self._past(entry):
             self._c.append(ev.FaultEffective(entry, evidence))
+            if plan.standing is not None:
+                await self._watch(entry, plan.standing)
+
+    async def _watch(self, entry: str, standing: Call) -> None:
+        """Look now and then whether the fault still stands, until it is undone. Where that can't be asked, nothing is
+        said: whether anything answers is the business of others."""
+        while True:
+            await asyncio.sleep(STANDING)
+            seen = await self._stands(entry, standing)
+            if seen is not None and not seen["holds"] and self._c.exercise.faults[entry].faded is None:
+                await asyncio.sleep(_SURE)
+                seen = await self._stands(entry, standing)
+            if (fault := self._c.exercise.faults[entry]).stage != "effective":
+                return
+            if seen is not None and seen["holds"] != (fault.faded is None):
+                change = ev.FaultStandsAgain if seen["holds"] else ev.FaultFaded
+                self._c.append(change(entry, str(seen["evidence"])))
+
+    async def _stands(self, entry: str, standing: Call) -> dict[str, Any] | None:
+        if self._c.exercise.faults[entry].stage != "effective":
+            return None
+        reply = await self._c.link.run(standing)
+        return dict(reply.output) if reply.ok and isinstance(reply.output, dict) and "holds" in reply.output else None
 
     def undo(self, entry: str, reason: str) -> None:
         self._c.link.undo([entry], reason)

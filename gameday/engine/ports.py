@@ -72,6 +72,9 @@ class Plan:
     """The rights that inject, undo and both verifications need, e.g. `delete pods in shop`."""
     passes: bool = False
     """It passes by itself, as a fault without an undo does: its undo only tidies up, and waits for no end."""
+    standing: Call | None = None
+    """Whether what the fault made or changed is still as it left it, as `{"holds", "evidence"}`; asked now and then
+    while it lasts. Only reads, costs the target next to nothing, and raises where it can't tell."""
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -97,6 +100,7 @@ class Plan:
             notes=tuple(data.get("notes", ())),
             permissions=tuple(data.get("permissions", ())),
             passes=bool(data.get("passes", False)),
+            standing=_call(data.get("standing")),
         )
 
 

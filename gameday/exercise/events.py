@@ -251,6 +251,23 @@ class FaultEffective(Event):
     evidence: str
 
 
+@dataclass(frozen=True, slots=True)
+class FaultFaded(Event):
+    """What the fault had made or changed was found to be gone while it was to last: somebody took it away. It is undone
+    in its time all the same."""
+
+    entry: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultStandsAgain(Event):
+    """After `FaultFaded`: it is there again."""
+
+    entry: str
+    evidence: str
+
+
 NOT_THIS_TIME = "not this time: "
 """How the evidence of a turn begins that a fault which goes on let pass."""
 

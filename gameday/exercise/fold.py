@@ -151,6 +151,8 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
             | ev.FaultInjected()
             | ev.FaultFailed()
             | ev.FaultEffective()
+            | ev.FaultFaded()
+            | ev.FaultStandsAgain()
             | ev.FaultRepeated()
             | ev.FaultUndoing()
             | ev.UndoSent()
@@ -263,6 +265,10 @@ def _fault_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
         case ev.FaultInjecting() if fault.stage != "planned":
             stage = "injecting" if fault.stage not in ("effective", "undoing") else fault.stage
             return _fault(x, event.entry, stage=stage, injecting=at)
+        case ev.FaultFaded() if fault.stage == "effective":
+            return _fault(x, event.entry, faded=at, faded_evidence=event.evidence)
+        case ev.FaultStandsAgain() if fault.stage == "effective":
+            return _fault(x, event.entry, faded=None, faded_evidence="")
         case ev.FaultInjected():
             return _fault(x, event.entry, strikes=fault.strikes + 1)
         case ev.FaultRepeated(evidence=said) if said.startswith(ev.NOT_THIS_TIME):

@@ -59,6 +59,9 @@ class FaultState:
     commands: tuple[str, ...] = ()
     strikes: int = 0
     """How often it struck, the first time included."""
+    faded: Moment | None = None
+    """Since when it was seen not to stand any more, though it was to last; None where it stands, or nobody looks."""
+    faded_evidence: str = ""
     passed: Mapping[str, int] = field(default_factory=dict)
     """Why it let turns pass, where it strikes again and again, and how often each; see `strikes`."""
 

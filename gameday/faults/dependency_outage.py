@@ -165,6 +165,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         objects=(f"proxy:{service}",),
         inject=Call(f"{room}:{inject}", args),
         undo=Call(f"{room}:{undo}", whose, timeout=5.0),
+        standing=Call(f"gameday.faults.toxiproxy:{'disabled' if mode == 'refused' else 'toxic'}_stands", args),
         effective=Call(f"{room}:{'refuses' if mode == 'refused' else 'swallows'}", {**args, **door}),
         recovered=Call(
             f"{room}:{'recovered_refused' if mode == 'refused' else 'recovered_swallowed'}", {**whose, **door}

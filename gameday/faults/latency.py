@@ -152,6 +152,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         objects=(f"proxy:{service}",),
         inject=Call("gameday.faults.latency:inject", {**place, "toxic": toxic}),
         undo=Call("gameday.faults.latency:undo", whose, timeout=5.0),
+        standing=Call("gameday.faults.toxiproxy:toxic_stands", named),
         effective=Call(
             "gameday.faults.latency:effective", {**named, "door": door, "slow": slow, "tries": tries(asked.share)}
         ),

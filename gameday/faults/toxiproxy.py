@@ -144,6 +144,31 @@ def toxic_recovered(
     return passes(proxy, state, door, f"toxic {toxic} is gone", slow)
 
 
+def toxic_stands(api: str, proxy: str, toxic: str) -> dict[str, Json]:
+    """Whether a toxic is still there.
+
+    Raises:
+        Unanswered, RuntimeError: the API can't be asked.
+    """
+    from gameday.faults.wire import GLANCE
+
+    state = read_proxy(api, proxy, GLANCE)
+    if state is None:
+        return verdict(False, f"proxy {proxy} doesn't exist any more")
+    there = toxic in state.toxics
+    return verdict(there, f"toxic {toxic} is {'' if there else 'not '}on proxy {proxy}{'' if there else ' any more'}")
+
+
+def disabled_stands(api: str, proxy: str) -> dict[str, Json]:
+    """Whether a proxy is still disabled; raises as `toxic_stands`."""
+    from gameday.faults.wire import GLANCE
+
+    state = read_proxy(api, proxy, GLANCE)
+    if state is None:
+        return verdict(False, f"proxy {proxy} doesn't exist any more")
+    return verdict(not state.enabled, f"proxy {proxy} is {'enabled again' if state.enabled else 'disabled'}")
+
+
 def passes(proxy: str, state: ProxyState, door: str | None, found: str, slow: float | None = None) -> dict[str, Json]:
     """Whether a request passes through the proxy, said together with what was `found` before."""
     from urllib.parse import urlsplit

@@ -73,6 +73,8 @@ ONE_OF_EACH: list[tuple[e.Event, str, str]] = [
     (e.FaultFailed("payments-dark", "timed out"), "FAULT", "FAILED: timed out"),
     (e.FaultEffective("payments-dark", "refused"), "FAULT", "EFFECTIVE: refused"),
     (e.UndoFailed("payments-dark", 1, ONCE_MORE), "UNDO", "payments-dark: the injection was still alive when"),
+    (e.FaultFaded("payments-dark", "toxic gone"), "FAULT", "payments-dark DOES NOT STAND any more: toxic gone"),
+    (e.FaultStandsAgain("payments-dark", "there"), "FAULT", "payments-dark stands again: there"),
     (e.FaultRepeated("payments-dark", "deleted web-1"), "FAULT", "struck again: deleted web-1"),
     (e.FaultRepeated("payments-dark", "not this time: too few"), "FAULT", "dark did not strike again: too few"),
     (e.TargetObserved("restart", "pod shop/web-1", "restarted (OOMKilled)", 5.0), "TARGET", "web-1: restarted"),

@@ -76,6 +76,21 @@ def test_turns_that_a_repeated_fault_let_pass_are_counted_with_the_reasons() -> 
     assert said in render_markdown(view) and said in render_html(view)
 
 
+def test_a_fault_that_somebody_took_away_does_not_count_as_standing_from_then_on() -> None:
+    faded = (110.0, ev.FaultFaded("payments-dark", "toxic x is not on proxy payments any more"))
+    asked = [(130.0, ev.ProbeAsked("c")), (131.0, ev.ProbeAnswered("c", "c", False, {"kind": "value", "value": 1}))]
+    view = debrief(EFFECTIVE, faded, *asked, *UNDONE, ENDED)
+    found = rules(view)
+    assert found["faded"].title == "Fault payments-dark was gone before it was undone"
+    assert found["faded"].detail.startswith("It had stood for 1 min at most when that was seen: toxic x is not on")
+    assert found["check"].title == "Check c did not hold", "the fault did not stand then"
+    assert (view.impact.seconds, view.impact.until) == (60.0, "the last fault was gone")
+    assert "gone before its undo" in render_markdown(view) and "gone" in render_html(view)
+    again = (150.0, ev.FaultStandsAgain("payments-dark", "there"))
+    back = debrief(EFFECTIVE, faded, again, *UNDONE, ENDED)
+    assert "faded" not in rules(back) and back.impact.seconds == 151.0
+
+
 def test_text_that_failed_is_quoted_in_the_table_of_checks() -> None:
     def check(held: bool) -> ev.CheckAnswered:
         return ev.CheckAnswered("before", 0, "on", held, {"kind": "value", "value": "true"}, "equal to true")

@@ -263,6 +263,13 @@ def waiting_until(path: str) -> dict[str, Any]:
     return {"holds": Path(path).exists(), "evidence": "looked"}
 
 
+def stands(world: str, name: str) -> dict[str, Any]:
+    if Path(world, "unreachable").exists():
+        raise ConnectionError("nobody answers")
+    note(world, f"looked {name}")
+    return {"holds": Path(world, name).exists(), "evidence": "looked"}
+
+
 # --- planning ------------------------------------------------------------------------------------------------------
 
 
@@ -287,4 +294,5 @@ def plan(fault: str, target: dict[str, Any], params: dict[str, Any], context: di
         "effective": None,
         "recovered": call("gone", 1.0),
         "commands": [f"rm {name}"],
+        "standing": call(params["standing"], 2.0) if "standing" in params else None,
     }

@@ -257,6 +257,44 @@ def test_a_breach_undoes_and_ends_it(stage: Stage) -> None:
     assert stage.rig.process.wait(10) == 3
 
 
+def test_that_somebody_took_a_fault_away_is_told_and_that_it_is_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what can't be asked meanwhile nothing is said, and it is undone in its time all the same."""
+    monkeypatch.setattr(fault_life, "STANDING", 0.05)
+    monkeypatch.setattr(fault_life, "_SURE", 0.02)
+    world = stage.rig.world
+
+    def looks() -> int:
+        return sum(line == "looked f0" for line in stage.rig.ledger())
+
+    async def looked() -> None:
+        seen = looks()
+        await stage.until(lambda: looks() >= seen + 3)
+
+    async def meanwhile() -> None:
+        await stage.effective()
+        await looked()
+        (world / "unreachable").touch()
+        (world / "f0").unlink()
+        await asyncio.sleep(0.3)
+        assert stage.of(ev.FaultFaded) == []
+        (world / "unreachable").unlink()
+        await stage.until(lambda: stage.conductor.exercise.faults["f0"].faded)
+        await looked()
+        (world / "f0").touch()
+        await stage.until(lambda: stage.conductor.exercise.faults["f0"].faded is None)
+        (world / "f0").unlink()
+        await stage.until(lambda: stage.conductor.exercise.faults["f0"].faded)
+        stage.probes.value = 0.9
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h", "with": {"standing": "stands"}}), meanwhile)) == 3
+    told = [event for event in stage.events() if isinstance(event, ev.FaultFaded | ev.FaultStandsAgain)]
+    faded, again = ev.FaultFaded("f0", "looked"), ev.FaultStandsAgain("f0", "looked")
+    assert told == [faded, again, faded], "each change once"
+    assert stage.of(ev.UndoSent) and stage.of(ev.FaultRecovered)
+
+
 def test_a_plan_that_can_not_be_read_ends_the_exercise_and_nobody_waits_for_its_fault(stage: Stage) -> None:
     assert asyncio.run(stage.run(stage.script({"for": "1h"}, {"with": {"garbage": True}, "at": "1s"}))) == 3
     [abort] = stage.of(ev.AbortBegan)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gameday.engine.ports import Call
 from gameday.faults import dependency_outage, processes, wire
 from gameday.faults.presence import home
 from gameday.sandbox import control
@@ -127,6 +128,26 @@ def test_latency_is_felt_by_requests_as_long_as_it_stands(planned: Planned, whol
 def fastest(address: str) -> float:
     """Of three requests, since the machine may be busy."""
     return min(wire.knock(f"{address}/health", 2).took for _ in range(3))
+
+
+@pytest.mark.parametrize("kind", ["latency", "refused", "blackhole"])
+def test_what_somebody_took_off_the_proxy_is_seen_not_to_stand(planned: Planned, whole: Sandbox, kind: str) -> None:
+    made = life(planned, kind)
+    made.inject()
+    assert run(made.plan.standing)["holds"]
+    proxy = f"{whole.proxy}/proxies/{UNDOABLE[kind]['service']}"
+    if kind == "refused":
+        wire.demand("POST", proxy, {"enabled": True})
+    else:
+        wire.demand("DELETE", f"{proxy}/toxics/gameday-e1-f1")
+    seen = run(made.plan.standing)
+    assert not seen["holds"] and ("enabled again" in seen["evidence"] or "any more" in seen["evidence"])
+    assert made.plan.standing is not None
+    nobody = {**made.plan.standing.args, "api": "http://127.0.0.1:1"}
+    with pytest.raises(wire.Unanswered):
+        run(Call(made.plan.standing.name, nobody))
+    made.undo()
+    made.recovers()
 
 
 def test_latency_of_a_share_of_connections_is_noticed(planned: Planned) -> None:

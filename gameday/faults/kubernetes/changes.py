@@ -169,6 +169,12 @@ def marks_undone(where: Where, objects: Sequence[Mapping[str, Json]]) -> dict[st
     return first_that_fails([marks.undone(api, *_of(one), one["mark"]) for one in objects])
 
 
+def marks_stand(where: Where, objects: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """Whether all of them are as the fault changed them."""
+    api = prepared(where)
+    return first_that_fails([marks.stands(api, *_of(one), one["mark"]) for one in objects])
+
+
 def _of(one: Mapping[str, Json]) -> tuple[Resource, str | None, str]:
     return ALL[one["kind"]], one["namespace"], one["name"]
 
@@ -195,6 +201,12 @@ def undo_made(where: Where, objects: Sequence[Mapping[str, Any]]) -> None:
 def made_undone(where: Where, objects: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
     api = prepared(where)
     return first_that_fails([creations.gone(api, *_of(one)) for one in objects])
+
+
+def made_stand(where: Where, objects: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
+    """Whether all of them are there."""
+    api = prepared(where)
+    return first_that_fails([creations.stands(api, *_of(one), one["own"]) for one in objects])
 
 
 def _all(objects: Sequence[Mapping[str, Any]], undo: Callable[[Mapping[str, Any]], None]) -> None:

@@ -94,6 +94,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         undo=Call(f"{CHANGES}:undo_made", {"where": cluster, "objects": ours}),
         effective=Call(f"{policies.ROOM}:effective", seen),
         recovered=Call(f"{policies.ROOM}:recovered", seen, timeout=15.0),
+        standing=Call(f"{CHANGES}:made_stand", {"where": cluster, "objects": ours}),
         undone_by=policies.undone_by(made),
         effective_when=policies.effective_when(address),
         recovered_when=policies.recovered_when(made, address),

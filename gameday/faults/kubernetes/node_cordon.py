@@ -94,6 +94,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         objects=tuple(one.key for one in struck),
         inject=Call(f"{_ROOM}:inject", {**args, "exercise": str(context["exercise"])}, timeout=20.0),
         undo=Call(f"{CHANGES}:undo_marks", args),
+        standing=Call(f"{CHANGES}:marks_stand", args),
         effective=Call(f"{_ROOM}:effective", {"where": cluster, "names": chosen}),
         recovered=Call(f"{CHANGES}:marks_undone", args),
         commands=tuple(line for one in struck for line in one.by_hand(cluster)),

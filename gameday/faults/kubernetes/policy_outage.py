@@ -34,6 +34,7 @@ def plan(
         objects=policies.keys(made),
         inject=Call(f"{CHANGES}:inject_made", {"where": cluster, "objects": made}),
         undo=Call(f"{CHANGES}:undo_made", {"where": cluster, "objects": ours}),
+        standing=Call(f"{CHANGES}:made_stand", {"where": cluster, "objects": ours}),
         undone_by=policies.undone_by(made),
         effective_when=policies.effective_when(address),
         recovered_when=policies.recovered_when(made, address),

@@ -84,6 +84,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         objects=(struck.key,),
         inject=Call(f"{CHANGES}:inject_marks", args),
         undo=Call(f"{CHANGES}:undo_marks", args),
+        standing=Call(f"{CHANGES}:marks_stand", args),
         effective=Call(f"{_ROOM}:effective", {"where": cluster, **pods_of_it, "checked": bool(context.get("checked"))}),
         recovered=Call(f"{_ROOM}:recovered", {**args, "pods": pods_of_it, "kept": kept}, timeout=30.0),
         commands=struck.by_hand(cluster),

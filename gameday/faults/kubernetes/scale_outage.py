@@ -83,6 +83,7 @@ def plan(
         objects=(struck.key,),
         inject=Call(f"{CHANGES}:inject_marks", args),
         undo=Call(f"{CHANGES}:undo_marks", args),
+        standing=Call(f"{CHANGES}:marks_stand", args),
         undone_by=f"setting the replicas back to {runs.replicas}",
         effective_when="no pod of the workload is left but such as are on their way out",
         recovered_when="the replicas are as they were, and the workload is whole",

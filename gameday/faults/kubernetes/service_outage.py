@@ -102,6 +102,7 @@ def plan(
         objects=(struck.key,),
         inject=Call(f"{CHANGES}:inject_marks", change),
         undo=Call(f"{CHANGES}:undo_marks", change),
+        standing=Call(f"{CHANGES}:marks_stand", change),
         undone_by="taking that label out of its selector",
         effective_when="the Service has no ready endpoint",
         recovered_when="the selector is as it was, and there are as many ready endpoints as ready pods",
