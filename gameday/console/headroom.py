@@ -39,7 +39,8 @@ def _limit(condition: AbortCondition, rule: Tolerance, inverse: bool) -> str:
     if rule.matches is not None:
         parts.append(f"matching {value_text(rule.matches)}")
     if rule.status is not None:
-        parts.append(f"status {rule.status}")
+        codes = rule.status if isinstance(rule.status, list | tuple) else [rule.status]
+        parts.append(f"status {' or '.join(str(code) for code in codes)}")
     if rule.equals is not None:
         parts.append(value_text(rule.equals) if inverse else f"at {value_text(rule.equals)}")
     text = ("stops unless " if inverse else "stops ") + (" and ".join(parts) or "on any answer")

@@ -49,7 +49,10 @@ def _leaked(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         else:
             title = f"Fault {name} was not seen to recover"
             detail = f"The journal knows it as {fault.stage}."
-        advice = f"Undo it: gameday recover {x.id}, or by hand with the commands given; then verify."
+        by_hand = "or by hand with the commands given; then verify"
+        if not fault.commands:
+            by_hand = "and where that ends in the same way, see what the target lacks: nothing can be typed for it"
+        advice = f"Undo it: gameday recover {x.id}, {by_hand}."
         yield _finding("leaked", "high", title, detail, advice, evidence)
 
 

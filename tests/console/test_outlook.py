@@ -67,6 +67,7 @@ def test_a_limit_in_words() -> None:
     assert headroom(condition(above=0.5, **{"for": "5s"}), 0.1).limit == "stops above 0.5 for 5s"
     assert headroom(condition(equals=False, consecutive=3), False).limit == "stops at false, 3× in a row"
     assert headroom(condition(unless={"status": 200}), 200).limit == "stops unless status 200"
+    assert headroom(condition(unless={"status": [200, 502]}), 200).limit == "stops unless status 200 or 502"
     assert headroom(condition(unless={"between": [1, 2]}), 1).limit == "stops unless 1 to 2"
 
 

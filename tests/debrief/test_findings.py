@@ -108,6 +108,14 @@ def test_a_leaked_fault_leads_everything() -> None:
     assert {kinds[seq] for seq in view.findings[0].evidence} == {"fault_armed", "undo_failed", "fault_leaked"}
 
 
+def test_a_leak_without_commands_points_to_none() -> None:
+    without = leaked()
+    at = next(number for number, record in enumerate(without) if isinstance(record.event, ev.FaultLeaked))
+    without[at] = replace(without[at], event=ev.FaultLeaked("payments-dark", "still refused after 60 s"))
+    assert "by hand with the commands given" in build_debrief(leaked()).findings[0].advice
+    assert "commands" not in build_debrief(without).findings[0].advice
+
+
 def test_a_fault_that_is_still_live_in_the_journal_is_never_called_recovered() -> None:
     view = debrief(EFFECTIVE, ENDED)
     assert rules(view)["leaked"].title == "Fault payments-dark was not seen to recover"

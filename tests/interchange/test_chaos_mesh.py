@@ -414,6 +414,9 @@ def test_lists_json_and_several_documents(tmp_path: Path) -> None:
         found = from_chaos_mesh(text.encode(), text, "m.json" if text[0] == "{" else "m.yaml")
         assert [entry.id for entry in scenario_of(found, tmp_path).timeline] == ["it", "other"]
         assert list(lost(found.losses)) == ["spec.wonders"]
+    both = chaos("StressChaos", "both", stressors={"cpu": {"workers": 1}, "memory": {"workers": 1, "size": "64MB"}})
+    title = scenario_of(imported(both, one), tmp_path).title
+    assert title == "3 faults of m.yaml", "a manifest may be several"
 
 
 @pytest.mark.parametrize(

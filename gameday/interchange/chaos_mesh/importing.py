@@ -145,7 +145,7 @@ class _Import:
         self.due.append(_Due(at, found, draft, notes))
 
     def document(self, path: str) -> dict[str, Json]:
-        title = self.titles[0] if len(self.titles) == 1 else f"{len(self.titles)} faults of {Path(path).name}"
+        title = self.titles[0] if len(self.titles) == 1 else f"{len(self.due)} faults of {Path(path).name}"
         document: dict[str, Json] = {
             "version": 1,
             "title": "".join(c if c.isprintable() else "\ufffd" for c in title)[:200].strip() or "untitled",
