@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,14 +46,16 @@ def recover_target(name: str, config: Path | None, store: str) -> int:
     target = _searchable(check_target(name, settings), settings)
     codes = [_absorb(store)]
     dead = _journals(name, store)
+    blind: list[str] = []
     if target.kind == "kubernetes":
+        target = _there(target, blind)
         _refuse_a_claim(target, dead)
     else:
         _refuse_an_engine(target, store)
     codes += [_by_journal(ident, store) for ident, standing in dead.items() if standing]
     try:
         if target.kind == "kubernetes":
-            codes.append(_cluster(target, list(dead)))
+            codes.append(_cluster(target, list(dead), blind))
         if target.settings.get("proxy"):
             codes.append(_toxics(str(target.settings["proxy"]).rstrip("/")))
     except (RefusedError, TargetError) as error:
@@ -120,18 +122,67 @@ def _journals(name: str, store: str) -> dict[str, bool]:
     return found
 
 
-def _refuse_a_claim(target: TargetInfo, dead: dict[str, bool]) -> None:
+def _there(target: TargetInfo, blind: list[str]) -> TargetInfo:
+    """The target with those of its namespaces alone that are there, and that we may look into.
+
+    What can't be said of the others goes into `blind`.
+
+    Raises:
+        TargetError: it can't be asked, or lets us look into none.
+    """
+    from gameday.cluster.api import Api, words
+    from gameday.cluster.errors import Refused, Unreachable
+    from gameday.cluster.lease import NAME, absent
+    from gameday.cluster.resources import LEASES
+
+    where, named = target.settings["cluster"], target.settings["namespaces"]
+    there: list[str] = []
+    forbidden: Refused | None = None
+    try:
+        api = Api(where)
+        gone = absent(api, named)
+        for namespace in named:
+            try:
+                if namespace not in gone:
+                    api.get(LEASES, namespace, NAME)
+                    there.append(namespace)
+            except Refused as refused:
+                if refused.status != 403:
+                    raise
+                # What gave us the right may have gone with the namespace: the others are not to wait for that.
+                forbidden = refused
+                blind.append(f"namespace {namespace} is not there any more, or this account has no rights in it")
+    except (Refused, Unreachable) as error:
+        raise _cant_ask(target, error) from None
+    if not there and forbidden is not None:
+        raise _cant_ask(target, forbidden)
+    for namespace in gone:
+        click.echo(f"there is no namespace {namespace}: what was in it is gone with it", err=True)
+    if not there:
+        blind.append(
+            f"none of the namespaces of {target.name} is there: they were deleted, with all in them, or "
+            f"{words(where)} leads to another cluster, {api.server}"
+        )
+    return replace(target, settings={**target.settings, "namespaces": there})
+
+
+def _cant_ask(target: TargetInfo, error: Exception) -> TargetError:
     from gameday.cluster.api import words
+
+    return TargetError(
+        f"target {target.name} ({words(target.settings['cluster'])}): whether an exercise is alive there can't be "
+        f"asked: {error}"
+    )
+
+
+def _refuse_a_claim(target: TargetInfo, dead: dict[str, bool]) -> None:
     from gameday.cluster.errors import Refused, Unreachable
     from gameday.cluster.lease import claims
 
-    where = target.settings["cluster"]
     try:
-        standing = claims(where, target.settings["namespaces"])
+        standing = claims(target.settings["cluster"], target.settings["namespaces"])
     except (Refused, Unreachable) as error:
-        raise TargetError(
-            f"target {target.name} ({words(where)}): whether an exercise is alive there can't be asked: {error}"
-        ) from None
+        raise _cant_ask(target, error) from None
     for claim in standing:
         if claim.left > 0 and not claim.untellable and claim.identity not in dead:
             raise RefusedError(
@@ -163,6 +214,7 @@ class _Found:
     us: str
     """Whose the claim is, as long as this goes on."""
     namespaces: Sequence[str]
+    """Those that are claimed."""
     left: list[str] = field(default_factory=list)
     until: float = field(default_factory=lambda: time.monotonic() + LONGEST_WAIT)
     renewed: float = field(default_factory=time.monotonic)
@@ -187,7 +239,7 @@ class _Found:
         return not self.lost
 
 
-def _cluster(target: TargetInfo, dead: Sequence[str]) -> Exit:
+def _cluster(target: TargetInfo, dead: Sequence[str], blind: list[str]) -> Exit:
     from gameday.cluster import lease
     from gameday.cluster.errors import Refused, Unreachable
 
@@ -197,11 +249,11 @@ def _cluster(target: TargetInfo, dead: Sequence[str]) -> Exit:
         for ident in dead:
             lease.release(where, namespaces, ident)
         # So no exercise begins meanwhile, and one that only seems to be dead is not disturbed.
-        lease.acquire(where, namespaces, us, lambda text: click.echo(text, err=True))
+        claimed = lease.acquire(where, namespaces, us, lambda text: click.echo(text, err=True), clearing=True)
     except (Refused, Unreachable) as error:
         raise TargetError(f"target {target.name}: {error}") from None
     try:
-        return _clear(target, us, dead)
+        return _clear(target, _Found(us, claimed), dead, blind)
     finally:
         try:
             lease.release(where, namespaces, us)
@@ -209,24 +261,24 @@ def _cluster(target: TargetInfo, dead: Sequence[str]) -> Exit:
             click.echo(f"the claim of this recovery stays until it has run out, {lease.LASTS} s: {error}", err=True)
 
 
-def _clear(target: TargetInfo, us: str, dead: Sequence[str]) -> Exit:
+def _clear(target: TargetInfo, state: _Found, dead: Sequence[str], blind: list[str]) -> Exit:
     from gameday.cluster import litter
     from gameday.cluster.api import Api
     from gameday.cluster.errors import Unreachable
 
     api, namespaces = Api(target.settings["cluster"]), target.settings["namespaces"]
     try:
-        found, blind = litter.find(api, namespaces)
+        found, hidden = litter.find(api, namespaces)
     except Unreachable as error:
         raise TargetError(f"target {target.name}: {error}") from None
-    state = _Found(us, namespaces)
-    for one in _not_of_others(api, found, state, {us, *dead}):
+    blind += hidden
+    for one in _not_of_others(api, found, state, {state.us, *dead}):
         _take_away(api, one, state)
     try:
         known = {one.shown for one in found}
         again = litter.find(api, namespaces)[0] if found and state.may_go_on(api) else []
         more = [one for one in again if one.shown not in known]
-        for one in _not_of_others(api, more, state, {us, *dead}):
+        for one in _not_of_others(api, more, state, {state.us, *dead}):
             _take_away(api, one, state)
     except Unreachable as error:
         blind.append(f"a second look was not possible: {error}")
@@ -236,7 +288,8 @@ def _clear(target: TargetInfo, us: str, dead: Sequence[str]) -> Exit:
         _loud(f"CAN'T SAY: {line}: whether faults of gameday's are among them is not known", ())
     if not found:
         but = ", as far as that could be looked at" if blind else ""
-        click.echo(f"nothing of gameday's is in {', '.join(namespaces)}{but}")
+        where = f"is in {', '.join(namespaces)}" if namespaces else "is there"
+        click.echo(f"nothing of gameday's {where}{but}")
     return Exit.NOT_RECOVERED if state.left or blind else Exit.OK
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.marks import kubectl
-from gameday.cluster.resources import LEASES, meta, right
+from gameday.cluster.resources import LEASES, NAMESPACES, meta, right
 from gameday.cluster.services import MANAGED, OURS
 from gameday.engine.processes import boot_clock
 from gameday.errors import RefusedError, TargetError
@@ -45,6 +45,15 @@ class Held(RefusedError):
     """Another exercise has it."""
 
 
+class NoNamespace(TargetError):
+    """A namespace is not there, or is on its way out, so that nothing can begin in it."""
+
+    def __init__(self, namespace: str, *, leaving: bool = False) -> None:
+        what = f"namespace {namespace} is being deleted" if leaving else f"there is no namespace {namespace}"
+        super().__init__(f"{what}: make it, or take it out of the target's namespaces")
+        self.namespace = namespace
+
+
 def permissions(namespaces: Sequence[str]) -> list[str]:
     """The rights that a claim needs."""
     # That something of this name is made can't be told from that something is made.
@@ -55,11 +64,14 @@ def permissions(namespaces: Sequence[str]) -> list[str]:
 def holder(where: Where, namespaces: Sequence[str], say: Say | None = None) -> str | None:
     """Who holds a claim that has not run out by its own times, in words; None where nobody does. Only reads.
 
-    Of one whose times tell nothing `say` hears that it would be watched first.
+    That there is no such namespace is said as well. Of a claim whose times tell nothing `say` hears that it would be
+    watched first.
     """
     api = Api(where)
     for namespace in namespaces:
         there = api.get(LEASES, namespace, NAME)
+        if there is None and absent(api, [namespace]):
+            return str(NoNamespace(namespace))
         if there is None or _left(there) <= 0:
             continue
         if not _untellable(there):
@@ -67,6 +79,23 @@ def holder(where: Where, namespaces: Sequence[str], say: Say | None = None) -> s
         if say is not None:
             say(f"{_words(there, namespace)}: a run would watch for {_lasts(there):.0f} s whether it is renewed")
     return None
+
+
+def absent(api: Api, namespaces: Sequence[str]) -> list[str]:
+    """Those of the namespaces that are not there. Whoever may not read them knows of none. Only reads.
+
+    Raises:
+        Refused, Unreachable: see `Api.ask`.
+    """
+    found: list[str] = []
+    for namespace in namespaces:
+        try:
+            if api.get(NAMESPACES, None, namespace, timeout=_PATIENCE) is None:
+                found.append(namespace)
+        except Refused as refused:
+            if refused.status != 403:
+                raise
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +131,17 @@ def _claim(api: Api, namespace: str, thing: Mapping[str, Any]) -> Claim:
     return Claim(namespace, _identity(thing), _left(thing), shown, release, _untellable(thing))
 
 
-def acquire(where: Where, namespaces: Sequence[str], identity: str, say: Say | None = None) -> None:
+def acquire(
+    where: Where, namespaces: Sequence[str], identity: str, say: Say | None = None, *, clearing: bool = False
+) -> list[str]:
     """Claim all namespaces for `identity`, in order; all or none. Claims that may be dead are watched before, together.
+
+    `clearing`: those that are not there, or on their way out, are passed over, since nobody can begin anything in them.
+    Returns those that were claimed.
 
     Raises:
         Held: somebody has one of them.
+        NoNamespace: one of them is not there.
         TargetError: the API server can't be asked, or doesn't let us.
     """
     api = Api(where)
@@ -114,15 +149,21 @@ def acquire(where: Where, namespaces: Sequence[str], identity: str, say: Say | N
     try:
         run_out = _run_out(api, namespaces, identity, say)
         for namespace in namespaces:
-            _acquire(api, namespace, identity, run_out.get(namespace))
+            try:
+                _acquire(api, namespace, identity, run_out.get(namespace))
+            except NoNamespace:
+                if not clearing:
+                    raise
+                continue
             taken.append(namespace)
-    except (Refused, Unreachable, Held) as error:
+    except (Refused, Unreachable, Held, NoNamespace) as error:
         # What can't be given back runs out by itself; why all of it can't be had is what has to be told.
         with suppress(Refused, Unreachable):
             _give_back(api, taken, identity)
-        if isinstance(error, Held):
+        if isinstance(error, Held | NoNamespace):
             raise
         raise TargetError(f"the target can't be claimed: {error}") from None
+    return taken
 
 
 def _run_out(api: Api, namespaces: Sequence[str], identity: str, say: Say | None) -> dict[str, Json]:
@@ -175,6 +216,9 @@ def _acquire(api: Api, namespace: str, identity: str, run_out: Json) -> None:
             api.ask("PUT", LEASES.path(namespace, NAME), body=body, timeout=_PATIENCE)
             return
         except Refused as refused:
+            leaving = refused.caused_by("NamespaceTerminating")
+            if leaving or (there is None and refused.absent):
+                raise NoNamespace(namespace, leaving=leaving) from None
             # Somebody was faster: look who.
             if refused.status not in (404, 409):
                 raise

@@ -73,6 +73,15 @@ def test_all_namespaces_or_none(cluster: Cluster) -> None:
         cluster.delete("Namespace", other)
 
 
+def test_a_namespace_that_is_not_there_is_said_to_be_that(cluster: Cluster) -> None:
+    namespaces = [cluster.namespace, f"{cluster.namespace}-nope"]
+    wanted = rf"^there is no namespace {cluster.namespace}-nope: make it, or take it out of the target's namespaces"
+    with pytest.raises(TargetError, match=wanted):
+        lease.acquire(where(cluster), namespaces, "x-1")
+    assert claim(cluster) is None, "what was taken on the way is given back"
+    assert re.match(wanted, lease.holder(where(cluster), namespaces) or "")
+
+
 def test_many_at_once_and_one_has_it(cluster: Cluster) -> None:
     winners: list[str] = []
     losers: list[str] = []

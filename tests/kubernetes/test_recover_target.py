@@ -125,6 +125,59 @@ def test_a_claim_that_nobody_renews_is_no_obstacle_and_is_cleared_away(
     assert cluster.get("Lease", lease.NAME) is None
 
 
+def of_namespaces(place: Place, cluster: Cluster, *namespaces: str) -> None:
+    place.write("gameday.toml", toml_of(cluster, {}, namespaces=list(namespaces)))
+
+
+def test_a_namespace_that_is_gone_keeps_nothing_from_being_recovered(
+    cluster: Cluster, place: Place, recover: Recover
+) -> None:
+    scaled(cluster)
+    gone = f"{cluster.namespace}-gone"
+    of_namespaces(place, cluster, gone, cluster.namespace)
+    code, out, said = recover()
+    assert code == 0, said
+    assert f"there is no namespace {gone}: what was in it is gone with it" in said
+    assert f"deployment {cluster.namespace}/web  recovered" in out
+    assert replicas(cluster) == 2
+    assert cluster.get("Lease", lease.NAME) is None
+
+
+def test_where_none_of_its_namespaces_is_there_it_may_be_another_cluster(
+    cluster: Cluster, place: Place, recover: Recover
+) -> None:
+    of_namespaces(place, cluster, f"{cluster.namespace}-gone")
+    code, _, said = recover()
+    assert code == 4
+    assert "CAN'T SAY: none of the namespaces of staging is there" in said and cluster.url in said
+
+
+@pytest.mark.double
+def test_rights_that_went_with_a_namespace_keep_nothing_else_from_being_recovered(
+    cluster: DoubleCluster, place: Place, recover: Recover
+) -> None:
+    scaled(cluster)
+    gone = f"{cluster.namespace}-gone"
+    of_namespaces(place, cluster, gone, cluster.namespace)
+    everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "namespace": cluster.namespace}
+    nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}
+    cluster.rules("gameday", [everything, nodes])
+    code, out, said = recover()
+    assert code == 4
+    assert f"CAN'T SAY: namespace {gone} is not there any more, or this account has no rights in it" in said
+    assert f"deployment {cluster.namespace}/web  recovered" in out
+
+
+@pytest.mark.double
+def test_a_namespace_that_is_on_its_way_out_is_searched_without_a_claim(
+    cluster: DoubleCluster, recover: Recover
+) -> None:
+    cluster.patch("Namespace", cluster.namespace, {"metadata": {"finalizers": ["example.com/held"]}})
+    cluster.delete("Namespace", cluster.namespace)
+    code, out, said = recover()
+    assert (code, out) == (0, f"nothing of gameday's is in {cluster.namespace}\n"), said
+
+
 def test_what_somebody_else_has_changed_since_is_left_and_said_with_the_commands(
     cluster: Cluster, recover: Recover
 ) -> None:
