@@ -396,7 +396,9 @@ def choose(
         reasons = f" ({'; '.join(left_out[:5])})" if left_out else ""
         asked_for = f"{number} pods" if number > 1 else "1 pod"
         raise ValueError(f"{where}: {asked_for} asked for, {len(free)} of {len(pods)} may be touched{reasons}")
-    check_limits(where, number, total, in_namespace, context, target)
+    # What the turns before took down and is not back is this fault's as well; what was down before it is not.
+    down = max(0, total - sum(pod.ready and not pod.leaving for pod in pods)) if turn else 0
+    check_limits(where, min(number + down, max(total, number)), total, in_namespace, context, target, down=down)
     draw = random.Random(f"{context['seed']}/{context['fault']}{f'/{turn}' if turn else ''}")
     chosen = sorted(draw.sample(free, number), key=lambda pod: pod.name)
     among = tuple(pod.shown for pod in free) if number < len(free) else ()
@@ -413,25 +415,35 @@ def _number(where: str, count: int | None, percent: float | None, existing: int)
 
 
 def check_limits(
-    where: str, number: int, total: int, in_namespace: int, context: Mapping[str, Json], target: Mapping[str, Json]
+    where: str,
+    number: int,
+    total: int,
+    in_namespace: int,
+    context: Mapping[str, Json],
+    target: Mapping[str, Json],
+    *,
+    down: int = 0,
 ) -> None:
     """Raise ValueError where so many pods are more than the scenario's limits, or the target's, allow.
 
-    `total`: the pods that the workload should have, or where that is not known has; `in_namespace`: see `counted`.
+    `total`: the pods that the workload should have, or where that is not known has; `in_namespace`: see `counted`;
+    `down`: how many of `number` are not ready as it is.
     """
+    counting = f", {down} that are not ready now among them" if down else ""
     pods, percent, most = context.get("pods"), context.get("percent"), target["settings"]["namespace_percent"]
     if pods is not None and number > pods:
-        raise ValueError(f"{where}: it would touch {number} pods, and limits.pods allows {pods}")
+        raise ValueError(f"{where}: it would touch {number} pods{counting}, and limits.pods allows {pods}")
     share = 100 * number / total if total else 100.0
     if percent is not None and share > percent:
         raise ValueError(
-            f"{where}: it would touch {number} of {total} pods, {share:.0f} %, and limits.percent allows {percent:g} %"
+            f"{where}: it would touch {number} of {total} pods, {share:.0f} %{counting}, "
+            f"and limits.percent allows {percent:g} %"
         )
     everywhere = max(in_namespace, total)
     if 100 * number / everywhere > most:
         raise ValueError(
             f"{where}: it would touch {number} of {everywhere} pods of the namespace, "
-            f"{100 * number / everywhere:.0f} %, and the target allows {most:g} % (namespace_percent)"
+            f"{100 * number / everywhere:.0f} %{counting}, and the target allows {most:g} % (namespace_percent)"
         )
 
 

@@ -92,7 +92,10 @@ def choose(
             raise ValueError(f"{where}: {max(number, 1)} instances asked for, {len(running)} of {len(instances)} run")
         draw = random.Random(f"{context['seed']}/{context['fault']}{f'/{turn}' if turn else ''}")
         chosen = sorted(draw.sample(running, number), key=lambda each: str(each["name"]))
-    check_limits(where, len(chosen), max(len(instances), int(found["desired"])), context)
+    total = max(len(instances), int(found["desired"]))
+    # What the turns before took down and is not back is this fault's as well.
+    down = max(0, int(found["desired"]) - int(found["ready"])) if turn else 0
+    check_limits(where, min(len(chosen) + down, total), total, context, down=down)
     return [{key: each[key] for key in ("name", "pid", "start")} for each in chosen]
 
 
@@ -105,14 +108,18 @@ def _number(where: str, asked: InstanceParameters, existing: int) -> int:
     return number
 
 
-def check_limits(where: str, number: int, total: int, context: Mapping[str, Json]) -> None:
-    """Raise ValueError, with the numbers, where `number` of `total` instances is more than the limits allow."""
+def check_limits(where: str, number: int, total: int, context: Mapping[str, Json], *, down: int) -> None:
+    """Raise ValueError, with the numbers, where `number` of `total` instances is more than the limits allow.
+
+    `down`: how many of `number` are not ready as it is.
+    """
+    counting = f", {down} that are not ready now among them" if down else ""
     pods, percent = context.get("pods"), context.get("percent")
     if pods is not None and number > pods:
-        raise ValueError(f"{where}: it would touch {number} instances, and limits.pods allows {pods}")
+        raise ValueError(f"{where}: it would touch {number} instances{counting}, and limits.pods allows {pods}")
     share = 100 * number / total
     if percent is not None and share > percent:
-        touched = f"{number} of {total} instances, {share:.0f} %"
+        touched = f"{number} of {total} instances, {share:.0f} %{counting}"
         raise ValueError(f"{where}: it would touch {touched}, and limits.percent allows {percent:g} %")
 
 

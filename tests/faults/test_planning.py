@@ -13,11 +13,13 @@ import yaml
 from gameday.errors import TargetError
 from gameday.faults.catalogue import all_faults, catalogue
 from gameday.faults.planning import plan
+from gameday.faults.pod_kill import PodKillParameters
+from gameday.faults.supervised import choose
 from gameday.sandbox import control
 from gameday.sandbox.control import Sandbox
 from gameday.scenario.models import Entry
 
-from .conftest import Life, context, target_of
+from .conftest import Life, context, target_of, wait_until
 
 Planned = Callable[..., Life]
 
@@ -75,6 +77,19 @@ def test_a_frozen_instance_is_not_chosen(planned: Planned) -> None:
     with pytest.raises(ValueError, match="2 instances asked for, 1 of 2 run"):
         planned("pod-kill", {"service": "checkout", "count": 2})
     assert planned("pod-kill", {"service": "checkout"}).plan.objects == ("instance:checkout-2",)
+    fault.undo()
+    fault.recovers()
+
+
+def test_a_repeat_counts_those_that_are_not_back(planned: Planned, whole: Sandbox) -> None:
+    fault = planned("pod-freeze", {"service": "checkout", "instance": "checkout-1"})
+    fault.inject()
+    fault.becomes_effective()
+    wait_until(lambda: control.status(whole)["services"]["checkout"]["ready"] == 1, "one not to be ready")
+    asked, half = PodKillParameters(service="checkout"), context(percent=50)
+    assert len(choose("pod-kill", target_of(whole), asked, half)) == 1
+    with pytest.raises(ValueError, match="it would touch 2 of 2 instances, 100 %, 1 that are not ready now among them"):
+        choose("pod-kill", target_of(whole), asked, half, turn=1)
     fault.undo()
     fault.recovers()
 

@@ -10,7 +10,7 @@ import pytest
 from gameday.cluster.services import as_pod
 from gameday.faults import planning
 from gameday.faults.kubernetes import pod_kill
-from tests.support.kubernetes.cluster import Cluster, DoubleCluster
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster, is_ready
 
 from .targets import CONTEXT, place_of, target_of
 
@@ -334,6 +334,20 @@ def test_a_turn_that_the_limits_do_not_allow_passes(cluster: Cluster, monkeypatc
     cluster.patch("Deployment", "web", {"spec": {"replicas": 3}})
     cluster.whole("web")
     assert next(strikes)["evidence"].startswith("deleted web-")
+
+
+@pytest.mark.double
+@pytest.mark.usefixtures("web")
+def test_the_limits_are_for_all_its_turns_together(cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each turn alone was within them, and three in a row took the whole service down."""
+    planned = plan(cluster, {"percent": 40.0}, every="1s")
+    monkeypatch.setattr(pod_kill.time, "sleep", lambda _: None)
+    cluster.settings(startup=60.0)
+    strikes = call(planned, "inject")
+    assert next(strikes)["evidence"].startswith("deleted web-")
+    said = next(strikes)["evidence"]
+    assert said.startswith("not this time: pod-kill on web: it would touch 2 of 3 pods, 67 %, 1 that are not ready")
+    assert sum(is_ready(pod) for pod in cluster.pods("app=web")) == 2
 
 
 # --- bad days ------------------------------------------------------------------------------------------------
