@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,8 @@ class Place:
             process.kill()
             process.wait()
         for pid in self.processes():
-            os.kill(pid, 9)
+            with suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(pid, 9)
 
 
 def parent(pid: int) -> int | None:

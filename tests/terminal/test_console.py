@@ -113,6 +113,8 @@ def test_a_stamp_goes_back_by_exactly_a_minute(tmp_path: Path) -> None:
         opened.shows("the last stamp goes back by 1 min")
         place.wait_until("moved", lambda x: x.milestone("detected").seq != late.seq)
         assert place.call("close").returncode == 0
+        # Before the console knows of it, it would ask whether to leave.
+        opened.shows("Where to go next")
         debrief = _leave(opened, place, code=0)
     finally:
         opened.close()
