@@ -18,11 +18,39 @@ from gameday.faults.chaostoolkit import places
 from gameday.faults.planning import plan
 from gameday.faults.secrets import read
 from gameday.scenario.models import Activity, Scenario, SecretRef
+from gameday.targets.policy import activities
 
 
 def obstacles(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
     """Why a run would come to a halt on the way, a line for each; `target` as JSON, up and reachable."""
-    return [*missing_secrets(scenario), *_impossible(scenario, target), *missing_rights(scenario, target)]
+    return [
+        *missing_secrets(scenario),
+        *other_clusters(scenario, target),
+        *_impossible(scenario, target),
+        *missing_rights(scenario, target),
+    ]
+
+
+def other_clusters(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
+    """On a cluster: the activities that name another one, or another way to it, than the target's."""
+    if not is_cluster(target):
+        return []
+    from gameday.cluster.api import words
+    from gameday.faults.own_ways import strays
+
+    cluster = target["settings"]["cluster"]
+    found: dict[str, None] = {}
+    for place, activity in activities(scenario):
+        try:
+            for stray in strays(activity.model_dump(mode="json", exclude_unset=True), cluster):
+                found[
+                    f"{place}: {stray}, and target {target['name']} is {words(cluster)}: an activity is led to its "
+                    "target's cluster and to no other; take that out, or run it on the target that is meant"
+                ] = None
+        except ValueError:
+            # A secret that says no place: whoever plans it tells.
+            continue
+    return list(found)
 
 
 def missing_rights(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gameday.cli import clusters
-from gameday.cli.preflight import missing_evidence, missing_rights, missing_secrets
+from gameday.cli.preflight import missing_evidence, missing_rights, missing_secrets, other_clusters
 from gameday.cli.staging import in_use
 from gameday.console.preview_model import (
     CheckPreview,
@@ -146,6 +146,7 @@ def preview_of(
     if reachable:
         scenario, _ = loaded.resolve(info.names)
         if allowed:
+            refusals += other_clusters(scenario, info.to_json())
             refusals += missing_rights(scenario, info.to_json())
             warnings += missing_evidence(scenario, info.to_json())
         if store is not None and (reason := in_use(info, store, despite_faults=despite_faults)):

@@ -138,7 +138,7 @@ def _asked(loaded: Loaded, target: TargetInfo) -> dict[str, Any]:
     from gameday.faults.dynamic import DynamicError, find
 
     try:
-        return find(named.configuration)
+        return find(named.configuration, target.settings.get("cluster"))
     except DynamicError as error:
         raise RefusedError(f"refused before anything was touched: {error}") from None
 

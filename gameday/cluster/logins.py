@@ -50,6 +50,14 @@ def load(kubeconfig: str, context: str | None, server: str, folder: str, configu
         ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: it is wrong, or its
             plugin failed.
     """
+    found = _found(kubeconfig, context, server)
+    _Loader(config_dict=found, config_base_path=None, active_context=context, temp_file_path=folder).load_and_set(
+        configuration
+    )
+
+
+def _found(kubeconfig: str, context: str | None, server: str) -> Any:
+    """The kubeconfig as it is now, or as it was kept where it is gone or does not lead to `server` any more."""
     kept = _kept.get(kubeconfig)
     try:
         found = _read(kubeconfig)
@@ -59,9 +67,39 @@ def load(kubeconfig: str, context: str | None, server: str, folder: str, configu
         found = kept
     if kept is not None and server and _server(found, context) != server:
         found = kept
-    _Loader(config_dict=found, config_base_path=None, active_context=context, temp_file_path=folder).load_and_set(
-        configuration
-    )
+    return found
+
+
+def parts(kubeconfig: str, context: str, server: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Of a context: its cluster, its user, and what else it says; paths made absolute. Taken as `load` takes them.
+
+    Raises:
+        ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: as `load`.
+    """
+    said = _found(kubeconfig, context, server).value
+
+    def named(kind: str, name: object) -> dict[str, Any]:
+        for one in said.get(f"{kind}s") or ():
+            if one.value.get("name") == name:
+                folder = Path(one.path).expanduser().absolute().parent
+                return {key: _absolute(key, value, folder) for key, value in (one.value.get(kind) or {}).items()}
+        raise ConfigException(f"the kubeconfig has no {kind} {name!r}")
+
+    own = named("context", context)
+    cluster = named("cluster", own.pop("cluster", None))
+    return cluster, named("user", own.pop("user")) if own.get("user") else {}, own
+
+
+_PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+
+
+def _absolute(key: str, value: Any, folder: Path) -> Any:
+    """A path in a kubeconfig is one from the folder that this lies in; that of a program only where it has a slash."""
+    if key in _PATHS and isinstance(value, str) and value:
+        return str(folder / value)
+    if key == "exec" and isinstance(value, Mapping) and "/" in str(value.get("command")):
+        return {**value, "command": str(folder / str(value["command"]))}
+    return value
 
 
 def _read(kubeconfig: str) -> Any:

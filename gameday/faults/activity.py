@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any
@@ -93,7 +93,8 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         undo=None if undo is None else _undo_call(undo, target),
         effective=None if asked.effective is None else Call(CHECK, {"check": asked.effective, "target": where}),
         recovered=None if asked.recovered is None else Call(CHECK, {"check": asked.recovered, "target": where}),
-        commands=tuple(by_hand(each, _configuration(each, target)) for each in undo or ()),
+        commands=tuple(_there(each, target) + by_hand(each, _configuration(each, target)) for each in undo or ()),
+        notes=tuple(_notes([asked.activity, *(undo or ())], target)),
         undone_by=", then ".join(described(each) for each in undo or ()),
         effective_when=_verified("the action has succeeded", "effective", asked.effective),
         recovered_when=""
@@ -117,10 +118,38 @@ def _call(function: str, provider: Mapping[str, Json], target: Mapping[str, Json
     unknown = [name for name in _NAME.findall(str(provider.get("url", ""))) if name not in own]
     if unknown:
         raise ValueError(f"target {target['name']} publishes no ${{{unknown[0]}}}, and the activity has no such secret")
-    args = {"provider": dict(provider), "configuration": configuration}
+    args = {"provider": dict(provider), "configuration": configuration, **_led(target)}
     # An HTTP request that takes too long says so itself, if it is given the time to.
     grace = _GRACE if provider["type"] == "http" else 0.0
     return Call(f"{__name__}:{function}", args, (seconds(provider.get("timeout")) or limit) + grace)
+
+
+def _notes(providers: Sequence[Mapping[str, Json]], target: Mapping[str, Json]) -> Iterator[str]:
+    if target["kind"] != "kubernetes":
+        return
+    from gameday.cluster.api import words
+
+    if any(provider["type"] != "http" for provider in providers):
+        yield f"whatever it asks of a cluster goes to {words(target['settings']['cluster'])}"
+    yield "limits, namespaces and protected objects bind no activity: look at what it does"
+
+
+def _there(provider: Mapping[str, Json], target: Mapping[str, Json]) -> str:
+    """What to put before a shell line so that it goes to the target's cluster, and not to the one that is current."""
+    if target["kind"] != "kubernetes" or provider["type"] == "http":
+        return ""
+    from gameday.cluster.marks import kubectl
+
+    cluster = target["settings"]["cluster"]
+    if cluster.get("in_cluster"):
+        return "CHAOSTOOLKIT_IN_POD=true "
+    view = shlex.join([*kubectl(cluster, None), "config", "view", "--minify", "--flatten", "--raw"])
+    return f'KUBECONFIG=$(f=$(mktemp) && {view} >"$f" && echo "$f") '
+
+
+def _led(target: Mapping[str, Json]) -> dict[str, Json]:
+    """On a cluster: how that is reached. Without it an activity would take whichever context is current."""
+    return {"cluster": target["settings"]["cluster"]} if target["kind"] == "kubernetes" else {}
 
 
 def _several(undo: dict[str, Any] | list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -294,7 +323,7 @@ def _quoted(text: str) -> str:
     # An interactive shell looks for its history behind an exclamation mark, between double quotes too.
     if "'" not in text or "!" in text:
         return single
-    double = '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
+    double = f'"{_escaped(text)}"'
     return double if len(double) <= len(single) else single
 
 
@@ -306,10 +335,17 @@ def _shell_word(text: str, secrets: Mapping[str, tuple[str, str]]) -> str:
     for index, part in enumerate(_NAME.split(text)):
         if index % 2 and part in secrets:
             kind, where = secrets[part]
-            word += f"${{{where}}}" if kind == "env" else f"$(cat {shlex.quote(str(Path(where).expanduser()))})"
+            word += {"env": f"${{{where}}}", "plain": _escaped(where)}.get(
+                kind, f"$(cat {shlex.quote(str(Path(where).expanduser()))})"
+            )
         else:
-            word += re.sub(r'([\\"$`])', r"\\\1", f"${{{part}}}" if index % 2 else part)
+            word += _escaped(f"${{{part}}}" if index % 2 else part)
     return f'"{word}"'
+
+
+def _escaped(text: str) -> str:
+    """`text` for between double quotes of a shell."""
+    return re.sub(r'([\\"$`])', r"\\\1", text)
 
 
 # --- in a worker -----------------------------------------------------------------------------------------------------
@@ -319,29 +355,43 @@ def run_activity(
     provider: Mapping[str, Json],
     configuration: Mapping[str, Json] | None = None,
     secrets: Mapping[str, Json] | None = None,
+    cluster: Mapping[str, Json] | None = None,
 ) -> Json:
-    """Run an action and return its output. `secrets` has places of secrets, not secrets. Raises where it failed."""
+    """Run an action and return its output. `secrets` has places of secrets, not secrets. Raises where it failed.
+
+    `cluster`: how the target is reached, where that is a cluster.
+    """
     from gameday.faults.chaostoolkit import act
 
-    return act(provider, configuration or {}, secrets or {})
+    return act(provider, configuration or {}, secrets or {}, cluster=cluster)
 
 
-def prepare_undo(provider: Mapping[str, Json], configuration: Mapping[str, Json] | None = None) -> None:
-    """Raises ImportError, or RuntimeError for a secret, where the undo couldn't be run: better known before the fault
-    than after it."""
-    from gameday.faults.chaostoolkit import load, rehearse, unlock
+def prepare_undo(
+    provider: Mapping[str, Json],
+    configuration: Mapping[str, Json] | None = None,
+    cluster: Mapping[str, Json] | None = None,
+) -> None:
+    """Raises ImportError, or RuntimeError for a secret or the kubeconfig, where the undo couldn't be run: better known
+    before the fault than after it."""
+    from gameday.faults.chaostoolkit import led_to, load, rehearse, unlock
 
     load(provider)
     unlock(provider)
+    with led_to(provider, cluster):
+        pass
     if provider["type"] == "http":
         rehearse()
 
 
-def undo(provider: Mapping[str, Json], configuration: Mapping[str, Json] | None = None) -> Json:
+def undo(
+    provider: Mapping[str, Json],
+    configuration: Mapping[str, Json] | None = None,
+    cluster: Mapping[str, Json] | None = None,
+) -> Json:
     """The same as `run_activity`, prepared by `prepare_undo`; deleting what is gone already counts as done."""
     from gameday.faults.chaostoolkit import act
 
-    return act(provider, configuration or {}, {}, gone_is_fine=True)
+    return act(provider, configuration or {}, {}, cluster=cluster, gone_is_fine=True)
 
 
 def prepare_undo_all(steps: Sequence[Mapping[str, Json]]) -> None:
@@ -368,11 +418,12 @@ def undo_all(steps: Sequence[Mapping[str, Json]]) -> list[Json]:
     return found
 
 
-def probe(activity: Mapping[str, Json]) -> Json:
+def probe(activity: Mapping[str, Json], cluster: Mapping[str, Json] | None = None) -> Json:
     """Run a Chaos Toolkit probe and return its output, whatever status it carries. Raises where it failed.
 
+    `cluster`: how the target is reached, where that is a cluster.
     With a `tolerance` of its own it returns `{"met": bool, "output": …}`, as that tool judges it.
     """
     from gameday.faults.chaostoolkit import ask
 
-    return ask(activity, {}, {})
+    return ask(activity, {}, {}, cluster=cluster)

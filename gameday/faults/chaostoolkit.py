@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gameday.engine.ports import Json
+from gameday.errors import TargetError
 from gameday.exercise.values import in_short
 from gameday.faults import secrets as secret_places
 from gameday.faults.secrets import Scrubber
@@ -116,14 +117,17 @@ def act(
     configuration: Mapping[str, Json],
     secrets: Mapping[str, Json],
     *,
+    cluster: Mapping[str, Json] | None = None,
     gone_is_fine: bool = False,
 ) -> Json:
     """Run an action; returns its output as JSON. `gone_is_fine`: deleting what is not there is a success.
 
+    `cluster`: how the target is reached, where that is a cluster; it is the only one then that the action is led to.
+
     Raises:
         ActivityFailed: it raised, an HTTP answer has a status of 400 or more, or a process exited with other than 0.
     """
-    output = _run(provider, configuration, secrets, {})
+    output = _run(provider, configuration, secrets, {}, cluster)
     if isinstance(output, dict) and provider["type"] in ("http", "process"):
         status = output.get("status")
         gone = gone_is_fine and provider.get("method") == "DELETE" and status in (404, 410)
@@ -135,10 +139,19 @@ def act(
     return output
 
 
-def ask(provider: Mapping[str, Json], configuration: Mapping[str, Json], secrets: Mapping[str, Json]) -> Json:
-    """Run a probe; returns its output as JSON, whatever status it carries. Raises ActivityFailed where it raised."""
+def ask(
+    provider: Mapping[str, Json],
+    configuration: Mapping[str, Json],
+    secrets: Mapping[str, Json],
+    *,
+    cluster: Mapping[str, Json] | None = None,
+) -> Json:
+    """Run a probe; returns its output as JSON, whatever status it carries. Raises ActivityFailed where it raised.
+
+    `cluster`: as in `act`.
+    """
     # With a tolerance chaoslib knows that a bad status may be just what is asked for.
-    return _run(provider, configuration, secrets, {"tolerance": True})
+    return _run(provider, configuration, secrets, {"tolerance": True}, cluster)
 
 
 def _run(
@@ -146,6 +159,7 @@ def _run(
     configuration: Mapping[str, Json],
     secrets: Mapping[str, Json],
     extra: Mapping[str, Json],
+    cluster: Mapping[str, Json] | None,
 ) -> Json:
     from chaoslib.activity import run_activity
     from chaoslib.configuration import load_configuration
@@ -155,7 +169,8 @@ def _run(
         raise ActivityFailed(f"an activity is of type python, http or process, not {kind!r}")
     found = _read_secrets(provider, secrets)
     headers = _read_headers(provider)
-    scrubber = Scrubber([*(value for group in found.values() for value in group.values()), *headers.values()])
+    hidden = [value for group in found.values() for name, value in group.items() if name not in secret_places.PLAIN]
+    scrubber = Scrubber([*hidden, *headers.values()])
     plain = {key: provider[key] for key in _KEYS[kind] if provider.get(key) is not None}
     made: dict[str, Any] = {"type": kind, **plain, "secrets": list(found)}
     if kind == "http":
@@ -165,7 +180,7 @@ def _run(
         raise ActivityFailed(f"there is no program {provider.get('path')!r}")
     activity = {"type": "action", "name": "activity", "provider": made, **extra}
     try:
-        with _quiet(), _environment(found if kind == "process" else {}):
+        with _quiet(), led_to(provider, cluster), _environment(found if kind == "process" else {}):
             settings = load_configuration({**configuration, **(provider.get("configuration") or {})})
             # A process finds secrets in its environment: substituted into its arguments, everybody could read them.
             seen = {} if kind == "process" else found
@@ -181,6 +196,31 @@ def _run(
         return bounded(scrubber.clean(as_json(output)))
     except RecursionError:
         return f"<{type(output).__name__}, nested too deeply>"
+
+
+@contextmanager
+def led_to(provider: Mapping[str, Json], cluster: Mapping[str, Json] | None) -> Iterator[None]:
+    """Whatever the provider runs finds its way to the target's cluster, and by itself to no other.
+
+    Where the way can't be had, a program or function that may have nothing to do with the cluster is run all the same
+    (an undo is not to fail for that), and finds none.
+
+    Raises:
+        ActivityFailed: it can't be had, and this is chaosk8s; the message says why.
+    """
+    if cluster is None:
+        yield
+        return
+    from gameday.cluster.lending import kubeconfig_of, lent, nowhere
+
+    try:
+        kubeconfig = kubeconfig_of(cluster)
+    except TargetError as error:
+        if str(provider.get("module", "")).partition(".")[0] == "chaosk8s":
+            raise ActivityFailed(str(error)) from None
+        kubeconfig = nowhere(cluster)
+    with lent(kubeconfig):
+        yield
 
 
 def _tolerated(tolerance: Json, output: Any, configuration: Mapping[str, Json], secrets: Mapping[str, Json]) -> bool:

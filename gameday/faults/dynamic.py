@@ -26,8 +26,10 @@ class DynamicError(Exception):
     """A value could not be had; the message says which and why."""
 
 
-def find(configuration: Mapping[str, Json]) -> dict[str, Json]:
+def find(configuration: Mapping[str, Json], cluster: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """The values of what is `dynamic` in `configuration`, by name.
+
+    `cluster`: how the target is reached, where that is a cluster.
 
     Raises:
         DynamicError: a probe failed, or took too long.
@@ -44,10 +46,10 @@ def find(configuration: Mapping[str, Json]) -> dict[str, Json]:
             limit += seconds(provider.get("timeout")) or LIMIT
         except ValueError as error:
             raise DynamicError(f"configuration {name!r}: {error}") from None
-    return _asked(configuration, limit)
+    return _asked(configuration, cluster, limit)
 
 
-def _asked(configuration: Mapping[str, Json], limit: float) -> dict[str, Json]:
+def _asked(configuration: Mapping[str, Json], cluster: Mapping[str, Json] | None, limit: float) -> dict[str, Json]:
     # Not over its stdout: an activity may print.
     with tempfile.TemporaryFile() as answer:
         child = subprocess.Popen(
@@ -59,7 +61,7 @@ def _asked(configuration: Mapping[str, Json], limit: float) -> dict[str, Json]:
             start_new_session=True,
         )
         try:
-            child.communicate(json.dumps(configuration).encode(), timeout=limit)
+            child.communicate(json.dumps({"configuration": configuration, "cluster": cluster}).encode(), timeout=limit)
         except subprocess.TimeoutExpired:
             raise DynamicError(f"the configuration could not be had within {limit:g} s") from None
         finally:
@@ -84,7 +86,7 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def ask(configuration: Mapping[str, Json]) -> dict[str, Json]:
+def ask(configuration: Mapping[str, Json], cluster: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """Ask the probes, in order; each may use the values before it. Runs their code, in this process.
 
     Raises:
@@ -98,7 +100,7 @@ def ask(configuration: Mapping[str, Json]) -> dict[str, Json]:
     for name in dynamic(configuration):
         provider = configuration[name]["provider"]
         try:
-            output = ask_probe({**provider, "tolerance": None}, {**known, **values}, {})
+            output = ask_probe({**provider, "tolerance": None}, {**known, **values}, {}, cluster=cluster)
         except ActivityFailed as error:
             raise RuntimeError(f"{name}: {error}") from None
         values[name] = _value(name, provider["type"], output)
@@ -116,10 +118,10 @@ def _value(name: str, kind: str, output: Json) -> Json:
 
 
 def main() -> None:
-    """Answers on the descriptor that it is given; the configuration comes on stdin."""
-    configuration = json.load(sys.stdin)
+    """Answers on the descriptor that it is given; what to ask comes on stdin, as the arguments of `ask`."""
+    asked = json.load(sys.stdin)
     try:
-        answer: dict[str, Json] = {"values": ask(configuration)}
+        answer: dict[str, Json] = {"values": ask(**asked)}
     except Exception as error:  # noqa: BLE001 - a border between processes: whatever it was, it is the answer
         answer = {"error": str(error)}
     with open(int(sys.argv[1]), "w", closefd=False, encoding="utf-8") as file:

@@ -22,6 +22,8 @@ LARGEST = 64 * 1024
 """Bytes of a secret's file."""
 _found: dict[tuple[str, str], str] = {}
 """Secrets that this process has read."""
+PLAIN = ("KUBERNETES_CONTEXT",)
+"""What chaosk8s looks for among secrets and is none: it may be written as it is, and is not hidden."""
 _LINE = 8
 """A line of a secret of several lines (a private key) is as secret as the whole if it has this many characters."""
 
@@ -40,25 +42,31 @@ def place(value: Any) -> tuple[str, str] | None:
 
 
 def groups(written: Mapping[str, Any]) -> dict[str, dict[str, tuple[str, str]]]:
-    """Where each secret is, by group and name. Secrets that stand outside of any group form one of their own.
+    """Where each secret is, by group and name; `("plain", text)` of what is none (`PLAIN`).
+
+    Secrets that stand outside of any group form one of their own.
 
     Raises:
         ValueError: something that isn't a place stands there; the message says what to write, not what was found.
     """
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for name, value in written.items():
-        where = place(value)
+        where = _place(name, value)
         if where is not None:
             found.setdefault("", {})[name] = where
             continue
         if not isinstance(value, Mapping) or value.get("type") is not None:
             raise ValueError(f"secret {name!r} must say where it is: {{env: NAME}} or {{file: PATH}}")
         for inner, each in value.items():
-            where = place(each)
+            where = _place(inner, each)
             if where is None:
                 raise ValueError(f"secret {name}.{inner} must say where it is: {{env: NAME}} or {{file: PATH}}")
             found.setdefault(name, {})[inner] = where
     return found
+
+
+def _place(name: str, value: Any) -> tuple[str, str] | None:
+    return ("plain", value) if name in PLAIN and isinstance(value, str) and value else place(value)
 
 
 def read(where: tuple[str, str]) -> str:
@@ -79,6 +87,8 @@ def read(where: tuple[str, str]) -> str:
 
 def _read(where: tuple[str, str]) -> str:
     kind, name = where
+    if kind == "plain":
+        return name
     if kind == "env":
         if name not in os.environ:
             raise RuntimeError(f"the environment variable {name}, which holds a secret, is not set")

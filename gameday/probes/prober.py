@@ -13,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Answer, Json, TargetInfo
+from gameday.errors import TargetError
 from gameday.exercise.values import in_short
 from gameday.probes import http, metrics, process, prometheus, tcp
 from gameday.probes.alertmanager import AlertsAnswer
@@ -48,6 +50,8 @@ _KINDS: dict[str, tuple[Callable[[Mapping[str, Any], Any], Awaitable[Answer]], f
 HTTP = frozenset({"measure", *(kind for kind, (_, _, over_http) in _KINDS.items() if over_http)})
 """Kinds of probes for which a client is needed, or may be."""
 _USUAL_ADDRESS = {"prometheus": {"url": "${prometheus}"}, "metrics": {"url": "${metrics}"}}
+_RENEWED = 60.0
+"""Seconds after which a program is lent the kubeconfig as it is by then: a token in it may be another."""
 _GRACE = 0.1
 """Seconds that cleaning up after a timeout may take before the ask is cut off from outside."""
 
@@ -68,6 +72,8 @@ class LiveProber:
         self._activity_call = activity_call
         self._environ = environ
         self._opening: asyncio.Future[httpx.AsyncClient] | None = None
+        self._kubeconfig: dict[str, Json] = {}
+        self._read_at = 0.0
 
     async def open(self) -> None:
         """Load what asking and judging need, in a thread, so that the first of them holds nothing up (0.2 s in all)."""
@@ -127,9 +133,11 @@ class LiveProber:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise NoAnswer("unreachable", "the secrets could not be read in time")
-            started = time.monotonic()
-            answer = await ask({**question, "timeout": left}, client)
-            return replace(answer, took=time.monotonic() - started)
+            with await self._way() if kind == "process" else nullcontext({}) as environment:
+                question["env"] = {**environment, **(question.get("env") or {})}
+                started = time.monotonic()
+                answer = await ask({**question, "timeout": left}, client)
+                return replace(answer, took=time.monotonic() - started)
 
     def _question(self, probe: Mapping[str, Json]) -> tuple[str, dict[str, Json]]:
         """The kind that is asked and its question, with a measure resolved and the published names filled in.
@@ -183,12 +191,30 @@ class LiveProber:
             raise NoAnswer("error", "Chaos Toolkit probes can't be run here")
         within = seconds(activity.get("timeout"), 10.0)
         async with asyncio.timeout(within + 1.0):
-            output = await self._run_call(self._activity_call, {"activity": activity}, within)
+            output = await self._run_call(self._activity_call, {"activity": activity, **self._led()}, within)
         if activity.get("tolerance") is not None and isinstance(output, Mapping) and "met" in output:
             return answer_of(output["met"], detail=in_short(output.get("output"), EXCERPT))
         # What Chaos Toolkit's http and process providers return carries the status code, or the exit code.
         status = output.get("status") if isinstance(output, Mapping) else None
         return answer_of(output, status=status if type(status) is int else None)
+
+    async def _way(self) -> AbstractContextManager[dict[str, str]]:
+        """What a program finds in its environment to reach the target's cluster, and by itself no other."""
+        if self._target.kind != "kubernetes":
+            return nullcontext({})
+        now = time.monotonic()
+        if not self._kubeconfig or now - self._read_at > _RENEWED:
+            # It imports the client, and reads a file, which may lie on a disk that hangs.
+            found = await asyncio.to_thread(_kubeconfig, self._target.settings["cluster"])
+            self._kubeconfig, self._read_at = found or self._kubeconfig, now
+        from gameday.cluster.lending import lent_to, nowhere
+
+        # Where there is none, a program that has nothing to do with the cluster is asked all the same.
+        return lent_to(self._kubeconfig or nowhere(self._target.settings["cluster"]))
+
+    def _led(self) -> dict[str, Json]:
+        """On a cluster: how that is reached, or an activity would take whichever context is current."""
+        return {"cluster": self._target.settings["cluster"]} if self._target.kind == "kubernetes" else {}
 
     async def _client(self) -> httpx.AsyncClient:
         if self._opening is None:
@@ -196,3 +222,13 @@ class LiveProber:
 
             self._opening = asyncio.ensure_future(asyncio.to_thread(make_client))
         return await asyncio.shield(self._opening)
+
+
+def _kubeconfig(where: Mapping[str, Json]) -> dict[str, Json]:
+    """The one that knows the target's cluster alone; empty where it can't be had."""
+    from gameday.cluster.lending import kubeconfig_of
+
+    try:
+        return kubeconfig_of(where)
+    except TargetError:
+        return {}

@@ -201,6 +201,19 @@ def test_a_tolerance_that_is_a_probe_keeps_its_secrets() -> None:
     }
 
 
+def test_a_context_is_no_secret_and_stays() -> None:
+    act = action("a", python("chaosk8s.pod.actions", "terminate_pods", secrets=["k8s", "KUBERNETES_CONTEXT"]))
+    contexts = {"k8s": {"KUBERNETES_CONTEXT": "staging", "token": "hunter2"}, "KUBERNETES_CONTEXT": "staging"}
+    loaded, losses, _ = imported({"title": "x", "description": "x", "secrets": contexts, "method": [act]})
+    (entry,) = resolved(loaded).timeline
+    assert entry.activity is not None and entry.activity.model_extra is not None
+    assert entry.activity.model_extra["secrets"] == {
+        "k8s": {"KUBERNETES_CONTEXT": "staging", "token": {"env": "K8S_TOKEN"}},
+        "KUBERNETES_CONTEXT": "staging",
+    }
+    assert [loss.what for loss in losses if "secret" in loss.what] == ["secrets.k8s.token"]
+
+
 def test_secrets_are_places_and_what_is_not_is_listed_without_the_secret() -> None:
     loaded, losses, made = imported(SHAPES["secrets from everywhere, and a value that is asked for"])
     assert lost(losses).keys() == {

@@ -133,14 +133,18 @@ class Outward:
     def _secret_groups(self, written: Json, way: Way, kind: str) -> list[str]:
         groups: dict[str, dict[str, Json]] = {}
         for name, value in (written or {}).items() if isinstance(written, Mapping) else ():
-            if _variable(value) is not None or "file" in value:
+            if isinstance(value, str) or _variable(value) is not None or "file" in value:
                 groups.setdefault(_ENVIRONMENT, {})[name] = value
             else:
                 groups[name] = value
         found = []
         for group, places in groups.items():
-            made = {}
+            made: dict[str, Json] = {}
             for name, value in places.items():
+                if isinstance(value, str):
+                    # A context, which is none.
+                    made[name] = value
+                    continue
                 variable = _variable(value)
                 if variable is None:
                     self.losses.lose((*way, "secrets", name), "Chaos Toolkit reads no secrets from files")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gameday.faults.secrets import PLAIN
 from gameday.interchange.chaostoolkit.shape import PROVIDERS
 from gameday.interchange.losses import Losses, Way
 from gameday.scenario.duration import LONGEST, format_duration
@@ -96,6 +97,8 @@ class Carrier:
         if isinstance(value, Mapping) and value.get("type") == "env" and isinstance(value.get("key"), str):
             self._left_out(value, way, ("type", "key"))
             return {"env": value["key"] or "EMPTY"}
+        if names[-1] in PLAIN and isinstance(value, str) and value:
+            return escaped(value)
         variable = re.sub(r"[^A-Z0-9]+", "_", "_".join(names).upper()).strip("_") or "SECRET"
         variable = f"_{variable}" if variable[0].isdigit() else variable
         if isinstance(value, Mapping) and value.get("type") == "vault":
@@ -155,7 +158,7 @@ class Carrier:
     @staticmethod
     def _names_in(secrets: Mapping[str, Json]) -> Iterator[str]:
         for name, places in secrets.items():
-            yield from places if "env" not in places else (name,)
+            yield from places if isinstance(places, Mapping) and "env" not in places else (name,)
 
     def _timeout(self, provider: Mapping[str, Json], way: Way, kind: str, outer: Json) -> Json:
         timeout = self.constant(provider.get("timeout"))
