@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # More than cores: many tests wait for real processes.
 WORKERS ?= 4
 
-.PHONY: help install demo test test-long test-cluster torture check format schema docs bench wheel clean example
+.PHONY: help install demo test test-long test-all test-cluster torture check format schema docs bench wheel clean example
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: install  ## Run the tests
 
 test-long: install  ## The long forms that `make test` leaves out
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q -m long
+
+test-all: install  ## All of them, in one go
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q --long
 
 torture: install  ## The long form of the kill tests
 	$(BIN)/pytest -n $(WORKERS) -q --kills 100 tests/torture tests/kubernetes/test_kills.py

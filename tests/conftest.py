@@ -38,8 +38,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked `long`, unless it is asked for, named by itself, or meant for a real cluster."""
     named = any("::" in argument for argument in config.args)
+    _long_ones_first(items)
     if config.getoption("--long") or config.getoption("markexpr") or named or "GAMEDAY_TEST_KUBECONFIG" in os.environ:
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
     items[:] = [item for item in items if not item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _long_ones_first(items: list[pytest.Item]) -> None:
+    """The long forms at the beginning of each worker's share, so that at the end nobody waits for one of a minute."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    forms = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    share = -(-len(others) // workers)
+    items[:] = [
+        item
+        for number in range(workers)
+        for item in (*forms[number::workers], *others[number * share : (number + 1) * share])
+    ]
