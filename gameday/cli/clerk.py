@@ -148,7 +148,7 @@ def _missing(exercise: Exercise, facts: dict[str, Any], add: Any) -> None:
             case "undo_failed":
                 add(ev.UndoFailed(entry, fact["attempt"], fact["error"]), fact["wall"])
             case "recovered":
-                add(ev.FaultRecovered(entry, fact["evidence"]), fact["wall"])
+                add(ev.FaultRecovered(entry, fact["evidence"], fact.get("unwell", "")), fact["wall"])
             case "leaked" if known.stage != "leaked":
                 add(ev.FaultLeaked(entry, fact["error"], fact["commands"]), fact["wall"])
 

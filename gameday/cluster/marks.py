@@ -304,15 +304,29 @@ def drop(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
 
 
 def undone(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
-    """Whether nothing of the fault is left on the object, as `{"holds", "evidence"}`."""
+    """Whether nothing of the fault is left on the object, as `{"holds", "evidence"}`, and `gone` where it is not there
+    any more. That nothing of ours is left does not say that it is as it was: where it is not, the evidence tells."""
     what = named(resource, namespace, name)
     thing = _looked_up(api, resource, namespace, name, mark)
     state = _state(thing, mark)
     if thing is None:
-        return {"holds": True, "evidence": f"{what} does not exist any more"}
+        return {"holds": True, "evidence": f"{what} does not exist any more", "gone": True}
     if state == "clean":
-        return {"holds": True, "evidence": f"{what} is as it was"}
+        return {"holds": True, "evidence": _as_it_is(what, thing, json.loads(mark))}
     return {"holds": False, "evidence": f"{what}: {'it still carries the fault' if state == 'marked' else state}"}
+
+
+def _as_it_is(what: str, thing: Mapping[str, Any], said: Mapping[str, Json]) -> str:
+    """What became of an object on which nothing of the fault is left, in words."""
+    if meta(thing).get("uid") != said["uid"]:
+        return f"{what} was deleted and made anew by somebody else since, and has nothing of the fault"
+    theirs = [
+        f"{change['path']} is {_short(now)}, set by somebody else since (before the fault it was "
+        f"{_short(change['before'])})"
+        for change in said["changes"]
+        if (now := value_at(thing, change["path"])) != change["before"]
+    ]
+    return f"{what} has nothing of the fault any more; {'; '.join(theirs)}" if theirs else f"{what} is as it was"
 
 
 def stands(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:

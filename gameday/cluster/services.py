@@ -13,6 +13,7 @@ from typing import Any
 
 from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused
+from gameday.cluster.marks import FAULT, MARK
 from gameday.cluster.resources import (
     DISRUPTION_BUDGETS,
     NAMESPACES,
@@ -21,6 +22,7 @@ from gameday.cluster.resources import (
     STATEFULSETS,
     WORKLOADS,
     Resource,
+    annotations_of,
     labels_of,
     meta,
     named,
@@ -153,6 +155,8 @@ class Workload:
     """Its pods are of the newest template, as far as its strategy wants them to be; no old ones are left beside."""
     selector: str
     labels: Mapping[str, str]
+    marked: str = ""
+    """The fault of gameday's that stands on it, if any, by its entry."""
 
     @property
     def shown(self) -> str:
@@ -184,6 +188,7 @@ def as_workload(resource: Resource, thing: Mapping[str, Any]) -> Workload:
         rolled_out=_rolled_out(resource, spec, status, replicas),
         selector=as_text(spec.get("selector") or {}),
         labels=data.get("labels") or {},
+        marked=labels_of(thing).get(FAULT, "a fault") if MARK in annotations_of(thing) else "",
     )
 
 
@@ -472,18 +477,3 @@ def budgets(api: Api, namespace: str, pods: Iterable[Pod]) -> list[Budget]:
             allowed = int((thing.get("status") or {}).get("disruptionsAllowed") or 0)
             found.append(Budget(str(meta(thing)["name"]), allowed, tuple(covered)))
     return found
-
-
-def whole_again(api: Api, runs: Workload | None, asked: Service, wanted: int) -> dict[str, Json]:
-    """Whether a service has as many ready pods as it should, those that are being deleted not counted."""
-    if runs is not None:
-        now = workload(api, runs.resource, runs.namespace, runs.name)
-        if now is None:
-            return {"holds": False, "evidence": f"{runs.shown} does not exist any more"}
-        if not now.whole:
-            return {"holds": False, "evidence": now.words()}
-        selector, wanted = now.selector, now.replicas
-    else:
-        selector = asked.selector
-    ready = [pod for pod in list_pods(api, asked.namespace, selector) if pod.ready and not pod.leaving]
-    return {"holds": len(ready) >= wanted, "evidence": f"{len(ready)} of {wanted} pods of {asked.name} are ready"}

@@ -164,6 +164,9 @@ def _undo_failed(event: e.UndoFailed, before: Exercise) -> Sentence:
 
 
 def _recovered(event: e.FaultRecovered, before: Exercise) -> Sentence:
+    if event.unwell:
+        left = "nothing of it is left, and it is NOT AS IT WAS BEFORE"
+        return Sentence("FAULT", f"{event.entry} is UNDONE, {left}{_tail(event.unwell)}", "bad")
     return Sentence("FAULT", f"{event.entry} has RECOVERED{_tail(event.evidence)}", "good")
 
 

@@ -177,6 +177,17 @@ def _not_effective(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Findi
         yield _finding("not-effective", "medium", title, line(fault.error), advice, evidence)
 
 
+def _unwell(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
+    """Undone, and somebody else's change keeps it from being as it was."""
+    for fault in x.faults.values():
+        if fault.stage != "recovered" or not fault.unwell:
+            continue
+        title = f"After fault {line(fault.entry, 80)} it is not as it was before, by somebody else's change"
+        detail = f"Nothing of the fault is left: {line(fault.unwell)}"
+        advice = "See whether that was meant. It is not the exercise's to undo, and nothing will be done about it."
+        yield _finding("unwell", "high", title, detail, advice, _seqs(seen, f"fault_recovered:{fault.entry}"))
+
+
 def _faded(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     """Somebody took away what the fault had done, before it was to end."""
     for fault in x.faults.values():
@@ -351,7 +362,7 @@ def _good(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
         detail = "; ".join(f"{e.text}: {e.detail}" if e.detail else e.text for e in met)
         yield _finding("met", "good", _met(view, met), detail, "", _seqs(seen, *keys))
     whole = [fault for fault in x.faults.values() if fault.stage == "recovered"]
-    if whole and not x.unrecovered:
+    if whole and not x.unrecovered and not any(fault.unwell for fault in whole):
         amount = {1: "The only fault", 2: "Both faults"}.get(len(whole), f"All {len(whole)} faults")
         title = f"{amount} recovered, and that was verified"
         detail = "; ".join(f"{line(f.entry, 80)}: {line(f.cleared, 200)}" for f in whole[:10] if f.cleared)
@@ -384,6 +395,7 @@ RULES: tuple[Rule, ...] = (
     _checks,
     _machines,
     _not_effective,
+    _unwell,
     _faded,
     _let_pass,
     response.detection,

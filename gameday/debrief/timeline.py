@@ -128,6 +128,9 @@ def _fault(event: ev.Event) -> str | None:
             return None  # the second undo stands as its attempt
         case ev.UndoFailed(entry=entry, attempt=attempt, error=error):
             return f"Undo of {line(entry, 80)} failed, attempt {attempt}: {line(error)}"
+        case ev.FaultRecovered(entry=entry, unwell=unwell) if unwell:
+            left = "nothing of it is left, and it is not as it was before"
+            return f"Fault {line(entry, 80)} undone, {left}: {line(unwell)}"
         case ev.FaultRecovered(entry=entry, evidence=evidence):
             return f"Fault {line(entry, 80)} recovered{f': {line(evidence)}' if evidence else ''}"
         case ev.FaultLeaked(entry=entry, error=error):

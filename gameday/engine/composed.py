@@ -44,7 +44,8 @@ def all_hold(calls: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
         call = Call.from_json(data)
         answer = function(call.name)(**call.args)
         if not answer["holds"]:
-            return {"holds": False, "evidence": "; ".join([str(answer["evidence"]), *doubts])}
+            kept = {"undone": True} if answer.get("undone") else {}
+            return {"holds": False, "evidence": "; ".join([str(answer["evidence"]), *doubts]), **kept}
         doubts += [str(answer["doubt"])] if "doubt" in answer else []
         evidence.append(str(answer["evidence"]))
     return {"holds": True, "evidence": "; ".join(evidence)}

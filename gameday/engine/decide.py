@@ -411,4 +411,6 @@ def _struck(fault: FaultState) -> str:
 
 
 def _fault_failure(fault: FaultState) -> str:
+    if fault.unwell:
+        return f"fault {fault.entry!r} is undone, and it is not as it was before: {fault.unwell}"
     return f"fault {fault.entry!r} {'was refused' if fault.stage == 'refused' else 'failed'}: {fault.error}"

@@ -232,7 +232,7 @@ class FaultLife:
             case "undo_failed":
                 self._c.append(ev.UndoFailed(entry, fact["attempt"], fact["error"]), **envelope)
             case "recovered":
-                self._c.append(ev.FaultRecovered(entry, fact["evidence"]), **envelope)
+                self._c.append(ev.FaultRecovered(entry, fact["evidence"], fact.get("unwell", "")), **envelope)
                 self._c.link.settled(entry)
             case "leaked":
                 self._c.append(ev.FaultLeaked(entry, fact["error"], fact["commands"]), **envelope)

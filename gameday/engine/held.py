@@ -191,7 +191,7 @@ class Undoing:
             if not held.hushed:
                 self._tell_sent(held)
         elif what == "failed":
-            self.failed(held, str(message.get("error", "")))
+            self.failed(held, str(message.get("error", "")), unwell=str(message.get("unwell", "")))
         elif what == "recovered":
             self._recovered(held, str(message.get("evidence", "")))
 
@@ -211,8 +211,12 @@ class Undoing:
         self.tell("recovered", {"entry": held.entry, "evidence": evidence})
         self.send_waiting()
 
-    def failed(self, held: Held, error: str, *, at_once: bool = False) -> None:
-        """One attempt did not do it: another, until the recovery limit; then the fault is leaked, loudly."""
+    def failed(self, held: Held, error: str, *, at_once: bool = False, unwell: str = "") -> None:
+        """One attempt did not do it: another, until the recovery limit; then the fault is leaked, loudly.
+
+        `unwell`: nothing of the fault is left, and this, which somebody else did, keeps it from being as it was. Then
+        there is nothing that anybody could undo: it has recovered, and that is said with it.
+        """
         if held.stage != "undoing" or held.retry_at is not None:
             return
         held.error = error
@@ -223,6 +227,12 @@ class Undoing:
             self._tell_sent(held)
             self.tell("undo_failed", {"entry": held.entry, "attempt": held.attempt, "error": error})
         held.unsaid = None
+        if now >= held.give_up and unwell and held.clean:
+            held.stage = "recovered"
+            evidence = f"nothing of the fault is left, and it is not as it was before: {unwell}"
+            self.tell("recovered", {"entry": held.entry, "evidence": evidence, "unwell": unwell})
+            self.send_waiting()
+            return
         if now >= held.give_up:
             held.stage = "leaked"
             self.tell("leaked", {"entry": held.entry, "error": error, "commands": held.commands})

@@ -42,7 +42,9 @@ def _call(data: Mapping[str, Json] | None) -> Call | None:
 class Plan:
     """What one fault will do, with its targets resolved: all that inject, undo and both verifications need.
 
-    `effective` and `recovered` are polled: their functions return `{"holds": bool, "evidence": str}`.
+    `effective` and `recovered` are polled: their functions return `{"holds": bool, "evidence": str}`. Where `recovered`
+    does not hold, `"undone": True` says that nothing of the fault is left, and that its evidence is somebody else's
+    change: when the recovery limit is over it has recovered, and failed.
     `undo` is idempotent and legal at every moment from arming on, even if nothing was injected.
     """
 

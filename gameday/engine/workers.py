@@ -208,12 +208,14 @@ def fork_gated(call: Call, mark: str, *, poll: float | None = None, not_after: f
 
 
 def poll_until(run: Callable[..., Json], args: dict[str, Json], window: float) -> dict[str, Json]:
-    """Ask until it holds or `window` seconds are over; the last `{"holds", "evidence"}`."""
+    """Ask until it holds or `window` seconds are over; the last answer, see `ports.Plan`."""
     deadline = time.monotonic() + window
     while True:
         try:
             got = run(**args)
             answer = {"holds": bool(got["holds"]), "evidence": str(got.get("evidence", ""))}
+            if got.get("undone") and not answer["holds"]:
+                answer["undone"] = True
         except Exception as error:
             answer = {"holds": False, "evidence": words(error)}
         if answer["holds"] or time.monotonic() >= deadline:
@@ -383,7 +385,8 @@ def _attempt(
     if answer["holds"]:
         report(results, "recovered", evidence=answer["evidence"])
     else:
-        report(results, "failed", error=f"not recovered: {answer['evidence']}")
+        unwell = {"unwell": answer["evidence"]} if answer.get("undone") else {}
+        report(results, "failed", error=f"not recovered: {answer['evidence']}", **unwell)
     return bool(answer["holds"])
 
 

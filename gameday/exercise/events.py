@@ -305,6 +305,8 @@ class UndoFailed(Event):
 class FaultRecovered(Event):
     entry: str
     evidence: str
+    unwell: str = ""
+    """Why what it was on is not as it was all the same: by somebody else's change, which is not ours to undo."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,8 @@ def _fault_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
         case ev.UndoFailed():
             return _fault(x, event.entry, undo_error=event.error, attempts=event.attempt)
         case ev.FaultRecovered() if unrecovered:
-            done = _fault(x, event.entry, stage="recovered", ended=at, cleared=event.evidence)
+            unwell = {"unwell": event.unwell, "error": event.unwell} if event.unwell else {}
+            done = _fault(x, event.entry, stage="recovered", ended=at, cleared=event.evidence, **unwell)
             return _entry(done, event.entry, stage="done", done=at)
         case ev.FaultLeaked() if unrecovered:
             commands = _texts(event.commands)

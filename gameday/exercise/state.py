@@ -54,6 +54,8 @@ class FaultState:
     """What showed that it was gone."""
     error: str = ""
     """Why it was refused, failed, did not take hold, or leaked."""
+    unwell: str = ""
+    """Recovered, with nothing of it left: by what change of somebody else's it is not as it was all the same."""
     undo_error: str = ""
     """What the last failed undo said, even if a later one held."""
     commands: tuple[str, ...] = ()

@@ -101,7 +101,8 @@ for: 5m
                 "its Service has no ready endpoint, its workload no pod, or its address no longer answers from here"
             ),
             recovered_when=(
-                "the object is as it was, and the endpoints are back, the workload is whole, or the address answers"
+                "nothing of the fault is left on the object, it is there, and the endpoints are back, the workload is "
+                "whole, or the address answers"
             ),
             permissions=(
                 "get namespaces",

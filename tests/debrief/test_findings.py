@@ -91,6 +91,17 @@ def test_a_fault_that_somebody_took_away_does_not_count_as_standing_from_then_on
     assert "faded" not in rules(back) and back.impact.seconds == 151.0
 
 
+def test_a_fault_after_which_somebody_elses_change_is_left_is_not_told_to_have_recovered() -> None:
+    undone = ev.FaultRecovered("payments-dark", "nothing is left", "deployment payments was deleted")
+    view = debrief(EFFECTIVE, (200.0, ev.UndoSent("payments-dark", 1)), (201.0, undone), ENDED)
+    found = rules(view)
+    assert "recovered" not in found
+    assert found["unwell"].title == ("After fault payments-dark it is not as it was before, by somebody else's change")
+    assert found["unwell"].detail == "Nothing of the fault is left: deployment payments was deleted"
+    assert found["unwell"].evidence
+    assert "not as it was before: deployment payments was deleted" in render_markdown(view)
+
+
 def test_text_that_failed_is_quoted_in_the_table_of_checks() -> None:
     def check(held: bool) -> ev.CheckAnswered:
         return ev.CheckAnswered("before", 0, "on", held, {"kind": "value", "value": "true"}, "equal to true")

@@ -201,6 +201,14 @@ def gone(world: str, name: str) -> dict[str, Any]:
     return {"holds": not there, "evidence": f"{name} is {'there' if there else 'gone'}"}
 
 
+def gone_and_unwell(world: str, name: str) -> dict[str, Any]:
+    """Nothing of the fault is left, and all the same it is not as it was, until somebody has made `mended`."""
+    found = gone(world, name)
+    if not found["holds"] or Path(world, "mended").exists():
+        return found
+    return {"holds": False, "evidence": "somebody took it away", "undone": True}
+
+
 def gone_hanging_once(world: str, name: str) -> dict[str, Any]:
     """Hangs, and goes on hanging whatever error it is interrupted with."""
     note(world, f"look {name}")

@@ -137,6 +137,29 @@ def test_an_undo_that_says_it_worked_and_did_not_leaks_loudly(rig: Rig) -> None:
     assert rig.end(0) == 4
 
 
+def test_what_is_undone_and_not_well_by_somebody_elses_change_has_recovered_and_says_so(rig: Rig) -> None:
+    rig.injected("a", verify="gone_and_unwell", recovery=1.0, holding=0.2, commands=["rm a"])
+    rig.send(do="undo", entries=["a"], reason="over")
+    said = rig.fact("recovered", "a")
+    assert said["unwell"] == "somebody took it away"
+    assert said["evidence"] == "nothing of the fault is left, and it is not as it was before: somebody took it away"
+    assert rig.facts("a").count("undo_sent") > 1, "it was looked at again until the recovery limit was over"
+    rig.injected("b", undo="undo_nothing", verify="gone_and_unwell", recovery=1.0, holding=0.2)
+    rig.send(do="undo", entries=["b"], reason="over")
+    assert "b is there" in rig.fact("leaked", "b")["error"], "something is left of this one"
+    assert rig.end(0) == 4
+
+
+def test_what_somebody_mends_within_the_recovery_limit_has_recovered(rig: Rig) -> None:
+    rig.injected("a", verify="gone_and_unwell", recovery=20.0, holding=0.2)
+    rig.send(do="undo", entries=["a"], reason="over")
+    rig.fact("undo_failed", "a")
+    (rig.world / "mended").touch()
+    said = rig.fact("recovered", "a")
+    assert said["evidence"] == "a is gone" and "unwell" not in said
+    assert rig.end(0) == 0
+
+
 def test_an_undo_may_take_long_but_no_longer_than_the_recovery_limit(rig: Rig) -> None:
     rig.injected("a", undo="undo_hanging_once", timeout=3600.0, recovery=0.5, commands=["rm a"])
     rig.send(do="undo", entries=["a"], reason="over")

@@ -146,6 +146,7 @@ def test_made_anew_is_another_object(cluster: Cluster, api: Api, mark: str) -> N
     assert undone(cluster, api, mark) == {
         "holds": True,
         "evidence": f"deployment {cluster.namespace}/web does not exist any more",
+        "gone": True,
     }
     undo(cluster, api, mark)
     cluster.deployment("web", replicas=0, wait=False)

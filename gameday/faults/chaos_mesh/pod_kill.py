@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gameday.cluster import creations, experiments
+from gameday.cluster.afterwards import whole_again, without_pods
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.marks import kubectl, pointer, prepared
 from gameday.cluster.resources import DISRUPTION_BUDGETS, POD_CHAOS, PODS, labels_of, meta, right
-from gameday.cluster.services import Choice, Service, as_pod, budgets, pods_of, protection, service, whole_again
+from gameday.cluster.services import Choice, Service, as_pod, budgets, pods_of, protection, service
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.chaos_mesh.experiment import SPARE, Share, chosen, reads, writes
 from gameday.faults.declaration import own_name, verdict
@@ -214,8 +215,12 @@ def recovered(where: Where, namespace: str, name: str, service: Mapping[str, Any
         if not ended["holds"]:
             return ended
         its = find(service["target"], service["name"])
-        _, runs = pods_of(api, its)
-        whole = whole_again(api, runs, its, wanted)
+        try:
+            _, runs = pods_of(api, its)
+        except ValueError as error:
+            whole = without_pods(api, its, wanted) or verdict(False, str(error))
+        else:
+            whole = whole_again(api, runs, its, wanted)
     except (ValueError, Unreachable) as error:
         return verdict(False, str(error))
-    return verdict(whole["holds"], f"PodChaos {namespace}/{name} is gone; {whole['evidence']}")
+    return {**whole, "evidence": f"PodChaos {namespace}/{name} is gone; {whole['evidence']}"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gameday.cluster import creations, marks
+from gameday.cluster.afterwards import theirs
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import Change, prepared
 from gameday.cluster.resources import ALL, SERVICES, Resource, annotations_of, labels_of, meta, named
@@ -164,9 +165,16 @@ def undo_marks(where: Where, objects: Sequence[Mapping[str, Json]]) -> None:
 
 
 def marks_undone(where: Where, objects: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
-    """Whether nothing of the fault is left on any of them."""
+    """Whether nothing of the fault is left on any of them, and all of them are there."""
     api = prepared(where)
-    return first_that_fails([marks.undone(api, *_of(one), one["mark"]) for one in objects])
+    return first_that_fails([_there(marks.undone(api, *_of(one), one["mark"])) for one in objects])
+
+
+def _there(answer: dict[str, Json]) -> dict[str, Json]:
+    """Nothing can be left on what is gone, and yet it is not as it was."""
+    if not answer.pop("gone", False):
+        return answer
+    return theirs(f"{answer['evidence']}: somebody else has deleted it since")
 
 
 def marks_stand(where: Where, objects: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
@@ -224,8 +232,8 @@ def _all(objects: Sequence[Mapping[str, Any]], undo: Callable[[Mapping[str, Any]
 
 
 def first_that_fails(answers: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
-    """All evidence where all hold, else that of the first that doesn't."""
-    for answer in answers:
+    """All evidence where all hold, else that of the first that doesn't; one that is undone comes last."""
+    for answer in sorted(answers, key=lambda one: bool(one.get("undone"))):
         if not answer["holds"]:
             return dict(answer)
     return {"holds": True, "evidence": "; ".join(str(answer["evidence"]) for answer in answers)}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gameday.cluster.afterwards import whole_again, without_pods
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.lease import confirm
@@ -28,7 +29,6 @@ from gameday.cluster.services import (
     protection,
     service,
     survey,
-    whole_again,
 )
 from gameday.engine.ports import Call, Json, Plan
 from gameday.engine.processes import boot_clock
@@ -286,9 +286,10 @@ def recovered(where: Where, service: Mapping[str, Any], wanted: int) -> dict[str
     api = prepared(where)
     its = find(service["target"], service["name"])
     try:
-        _, runs = pods_of(api, its)
-    except ValueError as error:
-        return {"holds": False, "evidence": str(error)}
+        try:
+            _, runs = pods_of(api, its)
+        except ValueError as error:
+            return without_pods(api, its, wanted) or {"holds": False, "evidence": str(error)}
     except Unreachable as error:
         return {"holds": False, "evidence": str(error)}
     return whole_again(api, runs, its, wanted)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gameday.cluster.afterwards import scaled_away, theirs
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import prepared, value_at
-from gameday.cluster.resources import ALL, AUTOSCALERS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, meta, right
+from gameday.cluster.resources import ALL, AUTOSCALERS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, meta, named, right
 from gameday.cluster.services import (
     Service,
     Workload,
@@ -24,7 +25,14 @@ from gameday.cluster.services import (
 )
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
-from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, share_of
+from gameday.faults.kubernetes.changes import (
+    Struck,
+    changeable,
+    check_pods,
+    kept_by_others,
+    marks_undone,
+    share_of,
+)
 
 _ROOM = "gameday.faults.kubernetes.scale_outage"
 _REPLICAS = "/spec/replicas"
@@ -146,10 +154,14 @@ def recovered(where: Where, objects: Sequence[Mapping[str, Any]]) -> dict[str, J
 
 
 def whole(api: Api, one: Mapping[str, Any], undone: Mapping[str, Json]) -> dict[str, Json]:
-    """`undone`, and whether the workload is whole; one that does not exist any more has nothing to come back."""
+    """`undone`, and whether the workload is whole; one that somebody has scaled to nothing is not."""
     runs = workload(api, ALL[one["kind"]], one["namespace"], one["name"])
     if runs is None:
-        return dict(undone)
+        return theirs(f"{named(ALL[one['kind']], one['namespace'], one['name'])} was deleted by somebody else since")
+    if runs.replicas == 0:
+        # No fault begins where there are none.
+        away = scaled_away(runs)
+        return {**away, "evidence": f"{undone['evidence']}; {away['evidence']}"}
     if not runs.whole:
         return {"holds": False, "evidence": f"not whole: {runs.words()}"}
     # Its status lags behind pods that have just been deleted.

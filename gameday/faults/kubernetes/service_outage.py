@@ -5,12 +5,15 @@ The pods go on as they are. What is open already stays open; new connections fin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gameday.cluster.afterwards import theirs
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import ABSENT, label_value, pointer, prepared, value_at
 from gameday.cluster.resources import (
+    ALL,
     ENDPOINT_SLICES,
     NAMESPACES,
     PODS,
@@ -25,6 +28,8 @@ from gameday.cluster.resources import (
 from gameday.cluster.services import (
     Pod,
     Service,
+    Workload,
+    as_workload,
     check_namespace,
     check_unprotected,
     list_pods,
@@ -56,11 +61,18 @@ def needs(its: Service) -> list[str]:
     ]
 
 
-def _check_workload(api: Api, its: Service, pods: Sequence[Pod]) -> None:
-    """Raise ValueError where what runs the pods behind the Service is protected; the target may not name it."""
+def _workload(api: Api, its: Service, pods: Sequence[Pod]) -> Workload | None:
+    """What runs the pods behind the Service; the target may not name it. Raise ValueError where that is protected."""
     runs = workload_of(api, its) if its.workload else owner_of(api, pods) if pods else None
     if runs is not None:
         check_unprotected(runs.shown, runs.labels, None)
+    return runs
+
+
+def _before(selector: Mapping[str, str], ready: int, runs: Workload | None) -> dict[str, Json]:
+    """What the verification holds against what is there afterwards."""
+    whose = {"kind": runs.resource.kind, "name": runs.name, "replicas": runs.replicas} if runs is not None else None
+    return {"selector": dict(selector), "ready": ready, "runs": whose}
 
 
 def plan(
@@ -88,7 +100,7 @@ def plan(
         raise ValueError(f"{what} has {KEY} in its selector already, as a fault would leave it: take it out first")
     pods = list_pods(api, its.namespace, as_text({"matchLabels": selector}))
     check_pods(f"an outage of {what}", pods, target)
-    _check_workload(api, its, pods)
+    runs = _workload(api, its, pods)
     ready, _ = _endpoints(api, its.namespace, its.service)
     if not ready:
         raise ValueError(f"{what} has no ready endpoint now, so nothing would change")
@@ -105,9 +117,11 @@ def plan(
         standing=Call(f"{CHANGES}:marks_stand", change),
         undone_by="taking that label out of its selector",
         effective_when="the Service has no ready endpoint",
-        recovered_when="the selector is as it was, and there are as many ready endpoints as ready pods",
+        recovered_when=(
+            "its selector is without that label, and as many endpoints are ready as before, or as are wanted by now"
+        ),
         effective=Call(f"{_ROOM}:effective", {"where": where, "namespace": its.namespace, "name": its.service}),
-        recovered=Call(f"{_ROOM}:recovered", change, timeout=15.0),
+        recovered=Call(f"{_ROOM}:recovered", {**change, "before": _before(selector, ready, runs)}, timeout=15.0),
         commands=struck.by_hand(where),
         notes=(
             f"all {len(pods)} pods behind it lose what comes through it; they themselves go on, and limits.pods and "
@@ -146,20 +160,59 @@ def effective(where: Where, namespace: str, name: str) -> dict[str, Json]:
     return {"holds": False, "evidence": f"{what} still has {ready} ready endpoints{by}"}
 
 
-def recovered(where: Where, objects: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
-    """Whether the selector is as it was, and every ready pod is an endpoint again."""
+def recovered(
+    where: Where, objects: Sequence[Mapping[str, Any]], before: Mapping[str, Any] | None = None
+) -> dict[str, Json]:
+    """Whether the selector has nothing of the fault, every ready pod is an endpoint again, and as many are ready as
+    before the fault; fewer where fewer are wanted by now. `before`: see `_before`.
+
+    Whatever somebody else has changed since is told; where that is why there are too few, nothing of ours is left.
+    """
     undone = marks_undone(where, objects)
     if not undone["holds"]:
         return undone
     api = prepared(where)
     (one,) = objects
+    what = named(SERVICES, one["namespace"], one["name"])
     thing = api.get(SERVICES, one["namespace"], one["name"])
     if thing is None:
-        return undone
-    selector = as_text({"matchLabels": (thing.get("spec") or {}).get("selector") or {}})
-    pods = [pod for pod in list_pods(api, one["namespace"], selector) if pod.ready and not pod.leaving]
+        return theirs(f"{what} was deleted by somebody else since")
+    now = (thing.get("spec") or {}).get("selector") or {}
+    was = (before or {}).get("selector", now)
+    staying = [pod for pod in list_pods(api, one["namespace"], as_text({"matchLabels": now})) if not pod.leaving]
+    pods = [pod for pod in staying if pod.ready] if now else []
     ready, _ = _endpoints(api, one["namespace"], one["name"])
-    return {
-        "holds": ready >= len(pods),
-        "evidence": f"{undone['evidence']}; {ready} ready endpoints, {len(pods)} ready pods",
-    }
+    changed, wanted, ours = [], len(staying), False
+    if now != was:
+        changed.append(f"its selector was changed by somebody else since: {_json(was)} -> {_json(now)}")
+    elif before is not None and before["runs"] is not None:
+        more, wanted, ours = _since(api, one["namespace"], before["runs"])
+        changed += more
+    least = max(1, min(before["ready"] if before is not None else 1, wanted))
+    first = f"{what} has nothing of the fault any more" if now != was else str(undone["evidence"])
+    counts = f"{ready} ready endpoints, {len(pods)} ready pods"
+    if ready >= max(least, len(pods)) or (ours and ready >= len(pods)):
+        return {"holds": True, "evidence": "; ".join([first, *changed, counts])}
+    said = "; ".join([first, *changed, f"{counts}, and {before['ready'] if before is not None else 'some'} before"])
+    return theirs(said) if changed and ready >= len(pods) else {"holds": False, "evidence": said}
+
+
+def _since(api: Api, namespace: str, runs: Mapping[str, Any]) -> tuple[list[str], int, bool]:
+    """What became of what runs the pods: what others changed, how many pods it is to have, and whether a fault of
+    gameday's stands on it, whose own verification has the last word then."""
+    what = named(ALL[runs["kind"]], namespace, runs["name"])
+    there = api.get(ALL[runs["kind"]], namespace, runs["name"])
+    if there is None:
+        return [f"{what} was deleted by somebody else since"], 0, False
+    now = as_workload(ALL[runs["kind"]], there)
+    wanted = now.replicas
+    if now.marked:
+        words = f"{what} is to have {wanted} replicas now, {runs['replicas']} before: {now.marked} stands on it"
+        return [words], wanted, True
+    if wanted == runs["replicas"]:
+        return [], wanted, False
+    return [f"{what} was scaled by somebody else since: {runs['replicas']} -> {wanted} replicas"], wanted, False
+
+
+def _json(selector: Mapping[str, str]) -> str:
+    return json.dumps(dict(selector), sort_keys=True, separators=(",", ":"))
