@@ -39,13 +39,15 @@ def examine_cluster(target: TargetInfo) -> Iterator[Finding]:
     try:
         api = Api(where)
         version = api.ask("GET", "/version")["gitVersion"]
+        # For the version anybody may ask.
+        api.identity()
     except GamedayError as error:
         what = "run it in a pod, or say a context instead of in_cluster" if where.get("in_cluster") else ""
         yield Finding(CHECK, "fail", f"{target.name}: {error}", f"{what or 'correct context or kubeconfig'} in {there}")
         return
     except (Refused, Unreachable) as error:
-        log_in = isinstance(error, Refused) and error.status == 401
-        do = "log in again" if log_in else f"see whether it runs and can be reached from here, or correct {there}"
+        log_in = isinstance(error, Refused) and (error.status == 401 or error.nobody)
+        do = f"{'log in again' if log_in else 'see whether it runs and can be reached from here'}, or correct {there}"
         yield Finding(CHECK, "fail", f"{target.name} ({words(where)}): {error}", do)
         return
     yield Finding(CHECK, "ok", f"{target.name}: Kubernetes {version} at {api.server} ({words(where)})")

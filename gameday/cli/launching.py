@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -94,10 +94,17 @@ def _message(line: bytes) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-def launch(payload: Payload, *, after: dict[str, Any] | None = None, ahead: Ahead | None = None) -> Running:
+def launch(
+    payload: Payload,
+    *,
+    after: dict[str, Any] | None = None,
+    ahead: Ahead | None = None,
+    before: Sequence[str] = (),
+) -> Running:
     """Start a guardian and its engine; returns when the engine has begun the journal and runs.
 
     `after` is a `Call` as JSON that the guardian runs when everything is over. `ahead`: those that wait to be told.
+    `before`: what the guardian is to do first, as `MODULE:FUNCTION TEXT`.
 
     Raises:
         StartFailed: the engine said why it could not; nothing was touched.
@@ -110,7 +117,10 @@ def launch(payload: Payload, *, after: dict[str, Any] | None = None, ahead: Ahea
         "clerk": [*PYTHON, "-m", "gameday.cli.clerk"],
         "after": after,
         "heartbeat": payload.heartbeat,
-        "preload": preload_for(payload.target, payload.started["scenario"] if payload.mode == "new" else None),
+        "preload": [
+            *before,
+            *preload_for(payload.target, payload.started["scenario"] if payload.mode == "new" else None),
+        ],
     }
     slim = asdict(payload) | {"started": {}, "rescue": {}}
     owned = payload.mode == "new" and not payload.attended

@@ -83,7 +83,7 @@ def _recover_all(exercise: str | None, target: str | None, config: Path | None, 
             raise
         click.echo(f"gameday: {error}", err=True)
     for ident in wanted:
-        codes.add(recover_or_say(ident, store))
+        codes.add(recover_or_say(ident, store, config))
     if not wanted and not standing and codes == {Exit.OK}:
         click.echo("nothing to recover")
     return Exit.NOT_RECOVERED if Exit.NOT_RECOVERED in codes else max(codes)
@@ -254,13 +254,13 @@ def _left_to_their_engines(store: Store) -> Exit:
     return code
 
 
-def recover_or_say(ident: str, store: str | None) -> Exit:
+def recover_or_say(ident: str, store: str | None, config: Path | None) -> Exit:
     """As `_recover`; what keeps one exercise from being recovered must not keep the next one."""
     from gameday.errors import GamedayError
     from gameday.store.errors import LeaseHeld
 
     try:
-        return _recover(ident, store)
+        return _recover(ident, store, config)
     except LeaseHeld as error:
         # An engine came up just now, and looks after it.
         click.echo(f"gameday: {ident}: {error}", err=True)
@@ -285,7 +285,8 @@ def _nothing_stands(ident: str, store: str | None) -> bool:
         return False
 
 
-def _recover(ident: str, store: str | None) -> Exit:
+def _recover(ident: str, store: str | None, config: Path | None) -> Exit:
+    from gameday.cli.recover_login import ways_in
     from gameday.cli.respond import end_frozen
     from gameday.cli.resuming import resume
     from gameday.exercise.fold import fold
@@ -294,12 +295,14 @@ def _recover(ident: str, store: str | None) -> Exit:
     url = store or default_url()
     with open_store(url, create=False) as opened:
         lease = opened.lease(ident)
+        started = opened.records(ident, limit=1) if opened.summary(ident).unrecovered else ()
     if not lease.held(time.time()):
         # Guardian and engine may be there and stand still; a guardian keeps its claim for as long as it is there.
         for killed in end_frozen(ident, url, lease.holder):
             click.echo(f"{ident}: {killed} stood still and was killed", err=True)
     click.echo(f"{ident}: undoing what is left", err=True)
-    resume(ident, store, mode="recover").wait()
+    before = ways_in(ident, started[0].event, config) if started else []
+    resume(ident, store, mode="recover", before=before).wait()
     with open_store(store, create=False) as opened:
         state = fold(opened.records(ident))
     for fault in state.faults.values():

@@ -52,7 +52,7 @@ def recover_target(name: str, config: Path | None, store: str) -> int:
         _refuse_a_claim(target, dead)
     else:
         _refuse_an_engine(target, store)
-    codes += [_by_journal(ident, store) for ident, standing in dead.items() if standing]
+    codes += [_by_journal(ident, store, config) for ident, standing in dead.items() if standing]
     try:
         if target.kind == "kubernetes":
             codes.append(_cluster(target, list(dead), blind))
@@ -198,10 +198,10 @@ def _refuse_an_engine(target: TargetInfo, store: str) -> None:
         raise RefusedError(reason)
 
 
-def _by_journal(ident: str, store: str) -> Exit:
+def _by_journal(ident: str, store: str, config: Path | None) -> Exit:
     from gameday.cli.recover import recover_or_say
 
-    return recover_or_say(ident, store)
+    return recover_or_say(ident, store, config)
 
 
 # --- clusters ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -18,8 +19,10 @@ from gameday.store.errors import LeaseHeld
 from gameday.store.store import Store
 
 
-def resume(exercise: str, store: str | None, mode: Literal["resume", "recover"] = "resume") -> Running:
-    """A new guardian and engine for `exercise`; what its journal calls live is undone first.
+def resume(
+    exercise: str, store: str | None, mode: Literal["resume", "recover"] = "resume", *, before: Sequence[str] = ()
+) -> Running:
+    """A new guardian and engine for `exercise`; what its journal calls live is undone first. `before`: see `launch`.
 
     Raises:
         LeaseHeld: its engine is alive (exit 5).
@@ -45,7 +48,7 @@ def resume(exercise: str, store: str | None, mode: Literal["resume", "recover"] 
     )
     # What was brought up for an exercise that waits to be gone on with is still needed.
     over = mode == "resume" or not started.attended
-    return launch(payload, after=started.after if over else None)
+    return launch(payload, after=started.after if over else None, before=before)
 
 
 def as_it_stands(store: Store, exercise: str) -> list[Record]:

@@ -31,6 +31,8 @@ PAGE = 500
 """Objects of one page of a list."""
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+ways: dict[str, Where] = {}
+"""Ways in this process (see `relogin`) that are taken in place of others, which are the keys, as sorted JSON."""
 _BUSY = (429, 500, 502, 503, 504)
 _LONGEST_PAUSE = 2.0
 
@@ -40,8 +42,9 @@ class Api:
 
     def __init__(self, where: Where) -> None:
         """Raises TargetError where the kubeconfig can't be read, or leads to another server than it did."""
-        self.where = dict(where)
+        self.where = dict(ways.get(json.dumps(where, sort_keys=True), where) if ways else where)
         self.server = str(self.where.get("server") or "")
+        self._recognising = False
         self._log_in()
 
     def _log_in(self) -> None:
@@ -53,7 +56,8 @@ class Api:
                 f"{words(self.where)} leads to {server} now; it was {self.server} when this exercise began"
             )
         self._client, self.server = client, server
-        self._recognised = "uid" not in self.where
+        # What is asked to recognise it is answered by the log-in that this is.
+        self._recognised = "uid" not in self.where or self._recognising
 
     def recognise(self, timeout: float = PATIENCE) -> None:
         """See that this is the cluster that it was: a tunnel, or a kubeconfig written anew, may lead elsewhere by the
@@ -64,7 +68,7 @@ class Api:
             Refused, Unreachable: see `ask`.
         """
         expected = self.where.get("uid")
-        self._recognised = True
+        self._recognised = self._recognising = True
         try:
             found = self.identity(timeout) if expected is not None else None
             if found not in (None, expected):
@@ -75,13 +79,15 @@ class Api:
         except BaseException:
             self._recognised = False
             raise
+        finally:
+            self._recognising = False
 
     def identity(self, timeout: float = PATIENCE) -> str | None:
         """What tells this cluster from all others; None where we may not know. Raises as `ask` does."""
         try:
             found = self.get(NAMESPACES, None, "kube-system", timeout=timeout)
         except Refused as refused:
-            if refused.status == 403:
+            if refused.status == 403 and not refused.nobody:
                 return None
             raise
         return None if found is None else str(found["metadata"]["uid"])
@@ -286,7 +292,7 @@ class Api:
         except ApiException as error:
             if not error.status:
                 raise self._unreachable(method, path, error, limits[1]) from error
-            raise _refused(method, path, error) from None
+            raise _refused(method, path, error, self.where) from None
         except (HTTPError, OSError) as error:
             raise self._unreachable(method, path, error, limits[1]) from error
 
@@ -321,9 +327,15 @@ class Api:
         )
 
 
-def words(where: Where) -> str:
-    """A cluster as people know it: `context staging`, `the service account of this pod`."""
-    return "the service account of this pod" if where.get("in_cluster") else f"context {where.get('context')}"
+def words(where: Where, *, whole: bool = False) -> str:
+    """A cluster as people know it: `context staging`, `the service account of this pod`. `whole`: and of which file."""
+    if where.get("in_cluster"):
+        return "the service account of this pod"
+    return f"context {where.get('context')}{f' of {_file(where)}' if whole else ''}"
+
+
+def _file(where: Where) -> str:
+    return str(where.get("kubeconfig") or os.environ.get("KUBECONFIG") or "~/.kube/config")
 
 
 def _client(where: Where, server: str) -> Any:
@@ -358,11 +370,11 @@ def _why(error: Exception, where: Where) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if where.get("in_cluster"):
         return f"{text.rstrip('.')}; is this a pod, with automountServiceAccountToken?"
-    path = where.get("kubeconfig") or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    path = _file(where)
     return text if path in text else f"{text} (looked in {path})"
 
 
-def _refused(method: str, path: str, error: Any) -> Refused:
+def _refused(method: str, path: str, error: Any, where: Where) -> Refused:
     try:
         body = json.loads(error.body or b"{}")
     except ValueError:
@@ -373,7 +385,9 @@ def _refused(method: str, path: str, error: Any) -> Refused:
         text = error.body if isinstance(error.body, str) else bytes(error.body).decode("utf-8", "replace")
         body = {**body, "message": text[:300]}
     after = (error.headers or {}).get("Retry-After")
-    return Refused(f"{method} {path}", int(error.status), body, retry_after=_seconds(after))
+    return Refused(
+        f"{method} {path}", int(error.status), body, retry_after=_seconds(after), who=words(where, whole=True)
+    )
 
 
 def _seconds(text: str | None) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_NOBODY = 'User "system:anonymous"'
+
 
 class Unreachable(RuntimeError):
     """No answer, or none that can be read: nobody knows whether the request was carried out."""
@@ -17,7 +19,10 @@ class Unreachable(RuntimeError):
 class Refused(RuntimeError):
     """The API server answered with a status of 400 or more: nothing was carried out."""
 
-    def __init__(self, asked: str, status: int, body: dict[str, Any], *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, asked: str, status: int, body: dict[str, Any], *, retry_after: float | None = None, who: str = ""
+    ) -> None:
+        """`who`: as whom it was asked, as people know it."""
         self.status = status
         self.reason = str(body.get("reason") or "")
         self.message = str(body.get("message") or "")
@@ -26,12 +31,18 @@ class Refused(RuntimeError):
         """Seconds that the server asks to wait; None where it says nothing."""
         self.absent = status == 404 and body.get("kind") == "Status"
         """An API server says that there is no such object. Proxies, and servers that are none, answer 404 as well."""
-        super().__init__(f"{asked}: {self._words()}")
+        self.nobody = status in (401, 403) and _NOBODY in self.message
+        """Whoever asked had not logged in at all: nothing that would say who it is was sent."""
+        super().__init__(f"{asked}: {self._words(who)}")
 
-    def _words(self) -> str:
+    def _words(self, who: str) -> str:
         said = " ".join(self.message.split())[:500]
+        if self.nobody:
+            whose = f" of the user of {who}" if who else ""
+            return f"{self.status}, nobody is logged in: the kubeconfig has no token or certificate{whose}; {said}"
         if self.status == 401:
             hint = "the API server does not know who asks: log in again (an expired token?)"
+            hint += f"; asked by {who}" if who else ""
             return f"401, {hint}" if not said or said == "Unauthorized" else f"401, {said}; {hint}"
         text = f"{self.status}{f' {self.reason}' if self.reason else ''}{f', {said}' if said else ''}"
         if "failed calling webhook" in said:

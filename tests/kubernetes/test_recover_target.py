@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +18,7 @@ from gameday.cluster.resources import DEPLOYMENTS, NETWORK_POLICIES
 from gameday.errors import GamedayError
 from gameday.store import open_store
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
-from tests.support.processes import wait_for
+from tests.support.processes import kill_together, wait_for
 from tests.support.runs import Place
 
 from .targets import CONTEXT, place_of, toml_of, where
@@ -172,10 +170,11 @@ def test_rights_that_went_with_a_namespace_keep_nothing_else_from_being_recovere
 def test_a_namespace_that_is_on_its_way_out_is_searched_without_a_claim(
     cluster: DoubleCluster, recover: Recover
 ) -> None:
-    cluster.patch("Namespace", cluster.namespace, {"metadata": {"finalizers": ["example.com/held"]}})
+    scaled(cluster)
+    cluster.patch("Deployment", "web", {"metadata": {"finalizers": ["example.com/held"]}})
     cluster.delete("Namespace", cluster.namespace)
     code, out, said = recover()
-    assert (code, out) == (0, f"nothing of gameday's is in {cluster.namespace}\n"), said
+    assert code == 0 and f"deployment {cluster.namespace}/web  recovered" in out, said
 
 
 def test_what_somebody_else_has_changed_since_is_left_and_said_with_the_commands(
@@ -242,10 +241,7 @@ def test_journals_that_know_of_a_fault_there_are_told(cluster: DoubleCluster, tm
         ident = exercise_of(place)
         refused = place.call(*RECOVER)
         assert refused.returncode == 5 and f"exercise {ident} is alive" in refused.stderr
-        # All in the same moment: whoever is left would undo it, as it should.
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in place.processes():
-                send(pid, number)
+        kill_together(place.processes())
         run.wait()
         place.gone()
         done = place.call(*RECOVER)
@@ -261,13 +257,6 @@ def test_journals_that_know_of_a_fault_there_are_told(cluster: DoubleCluster, tm
 def exercise_of(place: Place) -> str:
     with open_store(str(place.store)) as store:
         return store.resolve(None)
-
-
-def send(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 @pytest.mark.parametrize(

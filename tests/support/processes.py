@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +23,14 @@ def wait_for(look: Callable[[], T], within: float, what: str, every: float = 0.0
         if time.monotonic() >= until:
             raise AssertionError(f"not within {within:g} s: {what}; the last look gave {found!r}")
         time.sleep(every)
+
+
+def kill_together(pids: Iterable[int]) -> None:
+    """SIGKILL all in the same moment: whoever is left would undo what the others left, as it should."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def carrying(mark: str) -> dict[int, str]:
