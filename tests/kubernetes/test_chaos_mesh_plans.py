@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from .meshed import (
     run,
     target,
 )
-from .targets import CONTEXT, target_of
+from .targets import CONTEXT, place_of, target_of
 
 # --- what is cut off -------------------------------------------------------------------------------------------------
 
@@ -336,3 +337,48 @@ def test_what_the_schema_does_not_know_is_refused_and_not_dropped(cluster: Clust
         run(made.inject)
     assert cluster.get(inert["kind"], inert["metadata"]["name"]) is None
     assert set(ALL) >= {inert["kind"]}
+
+
+# --- what is drawn ---------------------------------------------------------------------------------------------------
+
+SOME: dict[str, dict[str, Any]] = {
+    "pod-kill": {"service": "web", "count": 1},
+    "cpu-stress": {"service": "web", "count": 1, "workers": 1, "load": 10},
+    "memory-stress": {"service": "web", "percent": 40, "size": "1MB"},
+    "disk-latency": {"service": "web", "count": 1, "volume": "/data", "delay": 0.1},
+    "latency": {**LATENCY, "share": 0.4},
+    "network-partition": {"service": "web", "from": "shop", "count": 1},
+}
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_what_is_drawn_from_more_is_told_with_what_it_is_drawn_from(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=3)
+    cluster.deployment("shop", replicas=1)
+    pods = {pod["metadata"]["name"] for pod in cluster.pods("app=web")}
+    for fault, params in SOME.items():
+        made = planned(cluster, fault, params)
+        among = {name.partition("/")[2].partition(" ")[0] for name in made.among}
+        assert pods == {name for name in among if name.startswith("web-")}, fault
+        assert len(among) == (4 if fault == "network-partition" else 3), "with those at the far end, which are sure"
+        assert len(made.targets) == (2 if fault == "network-partition" else 1)
+        assert set(made.targets) < set(made.among)
+    for fault in ("pod-kill", "cpu-stress"):
+        everything = {key: value for key, value in SOME[fault].items() if key != "count"}
+        assert planned(cluster, fault, {**everything, "all": True}).among == (), "there is no choice"
+
+
+@pytest.mark.settings(chaos_mesh=True)
+@pytest.mark.parametrize("fault", ["pod-kill", "cpu-stress"])
+def test_a_preview_names_no_pod_that_the_run_may_not_strike(cluster: Cluster, tmp_path: Path, fault: str) -> None:
+    needs_chaos_mesh(cluster)
+    cluster.deployment("web", replicas=3)
+    told = ", ".join(f"{key}: {value}" for key, value in SOME[fault].items())
+    timeline = f"  - {{at: 0s, fault: {fault}, with: {{{told}}}, for: 5s}}\n"
+    timeline = timeline if fault != "pod-kill" else timeline.replace(", for: 5s", "")
+    place = place_of(tmp_path, cluster, {"web": {"workload": "deployment/web"}}, timeline, engines=["chaos-mesh"])
+    shown = " ".join(place.call("preview", "scenario.yaml").stdout.split())
+    assert "1 of 3, chosen when it is due: pods " in shown
+    assert all(pod["metadata"]["name"] in shown for pod in cluster.pods("app=web"))
+    given = " ".join(place.call("preview", "scenario.yaml", "--seed", "3").stdout.split())
+    assert "chosen when it is due" not in given, "the run would be given this seed"

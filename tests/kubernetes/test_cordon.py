@@ -161,6 +161,8 @@ def test_nodes_of_a_service_are_those_that_run_its_pods(cluster: Cluster, nodes:
     fault = cordon(cluster, service="web")
     assert {target.removeprefix("node ") for target in fault.plan["targets"]} <= theirs
     assert fault.plan["targets"] == cordon(cluster, service="web").plan["targets"], "the same seed, the same node"
+    among = {name.removeprefix("node ") for name in fault.plan["among"]}
+    assert among == (theirs if len(theirs) > 1 else set()), "a run draws with a seed of its own"
     with pytest.raises(ValueError, match="99 nodes of web asked for"):
         cordon(cluster, service="web", count=99)
 

@@ -182,6 +182,7 @@ def planned(
     own = {**place, "own": made["metadata"]["labels"]}
     named = [*choice.pods, *(others.pods if others is not None else ())]
     pods = list(choice.pods) if only_named else named
+    far = tuple(pod.shown for pod in others.pods) if others is not None and not only_named else ()
     checked = [{"name": pod.name, "namespace": pod.namespace, "uid": pod.uid} for pod in named]
     asked = f", and requests to {feeling['door']} show it" if feeling is not None else ""
     return Plan(
@@ -201,6 +202,7 @@ def planned(
         ),
         recovered=Call(f"{_ROOM}:recovered", {**place, "pods": checked}, timeout=20.0),
         commands=experiments.by_hand(where, resource, namespace, name),
+        among=(*choice.among, *far) if choice.among else (),
         effective_when=f"Chaos Mesh says AllInjected, and of every one of these pods Injected{asked}",
         notes=(
             choice.words(),

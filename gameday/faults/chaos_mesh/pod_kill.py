@@ -87,6 +87,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
             timeout=30.0,
         ),
         commands=_by_hand(where, its.namespace, name),
+        among=choice.among,
         notes=(
             choice.words(),
             *(f"left out: {text}" for text in choice.left_out),

@@ -71,13 +71,14 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         raise ValueError(f"node-cordon: {others}")
     free = [node.name for node in nodes.values() if node.takes_pods]
     left_out: list[str] = []
+    among: list[str] = []
     if asked.node is not None:
         chosen = [asked.node]
         if asked.node not in nodes:
             raise ValueError(f"node-cordon: there is no node {asked.node}: there is {', '.join(sorted(nodes))}")
     else:
         assert asked.service is not None
-        chosen, left_out = _of_service(api, asked.service, asked.count, nodes, target, context)
+        chosen, left_out, among = _of_service(api, asked.service, asked.count, nodes, target, context)
     things = [changeable(api, NODES, None, name, target, context) for name in chosen]
     for thing in things:
         if value_at(thing, _AT) is True:
@@ -97,6 +98,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         standing=Call(f"{CHANGES}:marks_stand", args),
         effective=Call(f"{_ROOM}:effective", {"where": cluster, "names": chosen}),
         recovered=Call(f"{CHANGES}:marks_undone", args),
+        among=tuple(named(NODES, None, name) for name in among),
         commands=tuple(line for one in struck for line in one.by_hand(cluster)),
         notes=(
             share,
@@ -157,8 +159,9 @@ def _of_service(
     nodes: Mapping[str, _Node],
     target: Mapping[str, Json],
     context: Mapping[str, Json],
-) -> tuple[list[str], list[str]]:
-    """Nodes that run pods of a service, by the context's seed; and those that may not be touched, each with why."""
+) -> tuple[list[str], list[str], list[str]]:
+    """Nodes that run pods of a service, by the context's seed; those that may not be touched, each with why; and what
+    the first were drawn from, where there was a choice."""
     its = service(target, name)
     check_namespace(api, its.namespace)
     pods, _, _ = pods_behind(api, its)
@@ -179,7 +182,7 @@ def _of_service(
             f"node-cordon: {count} nodes of {name} asked for, {len(free)} of {len(theirs)} may be touched{reasons}"
         )
     draw = random.Random(f"{context['seed']}/{context['fault']}")
-    return sorted(draw.sample(free, count)), left_out
+    return sorted(draw.sample(free, count)), left_out, free if count < len(free) else []
 
 
 def _check_share(
