@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from gameday.cli.clusters import is_cluster
 from gameday.cli.launching import HEARTBEAT, Running, launch
 from gameday.cli.payload import Payload
 from gameday.engine.journal import status_of
@@ -46,8 +47,9 @@ def resume(
         attended=started.attended,
         target=started.target,
     )
-    # What was brought up for an exercise that waits to be gone on with is still needed.
-    over = mode == "resume" or not started.attended
+    # What was brought up for an exercise that waits to be gone on with is still needed. The claim to a cluster is none
+    # of it: nobody renews it until then, and whoever goes on takes it anew.
+    over = mode == "resume" or not started.attended or is_cluster(started.target)
     return launch(payload, after=started.after if over else None, before=before)
 
 

@@ -254,6 +254,24 @@ def test_journals_that_know_of_a_fault_there_are_told(cluster: DoubleCluster, tm
         place.clean_up()
 
 
+def test_recovering_an_attended_exercise_gives_its_claim_back(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.deployment("web", 1)
+    timeline = "  - {at: 0s, id: dark, fault: dependency-outage, with: {service: web, by: scale}, for: 5m}\n"
+    place = place_of(tmp_path, cluster, SERVICES, timeline)
+    try:
+        place.start("run", "scenario.yaml", "--plain")
+        place.wait_until("an outage", lambda x: "dark" in x.faults and x.faults["dark"].stage == "effective")
+        kill_together(place.processes())
+        place.gone()
+        assert cluster.get("Lease", lease.NAME) is not None
+        done = place.call("recover")
+        assert done.returncode == 0, done.stdout + done.stderr + place.said()
+        assert replicas(cluster) == 1
+        assert cluster.get("Lease", lease.NAME) is None
+    finally:
+        place.clean_up()
+
+
 def exercise_of(place: Place) -> str:
     with open_store(str(place.store)) as store:
         return store.resolve(None)
