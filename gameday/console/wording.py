@@ -18,6 +18,7 @@ from gameday.exercise import events as e
 from gameday.exercise.expectations import expectation_name
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
+from gameday.exercise.strikes import refused
 from gameday.exercise.touched import together
 from gameday.scenario.duration import format_duration
 
@@ -159,6 +160,10 @@ def _undoing(event: e.FaultUndoing, before: Exercise) -> Sentence:
 
 def _undo_failed(event: e.UndoFailed, before: Exercise) -> Sentence:
     if event.error == ONCE_MORE:
+        fault = before.faults.get(event.entry)
+        if fault is not None and fault.strikes + refused(fault) > 1:
+            # It goes on until it is undone: that it was alive then is as it should be.
+            return Sentence("UNDO", f"{event.entry} strikes no more; its undo is sent once more, to be sure", "quiet")
         return Sentence("UNDO", f"{event.entry}: {ONCE_MORE}", "quiet")
     return Sentence("UNDO", f"{event.entry}: undo attempt {event.attempt} FAILED: {event.error}; trying again", "bad")
 

@@ -73,11 +73,20 @@ class Confirmed:
 
 
 async def follow(c: Conductor, follower: Follower) -> None:
-    """Until it is cancelled. Each new reason for which it ended is said once."""
+    """Until it is cancelled, or has had everything undone. Each new reason for which it ended is said once."""
     said = ""
+    aborted = False
+
+    def take(item: Any) -> None:
+        nonlocal aborted
+        aborted = aborted or (isinstance(item, dict) and "abort" in item)
+        _take(c, follower, item)
+
     while True:
-        reply = await c.link.follow(follower.call, lambda item: _take(c, follower, item))
+        reply = await c.link.follow(follower.call, take)
         c.deaf.discard(follower.name)
+        if aborted:
+            return
         why = reply.error or "it ended"
         if not c.link.lost and why != said:
             said = why

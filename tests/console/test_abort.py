@@ -279,3 +279,9 @@ def test_a_fault_that_was_clear_before_is_told_as_such() -> None:
     journal.add(e.FaultRecovered("payments-dark", "accepts connections"), at=140.0)
     rows = clear_rows(fold(journal.records), pressed=150.0, now=151.0)
     assert [(row.verdict, row.detail) for row in rows] == [("CONFIRMED CLEAR", "was clear before")]
+
+
+def test_how_long_it_takes_is_told_in_seconds_from_one_on() -> None:
+    exercise = fold(states.aborting().records)
+    pressed = 100.0
+    assert [row.detail for row in clear_rows(exercise, pressed, pressed + 8.983)][-1] == "undoing, 9.0 s so far"

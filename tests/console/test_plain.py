@@ -12,7 +12,7 @@ from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as e
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
-from gameday.exercise.state import Exercise
+from gameday.exercise.state import Exercise, FaultState
 
 from .journal import ZERO, Journal, running, waiting
 
@@ -130,6 +130,12 @@ def test_a_condition_speaks_only_when_its_state_changes() -> None:
         "too many failed checkouts has TRIPPED: 0.9",
     ]
     assert exercise.conditions["too many failed checkouts"].value == 0.9
+
+
+def test_that_what_strikes_again_and_again_was_alive_when_its_undo_went_out_reads_like_no_trouble() -> None:
+    fault = FaultState("kill", "pod-kill", "undoing", strikes=2)
+    line = lines(envelope(e.UndoFailed("kill", 1, ONCE_MORE)), Exercise(faults={"kill": fault}))
+    assert line is not None and line.endswith("UNDO   kill strikes no more; its undo is sent once more, to be sure")
 
 
 def test_a_withdrawn_stamp_is_named_and_its_author_too() -> None:

@@ -121,6 +121,12 @@ def test_it_may_abort(stage: Stage) -> None:  # noqa: F811
     assert (abort.reason, abort.by) == ("the claim is lost", "watcher")
 
 
+def test_that_it_ended_after_it_had_everything_undone_is_no_news(stage: Stage) -> None:  # noqa: F811
+    stage.followers = [follower(stage.rig, {"abort": "the claim is lost"}, ends=True)]
+    assert asyncio.run(stage.run(stage.script({"for": "30s"}))) == 3
+    assert not [event for event in stage.events() if isinstance(event, ev.Warned)]
+
+
 def test_one_that_ends_is_started_again_and_that_is_said_once(stage: Stage) -> None:  # noqa: F811
     stage.followers = [follower(stage.rig, ends=True)]
 

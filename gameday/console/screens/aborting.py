@@ -37,19 +37,15 @@ def clear_rows(exercise: Exercise, pressed: float, now: float) -> tuple[ClearRow
 def _row(fault: FaultState, pressed: float, now: float) -> ClearRow:
     if fault.stage == "recovered" and fault.ended is not None:
         took = fault.ended.clock - pressed
-        detail = f"after {_elapsed(took)}" if took >= 0 else "was clear before"
+        detail = f"after {took_text(took)}" if took >= 0 else "was clear before"
         return ClearRow(fault.entry, "CONFIRMED CLEAR", detail, "good")
     if fault.stage == "leaked":
         by_hand = f"; by hand: {' ; '.join(fault.commands)}" if fault.commands else ""
         return ClearRow(fault.entry, "NOT CLEAR, ACT NOW", clean(f"{fault.error}{by_hand}"), "bad")
-    told = f"{fault.stage}, {_elapsed(max(0.0, now - pressed))} so far"
+    told = f"{fault.stage}, {took_text(max(0.0, now - pressed))} so far"
     if fault.undo_error:
         told += f"; attempt {fault.attempts} failed: {fault.undo_error}"
     return ClearRow(fault.entry, "NOT CONFIRMED", clean(told), "warn")
-
-
-def _elapsed(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 60 else took_text(seconds)
 
 
 class AbortPanel(Dialog[None]):
@@ -83,7 +79,7 @@ class AbortPanel(Dialog[None]):
     def answered(self, text: str, went: bool, took: float) -> None:
         """What the feed said of the abort."""
         self._way = (
-            f"{clean(text)} ({_elapsed(took)})" if went else f"DID NOT GO OUT: {clean(text)}; press the key again"
+            f"{clean(text)} ({took_text(took)})" if went else f"DID NOT GO OUT: {clean(text)}; press the key again"
         )
         self._way_tone = "good" if went else "bad"
         self.console.redraw()
