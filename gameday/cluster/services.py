@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -104,6 +104,8 @@ class Pod:
     leaving: bool
     labels: Mapping[str, str]
     restarts: int = 0
+    controller: tuple[str, str, str] | None = None
+    """API group, kind and name of the owner that sees to it that there is such a pod."""
 
     @property
     def counts(self) -> bool:
@@ -120,7 +122,8 @@ class Pod:
 def as_pod(thing: Mapping[str, Any]) -> Pod:
     """A pod from the server's JSON."""
     data, status = meta(thing), thing.get("status") or {}
-    owners = [one for one in data.get("ownerReferences") or () if one.get("controller")] or data.get("ownerReferences")
+    ruling = [one for one in data.get("ownerReferences") or () if one.get("controller")]
+    owners = ruling or data.get("ownerReferences")
     conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
     containers = status.get("containerStatuses") or ()
     return Pod(
@@ -135,7 +138,13 @@ def as_pod(thing: Mapping[str, Any]) -> Pod:
         leaving="deletionTimestamp" in data,
         labels=data.get("labels") or {},
         restarts=sum(int(one.get("restartCount") or 0) for one in containers),
+        controller=_controller(ruling[0]) if ruling else None,
     )
+
+
+def _controller(owner: Mapping[str, Any]) -> tuple[str, str, str]:
+    group = str(owner.get("apiVersion") or "").rpartition("/")[0]
+    return group, str(owner.get("kind")), str(owner.get("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,11 +384,12 @@ def choose(
     in_namespace: int,
     wanted: int,
     turn: int = 0,
+    kept: Callable[[Pod], str] = lambda pod: "",
 ) -> Choice:
     """Pods by the context's seed, within its limits and those of the target.
 
     `wanted` is how many the workload should have, of which the share is reckoned (0: of those that run); `turn` counts
-    repeats from 0.
+    repeats from 0; `kept` says why else one may not be touched, or "".
 
     Raises:
         ValueError: there aren't as many that may be touched, or the limits don't allow as many; with the numbers.
@@ -387,7 +397,7 @@ def choose(
     opt_in = target["settings"].get("opt_in")
     left_out, free = [], []
     for pod in pods:
-        why = "it is being deleted" if pod.leaving else protection(pod.labels, opt_in, pod.name)
+        why = "it is being deleted" if pod.leaving else protection(pod.labels, opt_in, pod.name) or kept(pod)
         if why:
             left_out.append(f"{pod.name}: {why}")
         elif pod.running:

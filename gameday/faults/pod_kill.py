@@ -69,7 +69,7 @@ with: {service: checkout, count: 1}
             plan="gameday.faults.kubernetes.pod_kill:plan",
             needs="gameday.faults.kubernetes.pod_kill:needs",
             touches="pods, by uid and resourceVersion: deleted, or evicted",
-            undone_by="nothing: what runs them makes new ones",
+            undone_by="nothing: what runs them makes new ones, and pods that nothing would make anew are left out",
             effective_when="those very pods are gone, or have their deletion time",
             recovered_when="the workload has as many ready pods as it should, without those",
             permissions=(

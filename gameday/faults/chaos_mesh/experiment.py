@@ -11,7 +11,7 @@ itself where nobody is left to do so.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from gameday.cluster.marks import pointer, prepared
 from gameday.cluster.resources import ALL, EVENTS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, Resource, right
 from gameday.cluster.services import (
     Choice,
+    Pod,
     Service,
     check_namespace,
     choose,
@@ -63,8 +64,9 @@ def chosen(
     share: Share,
     target: Mapping[str, Json],
     context: Mapping[str, Json],
+    kept: Callable[[Pod], str] = lambda pod: "",
 ) -> Choice:
-    """The pods that a fault is for.
+    """The pods that a fault is for. `kept`: see `choose`.
 
     Raises:
         ValueError: the limits of the scenario or the target don't allow as many, or there are none.
@@ -87,6 +89,7 @@ def chosen(
         target=target,
         in_namespace=counted(api, its.namespace),
         wanted=runs.replicas if runs is not None else sum(pod.counts for pod in pods),
+        kept=kept,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from gameday.cluster import creations, experiments
 from gameday.cluster.afterwards import whole_again, without_pods
+from gameday.cluster.anew import not_made_anew, unsure
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.marks import kubectl, pointer, prepared
@@ -50,7 +51,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     api = prepared(where)
     some = asked.all or asked.percent is not None or asked.instance is not None
     share = Share(asked.count if some else asked.count or 1, asked.percent, asked.instance)
-    choice = chosen(api, "pod-kill", its, share, target, context)
+    choice = chosen(api, "pod-kill", its, share, target, context, not_made_anew)
     _, runs = pods_of(api, its)
     name = creations.object_name(own_name(context))
     pods = [{"name": pod.name, "namespace": pod.namespace, "uid": pod.uid} for pod in choice.pods]
@@ -91,6 +92,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         notes=(
             choice.words(),
             *(f"left out: {text}" for text in choice.left_out),
+            *unsure(choice.pods),
             *_budgets(api, its, choice),
             *(() if asked.grace else ("they are given no time to end; grace: gives them some",)),
             f"each gets the label {MARK} first, by which Chaos Mesh finds it",
@@ -136,7 +138,7 @@ def _mark(api: Api, pod: Mapping[str, str], name: str, opt_in: str | None) -> No
         there = api.get(PODS, namespace, pod["name"])
         if there is None or as_pod(there).uid != pod["uid"] or as_pod(there).leaving:
             raise RuntimeError(f"{what} was gone before it was killed")
-        if why := protection(labels_of(there), opt_in, pod["name"]):
+        if why := protection(labels_of(there), opt_in, pod["name"]) or not_made_anew(as_pod(there)):
             raise RuntimeError(f"{what} may not be touched any more: {why}")
         patch: list[dict[str, Json]] = [
             {"op": "test", "path": "/metadata/uid", "value": pod["uid"]},

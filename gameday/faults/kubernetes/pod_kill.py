@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gameday.cluster.afterwards import whole_again, without_pods
+from gameday.cluster.anew import not_made_anew, unsure
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.lease import confirm
@@ -62,6 +63,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     check_namespace(api, its.namespace)
     choice, runs = _choose(api, its, asked, target, context, turn=0)
     notes = [choice.words(), *(f"left out: {text}" for text in choice.left_out), *_budgets(api, its, asked, choice)]
+    notes += unsure(choice.pods)
     wanted = runs.replicas if runs is not None else choice.total
     if runs is None:
         notes.append(f"what runs {its.name} is not known; it is whole again with {wanted} ready pods")
@@ -100,7 +102,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         undo=stop,
         effective=Call(f"{_ROOM}:effective", {"where": kill["where"], "pods": kill["pods"]}),
         recovered=Call(f"{_ROOM}:recovered", whole, timeout=30.0),
-        commands=(" ".join([*kubectl(kill["where"], its.namespace), "get", "pods"]),) if repeated else (),
+        commands=(" ".join([*kubectl(kill["where"], its.namespace), "get", "pods"]),),
         among=choice.among,
         notes=tuple(notes),
         permissions=tuple(needs(target, params)),
@@ -135,6 +137,7 @@ def _choose(
         in_namespace=in_namespace,
         wanted=runs.replicas if runs is not None else sum(pod.counts for pod in pods),
         turn=turn,
+        kept=not_made_anew,
     )
     return choice, runs
 
@@ -217,7 +220,7 @@ def _kill_one(api: Api, pod: Mapping[str, Json], evict: bool, grace: float | Non
         there = api.get(PODS, namespace, name)
         if there is None or as_pod(there).uid != pod["uid"] or as_pod(there).leaving:
             raise RuntimeError(f"pod {namespace}/{name} was gone before it was killed")
-        if why := protection(labels_of(there), opt_in, name):
+        if why := protection(labels_of(there), opt_in, name) or not_made_anew(as_pod(there)):
             raise RuntimeError(f"pod {namespace}/{name} may not be touched any more: {why}")
         version = as_pod(there).version
 
