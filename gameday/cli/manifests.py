@@ -126,7 +126,8 @@ def _with_engines(target: TargetInfo, chosen: dict[str, str]) -> TargetInfo:
     settings: dict[str, Any] = dict(target.settings)
     if not settings["engines"]:
         try:
-            settings["engines"] = list(resolved(settings, target.name)["engines"])
+            found = resolved(settings, target.name)
+            settings["engines"], settings["left_out"] = list(found["engines"]), list(found["left_out"])
         except GamedayError as error:
             settings["engines"] = [API, *([TOXIPROXY] if settings.get("proxy") else [])]
             known = " and ".join(settings["engines"])

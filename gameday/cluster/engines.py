@@ -17,7 +17,7 @@ TOXIPROXY = "toxiproxy"
 def resolved(settings: Mapping[str, Json], name: str) -> dict[str, Json]:
     """The settings of a cluster target with what only the cluster can say: its address, and its engines.
 
-    Where the target names engines, those and no others are used, in its order.
+    Where the target names engines, those and no others are used, in its order; what it has beside them is `left_out`.
 
     Raises:
         TargetError: the cluster can't be reached, or lets us ask nothing.
@@ -33,7 +33,8 @@ def resolved(settings: Mapping[str, Json], name: str) -> dict[str, Json]:
     if missing:
         raise TargetError(f"target {name}: its settings name {', '.join(missing)} as engine, and it has none")
     cluster = {**settings["cluster"], "server": api.server, **({"uid": uid} if uid else {})}
-    return {**settings, "cluster": cluster, "engines": list(wanted)}
+    left_out = [engine for engine in found if engine not in wanted]
+    return {**settings, "cluster": cluster, "engines": list(wanted), "left_out": left_out}
 
 
 def _has_chaos_mesh(api: Api) -> bool:

@@ -6,7 +6,7 @@ Reads only. Called again when the fault is armed, since instances come and go.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -84,13 +84,33 @@ def backend_for(declaration: FaultDeclaration, target: Mapping[str, Json]) -> tu
         if wanted not in engines:
             raise ValueError(f"{declaration.name} can't be done by {wanted}: it can by {' or '.join(engines)}")
         if wanted not in there:
-            raise ValueError(f"{declaration.name} by {wanted}: target {name} has no {ENGINES[wanted]}")
+            has = _left_out([wanted], target) or f"target {name} has no {ENGINES[wanted]}"
+            raise ValueError(f"{declaration.name} by {wanted}: {has}")
         return wanted, engines[wanted]
     # The target's order first: whoever wrote it down wanted it.
     for engine in [one for one in there if one in engines] or ():
         return engine, engines[engine]
     missing = " or ".join(f"{ENGINES[engine]}" for engine in engines)
-    raise ValueError(f"{declaration.name} can't be done on target {name}: it needs {missing}, and there is none")
+    if target["settings"].get("left_out") is None and there:
+        # Nobody has asked what else there is.
+        none = f"and its engines are {', '.join(there)}"
+    else:
+        none = _left_out(list(engines), target) or "and there is none"
+    raise ValueError(f"{declaration.name} can't be done on target {name}: it needs {missing}, {none}")
+
+
+def _left_out(engines: Sequence[str], target: Mapping[str, Json]) -> str:
+    """Which of these the target has and its settings leave out, in words; "" where none is so."""
+    found = [engine for engine in target["settings"].get("left_out") or () if engine in engines]
+    if not found:
+        return ""
+    names = " and ".join(_NAMES[engine] for engine in found)
+    table = f"[targets.{target['name']}]"
+    added = ", ".join(f'"{engine}"' for engine in found)
+    return (
+        f"and `engines` under {table} leaves {names} out, which {'is' if len(found) == 1 else 'are'} there: "
+        f"add {added}, or take `engines` away"
+    )
 
 
 ENGINES = {
@@ -113,7 +133,14 @@ def instead(fault: str, target: Mapping[str, Json], but: str = "api") -> str:
     there = target["settings"].get("engines") or []
     others = [engine for engine in all_faults()[fault].engines(target["kind"]) if engine != but and engine in ENGINES]
     can = [f"{_NAMES[engine]} can (`--engine {fault}={engine}`)" for engine in others if engine in there]
-    could = [_COULD[engine].format(target["name"]) for engine in others if engine not in there and engine in _COULD]
+    left_out = target["settings"].get("left_out") or ()
+    could = [
+        f"{_NAMES[engine]} could, were it not left out of `engines` under [targets.{target['name']}]"
+        if engine in left_out
+        else _COULD[engine].format(target["name"])
+        for engine in others
+        if engine not in there and engine in _COULD
+    ]
     return ", or ".join(can or could)
 
 

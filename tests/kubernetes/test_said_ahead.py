@@ -15,6 +15,7 @@ from gameday.targets.resolving import check_target
 from gameday.targets.settings import load_settings
 from tests.support.kubernetes.cluster import Cluster
 
+from .meshed import needs_chaos_mesh
 from .targets import place_of
 
 BANK = {"web": {"workload": "deployment/web"}, "bank": {"external": ["bank.example.com"]}}
@@ -34,6 +35,22 @@ def test_what_can_not_be_done_ends_alike_everywhere_and_says_what_it_would_take(
         assert "bank is outside of the cluster (bank.example.com)" in said
         assert "Chaos Mesh could, were it installed in the cluster" in said
         assert "--engine dependency-outage" not in said, "there is none to choose"
+
+
+@pytest.mark.settings(chaos_mesh=True)
+def test_an_engine_that_is_there_and_left_out_is_not_called_missing(cluster: Cluster, tmp_path: Path) -> None:
+    needs_chaos_mesh(cluster)
+    cluster.deployment("web", 1)
+    place = place_of(tmp_path, cluster, {**BANK, "web": {"workload": "deployment/web"}}, SLOW, engines=["api"])
+    for more in ([], ["--engine", "latency=chaos-mesh"]):
+        done = place.call("preview", "scenario.yaml", *more)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert done.returncode == 5 and "and there is none" not in said and "has no Chaos Mesh" not in said
+        assert "`engines` under [targets.staging] leaves Chaos Mesh out, which is there: add" in said
+    place = place_of(tmp_path, cluster, BANK, OUTAGE, engines=["api"])
+    done = place.call("preview", "scenario.yaml")
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "Chaos Mesh could, were it not left out of `engines` under [targets.staging]" in said
 
 
 @pytest.mark.parametrize("engines", [["api"], ["api", "chaos-mesh"]])

@@ -113,6 +113,15 @@ def test_a_service_without_a_proxy_is_refused(target: dict[str, Any]) -> None:
 
 
 def test_a_target_without_toxiproxy_is_told_what_it_needs(target: dict[str, Any]) -> None:
-    settings = {**target["settings"], "engines": ["api"]}
-    with pytest.raises(ValueError, match=r"Chaos Mesh .* or Toxiproxy .*, and there is none"):
-        plan("latency", {**target, "settings": settings}, {"service": "cards", "delay": 0.3}, CONTEXT)
+    for left_out, why in (
+        ([], "and there is none"),
+        (None, "and its engines are api"),
+        (
+            ["toxiproxy"],
+            r'and `engines` under \[targets.staging\] leaves Toxiproxy before it out, which is there: add "tox',
+        ),
+        (["chaos-mesh", "toxiproxy"], ".* leaves Chaos Mesh and Toxiproxy before it out, which are there"),
+    ):
+        settings = {**target["settings"], "engines": ["api"], "left_out": left_out}
+        with pytest.raises(ValueError, match=rf"Chaos Mesh .* or Toxiproxy .*, {why}"):
+            plan("latency", {**target, "settings": settings}, {"service": "cards", "delay": 0.3}, CONTEXT)
