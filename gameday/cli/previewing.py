@@ -275,10 +275,10 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
 
 def _in_this_way(shown: FaultPreview, plan: Plan, backend: Backend) -> FaultPreview:
     """What the plan itself says of its undo and its verifications, where a fault can be done in several ways."""
-    undo = plan.undone_by or backend.undone_by
+    undo = plan.undone_by or backend.undone_by if plan.undo is not None else plan.undone_by
     return replace(
         shown,
-        undo=undo if plan.undo is not None else "nothing to undo",
+        undo=undo or "nothing to undo",
         effective=plan.effective_when or backend.effective_when,
         recovered=plan.recovered_when or backend.recovered_when,
     )

@@ -93,7 +93,10 @@ class Arming:
         call = Call.from_json(message["call"])
         worker = fork_gated(call, held.mark, not_after=message.get("not_after"))
         held.inject, held.touched, held.stage = worker, True, "injecting"
-        held.worker.tell(b"k%d\n" % worker.pid)
+        # Who takes away what this does, it or an older fault on the same object, sees to it that it is dead before.
+        others = [one for one in self._undoing.held.values() if one.order < held.order and one.objects & held.objects]
+        held.told_of_it = [held, *others]
+        held.tell_of_injection(b"k")
         self._jobs.watch(message["id"], worker, held.mark, call.timeout, inject=True)
         self._undoing.tell("injecting", {"entry": held.entry, "pid": worker.pid})
         worker.tell(b"g")

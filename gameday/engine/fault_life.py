@@ -47,7 +47,11 @@ class FaultLife:
             raise
 
     async def _live(self, entry: str, scripted: Entry) -> None:
+        if scripted.undone_with is not None:
+            await self._begun(scripted.undone_with)
         plan, error = await self._plan(entry, scripted)
+        if plan is not None and (error := self._nothing_undoes(scripted)):
+            plan = None
         if plan is None:
             self._c.append(ev.FaultRefused(entry, error))
             return
@@ -65,6 +69,10 @@ class FaultLife:
             return
         if self._called_off(entry):
             self._not_injected(entry)
+            return
+        # Once more: nothing is waited for from here until the guardian is told, and from then on that undo waits.
+        if error := self._nothing_undoes(scripted):
+            self._never_touched(entry, error)
             return
         held = await self._c.link.arm(entry, plan, recovery=self._recovery)
         if self._called_off(entry):
@@ -87,6 +95,26 @@ class FaultLife:
             return
         self._c.append(ev.FaultInjected(entry, injected.output))
         await self._verify_effective(entry, scripted, plan)
+
+    async def _begun(self, other: str) -> None:
+        """Wait until the fault whose undo is to take this one away too is held by the guardian, or never will be."""
+        while not (self._aborting() or self._c.exercise.closing):
+            fault, waiting = self._c.exercise.faults.get(other), self._c.exercise.entries.get(other)
+            if fault is None and waiting is not None and waiting.stage in ("done", "skipped"):
+                return
+            if fault is not None and fault.stage not in ("planned", "armed"):
+                return
+            await asyncio.sleep(0.02)
+
+    def _nothing_undoes(self, scripted: Entry) -> str:
+        """Why what is to take this fault away too would not do so; "" where it would, or the fault needs no other."""
+        if scripted.undone_with is None:
+            return ""
+        fault = self._c.exercise.faults.get(scripted.undone_with)
+        if fault is not None and fault.stage in ("injecting", "effective") and not fault.error:
+            return ""
+        how = "never began" if fault is None else f"has failed: {fault.error}" if fault.error else f"is {fault.stage}"
+        return f"nothing would undo it: {scripted.undone_with}, whose undo takes this away too, {how}"
 
     async def _ours(self, entry: str) -> bool:
         """Wait until the target is ours for certain: after a sleep, say, another exercise may have it. False where the

@@ -58,6 +58,8 @@ class Held:
     worker: Worker | None = None
     inject: Worker | None = None
     """Its injection; None again once the whole group is known to be gone, since then its number may be used again."""
+    told_of_it: list[Held] = field(default_factory=list)
+    """This one, and the older faults on the same object."""
     touched: bool = False
     """Something was injected, or may have been: by us or, for a fault taken over, by a guardian that died."""
     ready: bool = False
@@ -103,10 +105,15 @@ class Held:
     def injection_alive(self) -> bool:
         if self.inject is not None and not self.inject.alive():
             self.inject.release()
-            if self.worker is not None:
-                self.worker.tell(b"d%d\n" % self.inject.pid)
+            self.tell_of_injection(b"d")
             self.inject = None
         return self.inject is not None
+
+    def tell_of_injection(self, what: bytes) -> None:
+        """Tell the undo workers that are to kill its injection, should they be left alone, that it is there or gone."""
+        for held in self.told_of_it:
+            if held.worker is not None and self.inject is not None:
+                held.worker.tell(b"%s%d\n" % (what, self.inject.pid))
 
     def kill_injection(self) -> None:
         if self.injection_alive() and self.inject is not None:

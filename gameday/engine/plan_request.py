@@ -18,7 +18,7 @@ def plan_arguments(
     if scripted.activity is not None:
         keys = {"activity", "undo", "effective", "recovered"}
         params |= scripted.model_dump(mode="json", include=keys, exclude_unset=True)
-        params["one_shot"] = bool(scripted.one_shot)
+        params["one_shot"] = bool(scripted.one_shot or scripted.undone_with)
         if len(params.get("undo") or ()) == 1:
             (params["undo"],) = params["undo"]
     context: dict[str, Any] = {
@@ -29,5 +29,6 @@ def plan_arguments(
         "pods": scenario.limits.pods,
         "percent": scenario.limits.percent,
         "checked": scripted.effective is not None,
+        "undone_with": scripted.undone_with,
     }
     return {"fault": scripted.fault, "target": target, "params": params, "context": context}

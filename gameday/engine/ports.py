@@ -113,7 +113,8 @@ class Backend:
     `plan` names a function `plan(target, params, context) -> dict` (a `Plan` as JSON) that only reads:
     `target` is `TargetInfo.to_json()`, `params` the fault's validated parameters (durations in seconds),
     `context` a dict with `exercise`, `fault` (its entry's id), `seed` (int), `duration` (s or None), the limits `pods`
-    and `percent` (or None), and `checked`: whether the entry has an `effective` check of its own.
+    and `percent` (or None), `checked`: whether the entry has an `effective` check of its own, and
+    `undone_with`: the entry whose undo takes it away too, or None.
     It raises `ValueError` where the fault can't be done within the limits, naming what and why.
     """
 

@@ -84,23 +84,31 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         raise ValueError(f"{context['fault']}: an activity needs an undo, or one_shot: true if it passes by itself")
     undo = None if asked.undo is None or asked.one_shot else _several(asked.undo)
     where = dict(target)
+    other = context.get("undone_with")
     inject = _call("run_activity", asked.activity, target, ACTION_LIMIT)
     return Plan(
         summary=described(asked.activity),
         targets=(by_hand(asked.activity, _configuration(asked.activity, target)),),
-        objects=(f"activity:{context['fault']}",),
+        # What undoes this too waits for it: it is sent when this is over, or dead.
+        objects=tuple(f"activity:{name}" for name in (context["fault"], other) if name),
         inject=inject,
         undo=None if undo is None else _undo_call(undo, target),
         effective=None if asked.effective is None else Call(CHECK, {"check": asked.effective, "target": where}),
-        recovered=None if asked.recovered is None else Call(CHECK, {"check": asked.recovered, "target": where}),
+        recovered=_recovered(asked.recovered, where, other),
         commands=tuple(_there(each, target) + by_hand(each, _configuration(each, target)) for each in undo or ()),
         notes=tuple(_notes([asked.activity, *(undo or ())], target)),
-        undone_by=", then ".join(described(each) for each in undo or ()),
+        undone_by=", then ".join(described(each) for each in undo or ()) or (f"the undo of {other}" if other else ""),
         effective_when=_verified("the action has succeeded", "effective", asked.effective),
         recovered_when=""
         if undo is None and asked.recovered is None
         else _verified("the undo has succeeded", "recovered", asked.recovered),
     ).to_json()
+
+
+def _recovered(check: Mapping[str, Json] | None, target: Mapping[str, Json], other: str | None) -> Call | None:
+    if check is not None:
+        return Call(CHECK, {"check": check, "target": target})
+    return Call(f"{__name__}:left_to", {"entry": other}) if other else None
 
 
 def _verified(otherwise: str, name: str, check: Mapping[str, Json] | None) -> str:
@@ -416,6 +424,11 @@ def undo_all(steps: Sequence[Mapping[str, Json]]) -> list[Json]:
     if failed:
         raise RuntimeError("; ".join(failed))
     return found
+
+
+def left_to(entry: str) -> dict[str, Json]:
+    """What there is to say of a fault that another's undo takes away, once nothing of it runs any more."""
+    return {"holds": True, "evidence": f"nothing of it runs; the undo of {entry} takes it away too, after this"}
 
 
 def probe(activity: Mapping[str, Json], cluster: Mapping[str, Json] | None = None) -> Json:

@@ -24,7 +24,7 @@ _TRIGGERS = ("at", "after", "manual")
 _KINDS = ("fault", "inject", "check")
 _AN = {"fault": "a fault", "inject": "an inject", "check": "a check"}
 _AWAITED = ("milestone", "entry", "effective")
-_OF_FAULTS = ("with", "for", "until", "activity", "undo", "one_shot", "effective", "recovered")
+_OF_FAULTS = ("with", "for", "until", "activity", "undo", "one_shot", "undone_with", "effective", "recovered")
 _OF_INJECTS = ("audience", "hint")
 _ACTIVITY = "activity"
 """The name of the fault that is a Chaos Toolkit action."""
@@ -207,7 +207,9 @@ def _fault(entry: Entry, index: int, draft: Draft, catalogue: Catalogue) -> Iter
         yield _no_such_fault(entry.fault, (*path, "fault"), catalogue)
         if entry.fault in PROVIDERS:
             return  # Meant as an activity; what belongs to one is in its right place.
-    yield from _keys(entry, index, draft, ("activity", "undo", "one_shot"), "fault: activity", "remove it")
+    yield from _keys(
+        entry, index, draft, ("activity", "undo", "one_shot", "undone_with"), "fault: activity", "remove it"
+    )
     if spec is None:
         return
     once = spec.one_shot and not (spec.lasting and entry.with_.get(spec.lasting) is not None)
@@ -252,7 +254,13 @@ def _activity(entry: Entry, index: int, draft: Draft) -> Iterator[Finding]:
     if not has(entry, "activity", path, unread):
         hint = "add activity: with type, and module and func, or url, or path"
         yield Finding((*path, "fault"), "'fault: activity' needs the activity to run", hint)
-    if unread.at((*path, "one_shot")):
+    if unread.at((*path, "one_shot")) or unread.at((*path, "undone_with")):
+        return
+    if entry.undone_with is not None:
+        for key in ("undo", "one_shot", "for", "until"):
+            if clashes(entry, key, path, unread):
+                message = f"'undone_with' says that another entry undoes this, and there is {key!r}"
+                yield Finding((*path, key), message, "keep one of the two", at_key=True)
         return
     if entry.one_shot:
         for key in ("undo", "for", "until"):
@@ -303,6 +311,8 @@ def _references(draft: Draft) -> Iterator[Finding]:
             awaited = draft.timeline[ids[wanted]]
             if key == "effective" and awaited is not None and not _is_fault(awaited, ids[wanted], draft):
                 yield Finding(path, f"{shown(wanted)} is no fault, and so never takes hold", "write entry: instead")
+            if key == "undone_with" and awaited is not None and (awaited.undo is None or awaited is entry):
+                yield Finding(path, f"{shown(wanted)} has no undo that could take this away too", "name another entry")
             if path[2] == "after" and name is not None:
                 waits.setdefault(name, wanted)
             elif path[2] == "until" and key == "entry" and wanted == name:
@@ -311,7 +321,7 @@ def _references(draft: Draft) -> Iterator[Finding]:
 
 
 def _named(entry: Entry, index: int, draft: Draft) -> Iterator[tuple[Path, str, str]]:
-    """The ids that an entry waits for: the way to each, `entry` or `effective`, and itself."""
+    """The ids that an entry names: the way to each, `entry`, `effective` or `undone_with`, and itself."""
     path: Path = ("timeline", index)
     ways: list[tuple[Path, After]] = [((*path, "after"), entry.after)] if entry.after is not None else []
     if _is_fault(entry, index, draft):
@@ -322,6 +332,8 @@ def _named(entry: Entry, index: int, draft: Draft) -> Iterator[tuple[Path, str, 
                 # `after: name` is short for `after: {entry: name}`.
                 _, written = wording.walk(way, draft.raw)
                 yield (way if isinstance(written, str) else (*way, key)), key, wanted
+    if entry.undone_with is not None and _is_fault(entry, index, draft):
+        yield (*path, "undone_with"), "undone_with", entry.undone_with
 
 
 def _is_fault(entry: Entry, index: int, draft: Draft) -> bool:

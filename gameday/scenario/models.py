@@ -211,6 +211,11 @@ class Entry(Model):
     one_shot: StrictBool | None = Field(
         None, description="With `fault: activity`: nothing to undo, it passes by itself."
     )
+    undone_with: str | None = Field(
+        None,
+        description="With `fault: activity`: the id of the entry whose `undo` takes this away too. It is not begun "
+        "unless that stands, and that is not undone while this is under way.",
+    )
     effective: Check | None = Field(None, description="What shows that the fault has taken hold.")
     recovered: Check | None = Field(None, description="What shows that the target is whole again.")
 

@@ -136,7 +136,8 @@ def _constrain_entries(entry: dict[str, Json], catalogue: Catalogue) -> None:
     is_activity = {"required": ["fault"], "properties": {"fault": {"const": "activity"}}}
     lasting = {"required": ["undo", "for"]}
     passing = {"required": ["one_shot"], "properties": {"one_shot": {"const": True}}}
-    rules.append({"if": is_activity, "then": {"required": ["activity"], "oneOf": [lasting, passing]}})
+    shared = _given("undone_with")
+    rules.append({"if": is_activity, "then": {"required": ["activity"], "oneOf": [lasting, passing, shared]}})
     entry["allOf"] = rules
 
 

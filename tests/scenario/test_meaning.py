@@ -69,6 +69,19 @@ ENTRIES = [
         "",
     ),
     (f"{{at: 1s, fault: activity, {ACTIVITY}, one_shot: true, »{UNDO}}}", "says that nothing is undone", ""),
+    (
+        f"{{id: a, at: 1s, fault: activity, {ACTIVITY}, {UNDO}, for: 9s}}\n"
+        f"  - {{id: b, at: 1s, fault: activity, {ACTIVITY}, undone_with: a, »for: 9s}}",
+        "says that another entry undoes this, and there is 'for'",
+        "keep one",
+    ),
+    (f"{{at: 1s, fault: activity, {ACTIVITY}, undone_with: »a}}", "no entry has the id 'a'", ""),
+    (
+        f"{{id: a, at: 1s, fault: activity, {ACTIVITY}, {UNDO}, for: 9s}}\n"
+        f"  - {{id: b, at: 1s, fault: activity, {ACTIVITY}, undone_with: »b}}",
+        "'b' has no undo that could take this away too",
+        "name another entry",
+    ),
     (f"{{at: 1s, fault: activity, {ACTIVITY}, one_shot: true, »with: {{a: 1}}}}", "carries its own arguments", ""),
     (
         "{at: 1s, fault: activity, activity: »{type: python, module: a}, one_shot: true}",

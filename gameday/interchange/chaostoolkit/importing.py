@@ -75,7 +75,7 @@ class _Import:
         self.carrier = Carrier(self.source, self.losses)
         self._ids: set[str] = set()
         self._holder = ""
-        """The entry that holds the undos of all others."""
+        """The entry whose undos take away what all actions do; before them, and while it stands, none is begun."""
 
     def document(self) -> dict[str, Json]:
         source = self.source
@@ -272,8 +272,9 @@ class _Import:
             return {"check": {"name": escaped(name), "activity": activity}}, note
         entry = {"fault": "activity", "activity": activity}
         if not step.undo:
-            why = f"undone with {self._holder}" if self._holder else "nothing undoes this: does it pass by itself?"
-            return {**entry, "one_shot": True}, (*note, why)
+            if self._holder:
+                return {**entry, "undone_with": self._holder}, note
+            return {**entry, "one_shot": True}, (*note, "nothing undoes this: does it pass by itself?")
         undo = [self._undo(way, activity) for way, activity in step.undo]
         return {**entry, "undo": undo[0] if len(undo) == 1 else undo}, note
 
@@ -304,11 +305,13 @@ class _Import:
             return [*undoing, *late]
         pairs = matched([step.activity for step in actions], [step.activity for step in undoing])
         if pairs is None:
-            first = actions[0]
+            # One that others wait for must not begin after them.
+            first = next((step for step in actions if not (step.background and step.before)), actions[0])
             self._holder = first.id
             first.undo = [(step.way, step.activity) for step in undoing]
-            why = "which action each undoes is not clear: the first action holds them all, and they are run in order"
-            self.losses.change(("rollbacks",), f"{why} when the method is through, or it is aborted")
+            why = f"which action each undoes is not clear: {first.id} holds them all, and they are run in order"
+            when = "when the method is through, it is aborted, or that action fails, after which no other is begun"
+            self.losses.change(("rollbacks",), f"{why} {when}")
             return late
         for action, indexes in zip(actions, pairs, strict=True):
             action.undo = [(undoing[index].way, undoing[index].activity) for index in indexes]
