@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# More than cores: many tests wait for real processes.
-WORKERS ?= 4
+# Three times the cores of a small machine: many tests wait for real processes, or for a clock.
+WORKERS ?= 6
 
 .PHONY: help install demo test test-long test-all test-cluster torture check format schema docs bench wheel clean example
 

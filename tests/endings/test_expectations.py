@@ -15,6 +15,9 @@ def test_a_fault_that_does_not_take_hold_fails_the_run_and_nothing_that_waited_f
     place.write("scenario.yaml", script(activity(activity=nothing), expect=expect))
     done = place.call("run", "scenario.yaml", "--target", "lab", "--unattended")
     ended = place.exercise()
+    fault = ended.faults["broken"]
+    assert fault.effective is None and "not effective" in fault.error
+    assert target.requests("DELETE", "/state/broken")
     assert [state.state for state in ended.expectations] == ["not_observed", "not_observed"]
     assert {"broken did not take hold" in state.detail for state in ended.expectations} == {True}
     assert done.returncode == 1, done.stderr

@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -104,17 +103,6 @@ def test_an_injection_that_fails_is_undone_and_fails_the_run(place: Place, targe
     done = place.call(*RUN)
     assert done.returncode == 1, done.stderr
     assert target.requests("DELETE", "/state/broken"), "undone all the same"
-
-
-def test_a_fault_that_does_not_take_hold_is_not_counted(place: Place, target: Target, tmp_path: Path) -> None:
-    nothing = {"type": "http", "url": "${lab}/lie/about/injecting", "method": "PUT"}
-    place.write("scenario.yaml", script(activity(activity=nothing)))
-    process = place.start(*RUN)
-    assert process.wait(60) == 1, place.said()
-    fault = place.exercise().faults["broken"]
-    assert fault.effective is None
-    assert "not effective" in fault.error
-    assert target.requests("DELETE", "/state/broken")
 
 
 def test_an_expectation_that_a_machine_missed_fails_the_run(place: Place) -> None:
