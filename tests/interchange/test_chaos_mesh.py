@@ -75,6 +75,27 @@ def lost(losses: list[Loss]) -> dict[str, str]:
     return {loss.what.partition(": ")[2]: loss.why for loss in losses if loss.lost}
 
 
+def test_all_pods_of_nobody_knows_which_namespace_are_not_taken() -> None:
+    everything = chaos("PodChaos", "everything", action="pod-kill", selector={})
+    del everything["metadata"]["namespace"]
+    with pytest.raises(ScenarioErrors, match="nobody knows whose pods are all of them"):
+        imported(everything)
+    labelled = chaos("PodChaos", action="pod-kill", selector={"labelSelectors": {"app": "web"}})
+    del labelled["metadata"]["namespace"]
+    found = imported(labelled, everything)
+    assert "timeline: [{id: it," in found.text and "id: everything" not in found.text
+    assert [loss.what.partition(": ")[2] for loss in found.losses] == [
+        "spec.selector.namespaces",
+        "spec.selector.namespaces",
+    ]
+    guess, refused = found.losses
+    assert refused.lost and not guess.lost and "a guess, the first of the target's" in guess.why
+    assert any(line.startswith("# in which namespace is a guess") for line in found.services)
+    # Where the manifest is in a namespace, that is meant.
+    here = imported(chaos("PodChaos", "everything", action="pod-kill", selector={}))
+    assert 'namespace = "chaos"' in here.services and not here.losses
+
+
 DELAY = {"action": "delay", "delay": {"latency": "200ms"}, "duration": "5m"}
 CUT = {"action": "partition", "duration": "1m30s"}
 SLOW = {"action": "latency", "volumePath": "/data", "delay": "100ms", "duration": "1m"}

@@ -86,6 +86,13 @@ class Services:
         if phases and "Running" not in phases:
             raise NotCarried(part.at("podPhaseSelectors"), "only pods that run are touched")
         part.rest("a service has no place for it, so more pods may be meant by its name")
+        if not table.namespace:
+            if not (table.selector or pod):
+                why = "neither it nor the manifest says a namespace: nobody knows whose pods are all of them"
+                raise NotCarried(part.at("namespaces"), why)
+            why = "neither it nor the manifest says a namespace: a guess, the first of the target's is taken"
+            part.change("namespaces", why)
+            table.notes["in which namespace is a guess, the first of the target's: write namespace = …"] = None
         if not table.selector:
             table.selector = EVERYTHING
             table.notes[f"all pods of the namespace{'' if not table.notes else ' but for what is said here'}"] = None
