@@ -138,14 +138,16 @@ def given_back(target: Mapping[str, Json], exercise: str) -> dict[str, Any] | No
     return Call("gameday.cluster.lease:release", _whose(target, exercise), timeout=10.0).to_json()
 
 
-def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | None) -> list[Follower]:
-    """The calls that go on beside an exercise on this target."""
+def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | None, lock: int = -1) -> list[Follower]:
+    """The calls that go on beside an exercise on this target. `lock`: the descriptor that all of it have, if any."""
     if not is_cluster(target):
         return []
+    from gameday.cluster.holders import lock_of
     from gameday.cluster.lease import LASTS
     from gameday.engine.following import Follower
 
-    keep = Call("gameday.cluster.lease:keep", _whose(target, exercise), timeout=30.0)
+    whose = {**_whose(target, exercise), "lock": lock_of(lock)}
+    keep = Call("gameday.cluster.lease:keep", whose, timeout=30.0)
     found = [Follower("claim", keep, confirms=float(LASTS))]
     # Here and not above: whoever only starts an exercise doesn't need it.
     from gameday.cli.rights import touched

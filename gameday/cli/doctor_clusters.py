@@ -161,11 +161,12 @@ def _claims(target: TargetInfo) -> Iterator[Finding]:
 
     standing = claims(target.settings["cluster"], target.settings["namespaces"])
     for claim in standing:
-        if claim.left > 0:
+        if claim.holds:
             do = f"wait for its end, or stop it where it runs: gameday abort {claim.identity}"
             yield Finding(CHECK, "warn", f"{target.name}: {claim.shown}", do)
         else:
-            text = f"{target.name}: exercise {claim.identity} never gave {claim.namespace} back; its claim has run out"
+            why = "nobody of it is left on this machine" if claim.left > 0 else "its claim has run out"
+            text = f"{target.name}: exercise {claim.identity} never gave {claim.namespace} back; {why}"
             yield Finding(CHECK, "warn", text, f"gameday recover --target {target.name}")
     if not standing:
         yield Finding(CHECK, "ok", f"{target.name}: no exercise has it")
@@ -175,7 +176,7 @@ def _left(api: Api, target: TargetInfo) -> Iterator[Finding]:
     from gameday.cluster.lease import claims
     from gameday.cluster.litter import find
 
-    alive = {one.identity for one in claims(api.where, target.settings["namespaces"]) if one.left > 0}
+    alive = {one.identity for one in claims(api.where, target.settings["namespaces"]) if one.holds}
     found, _ = find(api, target.settings["namespaces"])
     # A pod that Chaos Mesh is to kill does not say for whom: for those who live, where somebody does.
     left = [one for one in found if one.exercise not in alive and (one.exercise or not alive)]

@@ -137,7 +137,8 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         return connect(_second_guardian(payload))
 
     alerts = functools.partial(alerts_of, prober) if "alertmanager" in target.names else None
-    beside = followers(payload.target, payload.exercise, exercise.scenario)
+    lock = int(payload.rescue.get("target_claim", -1))
+    beside = followers(payload.target, payload.exercise, exercise.scenario, lock)
     ports = Ports(prober, StoreInbox(store, payload.exercise, epoch), alerts, beside, rescue)
     conductor = Conductor(journal, connect(sock), ports, heartbeat=payload.heartbeat)
     for number in STOP_SIGNALS:

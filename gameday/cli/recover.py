@@ -75,7 +75,8 @@ def _recover_all(exercise: str | None, target: str | None, config: Path | None, 
         # Without a store nothing can be undone, but what lies there for it has to be told.
         if _name_all(store) == Exit.OK:
             raise UsageError(
-                f"{error}, so there is nothing to recover. If exercises ran with another store, name it with --store"
+                f"{error}, so there is nothing to recover. If exercises ran with another store, name it with --store; "
+                "where journals are lost, `gameday recover --target NAME` searches a cluster or a Toxiproxy itself"
             ) from None
         return Exit.NOT_RECOVERED
     except NoSuchExercise as error:

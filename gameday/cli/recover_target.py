@@ -184,7 +184,7 @@ def _refuse_a_claim(target: TargetInfo, dead: dict[str, bool]) -> None:
     except (Refused, Unreachable) as error:
         raise _cant_ask(target, error) from None
     for claim in standing:
-        if claim.left > 0 and not claim.untellable and claim.identity not in dead:
+        if claim.holds and not claim.untellable and claim.identity not in dead:
             raise RefusedError(
                 f"{claim.shown}, and may be alive: nothing was touched. Stop it where it runs (`gameday abort`), or "
                 f"wait until its claim has run out; if that exercise is certainly dead: {claim.release}"
@@ -321,7 +321,8 @@ def _elsewhere(api: Api) -> tuple[dict[str, Claim], str]:
     from gameday.cluster.marks import label_value
 
     try:
-        return {label_value(claim.identity): claim for claim in everywhere(api) if claim.left > -FRESH}, ""
+        there = everywhere(api)
+        return {label_value(claim.identity): claim for claim in there if claim.left > -FRESH and not claim.dead}, ""
     except (Refused, Unreachable) as error:
         return {}, str(error)
 

@@ -2,7 +2,8 @@
 
 One exercise at a time, whoever runs it from wherever. Who holds it renews it. Clocks differ, so what a claim's own
 times say is believed where it means to keep away, and never where it means to take over: that is done only with a claim
-that was not renewed for as long as it lasts while we watched, by our own clock.
+that was not renewed for as long as it lasts while we watched, by our own clock. Or for a moment, where this machine
+knows that nobody is left who could (see `holders`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.holders import HELD, nobody_left
 from gameday.cluster.marks import kubectl
 from gameday.cluster.resources import LEASES, NAMESPACES, meta, right
 from gameday.cluster.services import MANAGED, OURS
@@ -32,6 +34,8 @@ AHEAD = 10.0
 """Seconds that a renewal may lie in the future; further, and nothing can be told from the claim's times."""
 LONGEST = 600.0
 """Seconds that a claim may last by its own word to be watched for that long."""
+LATE = 10.0
+"""Seconds for which the claim of those who are all dead is watched: a request of theirs takes no longer than that."""
 _LOOK = 1.0
 _SAY = 20.0
 _PATIENCE = 5.0
@@ -74,6 +78,10 @@ def holder(where: Where, namespaces: Sequence[str], say: Say | None = None) -> s
             return str(NoNamespace(namespace))
         if there is None or _left(there) <= 0:
             continue
+        if nobody_left(there):
+            if say is not None:
+                say(f"{_words(there, namespace)}, and nobody of it is left on this machine: a run would take it over")
+            continue
         if not _untellable(there):
             return f"{_words(there, namespace)}; {_dead(api, namespace)}"
         if say is not None:
@@ -111,6 +119,13 @@ class Claim:
     """A shell line that takes it away, for where its exercise is certainly dead."""
     untellable: bool = False
     """Its renewal lies in the future by our clock: only watching it tells whether it lives."""
+    dead: bool = False
+    """Nobody is left who could renew it, as this machine knows for certain."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether somebody may live who has it, by its own times and by what this machine knows."""
+        return self.left > 0 and not self.dead
 
 
 def claims(where: Where, namespaces: Sequence[str]) -> list[Claim]:
@@ -128,7 +143,7 @@ def everywhere(api: Api) -> list[Claim]:
 
 def _claim(api: Api, namespace: str, thing: Mapping[str, Any]) -> Claim:
     shown, release = _words(thing, namespace), _release(api, namespace)
-    return Claim(namespace, _identity(thing), _left(thing), shown, release, _untellable(thing))
+    return Claim(namespace, _identity(thing), _left(thing), shown, release, _untellable(thing), nobody_left(thing))
 
 
 def acquire(
@@ -179,15 +194,16 @@ def _run_out(api: Api, namespaces: Sequence[str], identity: str, say: Say | None
         there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
         if there is None or _identity(there) in (identity, ""):
             continue
-        if _left(there) > 0 and not _untellable(there):
+        dead = nobody_left(there)
+        if _left(there) > 0 and not _untellable(there) and not dead:
             raise _held(api, namespace, there)
-        if _lasts(there) > LONGEST:
+        if _lasts(there) > LONGEST and not dead:
             raise Held(
                 f"{_words(there, namespace)}: by its own word it lasts {_lasts(there):.0f} s, too long to watch "
                 f"whether it is renewed; {_dead(api, namespace)}"
             )
         seen[namespace] = there["spec"]
-        until = max(until, began + _lasts(there))
+        until = max(until, began + (min(LATE, _lasts(there)) if dead else _lasts(there)))
     while seen and (left := until - boot_clock()) > 0:
         if say is not None and (not said or boot_clock() - said > _SAY):
             said = boot_clock()
@@ -212,7 +228,8 @@ def _acquire(api: Api, namespace: str, identity: str, run_out: Json) -> None:
                 return
             if _identity(there) not in (identity, "") and there["spec"] != run_out:
                 raise _held(api, namespace, there)
-            body = {**there, "spec": {**_spec(identity), "leaseTransitions": _transitions(there) + 1}}
+            spec = {**_spec(identity), "leaseTransitions": _transitions(there) + 1}
+            body = {**there, "metadata": _meta(there, ""), "spec": spec}
             api.ask("PUT", LEASES.path(namespace, NAME), body=body, timeout=_PATIENCE)
             return
         except Refused as refused:
@@ -240,8 +257,10 @@ def _release(api: Api, namespace: str) -> str:
     return shlex.join([*kubectl(api.where, namespace), "delete", f"{LEASES.full_name}/{NAME}"])
 
 
-def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dict[str, Json]]:
+def keep(where: Where, namespaces: Sequence[str], identity: str, lock: str = "") -> Iterator[dict[str, Json]]:
     """Renew the claims for as long as this is listened to; says `abort` when somebody else has one.
+
+    `lock`: what all who may do anything for the exercise hold, see `holders`; "" where nothing tells that they live.
 
     Each time that all were renewed it says `confirmed`, with the boot clock of before: they last from then on.
 
@@ -257,7 +276,7 @@ def keep(where: Where, namespaces: Sequence[str], identity: str) -> Iterator[dic
         for namespace in namespaces:
             try:
                 api = api or Api(where)
-                _renew(api, namespace, identity)
+                _renew(api, namespace, identity, lock)
             except TargetError as error:
                 # We can't log in any more, or would elsewhere.
                 trouble, forbidden, api = str(error), True, None
@@ -300,7 +319,8 @@ def renew(api: Api, namespaces: Sequence[str], identity: str) -> None:
         _renew(api, namespace, identity)
 
 
-def _renew(api: Api, namespace: str, identity: str) -> None:
+def _renew(api: Api, namespace: str, identity: str, lock: str | None = None) -> None:
+    """`lock`: as with `keep`; None leaves what stands there."""
     for left in reversed(range(3)):
         there = api.get(LEASES, namespace, NAME, timeout=_PATIENCE)
         if there is not None and _identity(there) != identity:
@@ -310,6 +330,8 @@ def _renew(api: Api, namespace: str, identity: str) -> None:
                 api.ask("POST", LEASES.path(namespace), body=_lease(namespace, identity), timeout=_PATIENCE)
             else:
                 body = {**there, "spec": {**there.get("spec", {}), "renewTime": _now()}}
+                if lock is not None:
+                    body["metadata"] = _meta(there, lock)
                 api.ask("PUT", LEASES.path(namespace, NAME), body=body, timeout=_PATIENCE)
             return
         except Refused as refused:
@@ -358,6 +380,13 @@ def _lease(namespace: str, identity: str) -> dict[str, Any]:
         "metadata": {"name": NAME, "namespace": namespace, "labels": {MANAGED: OURS}},
         "spec": {**_spec(identity), "leaseTransitions": 0},
     }
+
+
+def _meta(thing: Mapping[str, Any], lock: str) -> dict[str, Any]:
+    """Its metadata, with this lock as that of whoever has the claim from now on; "" for none."""
+    there = meta(thing)
+    others = {key: value for key, value in (there.get("annotations") or {}).items() if key != HELD}
+    return {**there, "annotations": {**others, **({HELD: lock} if lock else {})}}
 
 
 def _spec(identity: str) -> dict[str, Any]:

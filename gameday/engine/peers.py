@@ -74,7 +74,9 @@ def clear_dead(folder: Path) -> list[Path]:
     if not folder.is_dir() or distrust(folder) is not None:
         return []
     cleared = []
-    for path in sorted({one.with_suffix(".sock") for one in folder.iterdir() if one.suffix in (".sock", ".lock")}):
+    # Claims to targets lie there too. By them it is told whether anybody is left, so their files stay.
+    ours = [one for one in folder.iterdir() if one.suffix in (".sock", ".lock") and not one.name.startswith("target-")]
+    for path in sorted({one.with_suffix(".sock") for one in ours}):
         try:
             claimed = claim(path, wait=0.0)
         except OSError:

@@ -131,6 +131,7 @@ def test_a_store_that_is_not_there(words: tuple[str, ...], run: Run, tmp_path: P
     assert f"there is no store at {tmp_path}/nowhere.db" in done.stderr
     if words == ("recover",):
         assert "nothing to recover. If exercises ran with another store, name it with --store" in done.stderr
+        assert "`gameday recover --target NAME` searches a cluster" in done.stderr
 
 
 def test_talk_about_an_action_item_does_not_read_like_an_error(talk: Place) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
+import json
 import re
 import threading
 import time
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gameday.cluster import lease
+from gameday.cluster import holders, lease
 from gameday.engine.processes import boot_clock
 from gameday.errors import TargetError
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
@@ -197,6 +199,75 @@ def test_one_that_somebody_deleted_is_made_again(cluster: Cluster) -> None:
     assert "confirmed" in next(kept)
     held = claim(cluster)
     assert held is not None and held["spec"]["holderIdentity"] == "x-1"
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Iterator[int]:
+    """What all who may do anything for an exercise hold."""
+    with (tmp_path / "target-1.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def held(cluster: Cluster, lock: int) -> None:
+    """The claim of an exercise that began here."""
+    acquire(cluster, "x-1")
+    assert "confirmed" in next(lease.keep(where(cluster), [cluster.namespace], "x-1", holders.lock_of(lock)))
+
+
+def test_a_claim_of_which_nobody_is_left_on_this_machine_is_taken_over_at_once(
+    cluster: Cluster, lock: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LATE", 0.3)
+    held(cluster, lock)
+    (living,) = lease.claims(where(cluster), [cluster.namespace])
+    assert living.holds
+    with pytest.raises(lease.Held):
+        acquire(cluster, "x-2")
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    (dead,) = lease.claims(where(cluster), [cluster.namespace])
+    assert dead.left > 0 and not dead.holds
+    assert lease.holder(where(cluster), [cluster.namespace]) is None
+    acquire(cluster, "x-2")
+    there = claim(cluster)
+    assert there is not None and there["spec"]["holderIdentity"] == "x-2"
+    assert holders.HELD not in there["metadata"].get("annotations", {}), "x-2 has not said anything of the kind yet"
+
+
+def test_one_that_goes_on_without_that_lock_is_not_dead_by_it(cluster: Cluster, lock: int) -> None:
+    held(cluster, lock)
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    # Resumed: nothing is locked for that.
+    assert "confirmed" in next(keeping(cluster))
+    with pytest.raises(lease.Held):
+        acquire(cluster, "x-2")
+
+
+@pytest.mark.parametrize("trouble", ["another boot", "another file", "no file", "no lock of ours", "nonsense"])
+def test_where_this_machine_can_not_tell_it_is_not_dead(
+    cluster: Cluster, lock: int, tmp_path: Path, trouble: str
+) -> None:
+    held(cluster, lock)
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    path = tmp_path / "target-1.lock"
+    said = json.loads(holders.lock_of(lock))
+    match trouble:
+        case "another boot":
+            said["boot"] = "00000000-0000-0000-0000-000000000000"
+        case "another file":
+            path.rename(tmp_path / "target-2.lock")
+            path.touch()
+        case "no file":
+            path.unlink()
+        case "no lock of ours":
+            path.rename(tmp_path / "passwd")
+            said["lock"] = str(tmp_path / "passwd")
+        case "nonsense":
+            said = {}
+    cluster.patch("Lease", lease.NAME, {"metadata": {"annotations": {holders.HELD: json.dumps(said)}}})
+    assert lease.claims(where(cluster), [cluster.namespace])[0].holds
+    with pytest.raises(lease.Held):
+        acquire(cluster, "x-2")
 
 
 @pytest.mark.double

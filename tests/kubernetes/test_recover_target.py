@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from gameday.cli.recover_target import recover_target
-from gameday.cluster import creations, lease, marks
+from gameday.cluster import creations, holders, lease, marks
 from gameday.cluster.api import Api
 from gameday.cluster.resources import DEPLOYMENTS, NETWORK_POLICIES
 from gameday.errors import GamedayError
@@ -270,6 +272,47 @@ def test_recovering_an_attended_exercise_gives_its_claim_back(cluster: Cluster, 
         assert cluster.get("Lease", lease.NAME) is None
     finally:
         place.clean_up()
+
+
+def test_on_the_same_machine_it_waits_for_the_last_process_and_no_longer(
+    cluster: Cluster, recover: Recover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LATE", 0.5)
+    cluster.deployment("web", 1)
+    timeline = "  - {at: 0s, id: dark, fault: dependency-outage, with: {service: web, by: scale}, for: 5m}\n"
+    place = place_of(tmp_path, cluster, SERVICES, timeline)
+    try:
+        place.start("run", "scenario.yaml", "--unattended")
+        place.wait_until("an outage", lambda x: "dark" in x.faults and x.faults["dark"].stage == "effective")
+        cluster.until(lambda: holders.HELD in (cluster.get("Lease", lease.NAME) or {})["metadata"]["annotations"])
+        everybody, undo = list(place.processes()), undo_worker(place)
+        for pid in everybody:
+            os.kill(pid, signal.SIGSTOP)
+        kill_together(pid for pid in everybody if pid != undo)
+        place.store.unlink()
+        wait_for(lambda: list(place.processes()) == [undo], 20, "the undo worker is left alone")
+        code, out, said = recover()
+        assert (code, out) == (5, "") and "may be alive" in said
+        os.kill(undo, signal.SIGKILL)
+        place.gone()
+        code, out, said = recover()
+        assert code == 0, said
+        assert f"deployment {cluster.namespace}/web  recovered" in out
+        assert replicas(cluster) == 1
+    finally:
+        place.clean_up()
+
+
+def undo_worker(place: Place) -> int:
+    """The one that has the lock, and is neither the guardian nor the engine."""
+    others = {place.guardian(), *place.pids("gameday.cli.engine_process")}
+    having = [pid for pid in place.processes() if pid not in others and has_the_lock(pid)]
+    assert len(having) == 1, (having, place.processes())
+    return having[0]
+
+
+def has_the_lock(pid: int) -> bool:
+    return any(path.readlink().name.startswith("target-") for path in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def exercise_of(place: Place) -> str:

@@ -27,8 +27,9 @@ def wait_for(look: Callable[[], T], within: float, what: str, every: float = 0.0
 
 def kill_together(pids: Iterable[int]) -> None:
     """SIGKILL all in the same moment: whoever is left would undo what the others left, as it should."""
+    everybody = list(pids)
     for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in pids:
+        for pid in everybody:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
