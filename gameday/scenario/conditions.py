@@ -31,6 +31,11 @@ _CAN_HAVE_NO_DATA = ("measure", "prometheus", "metrics")
 _ORDERED = ("above", "below", "between")
 _LONGEST_PATTERN = 1000
 _EXPECTATIONS = ("alert", "milestone", "update", "check")
+_SEVERAL = {
+    "process": ("its exit code with its output", "write status: 0"),
+    "http": ("a status code with a body", "write status: 200"),
+}
+"""What activities answer that is not one thing, and how it is judged instead."""
 ACTIVITY_NEEDS = {"python": ("module", "func"), "http": ("url",), "process": ("path",)}
 
 
@@ -38,6 +43,7 @@ def check(item: Check, path: Path, unread: Unread) -> Iterator[Finding]:
     """A steady-state check, or one that shows that a fault took hold or is gone."""
     yield from probing(item, path, unread)
     yield from tolerance(item.expect, (*path, "expect"), asked(item, path, unread), unread)
+    yield from _possible(item, item.expect, (*path, "expect"), unread)
 
 
 def look(item: Look, path: Path, unread: Unread) -> Iterator[Finding]:
@@ -45,6 +51,7 @@ def look(item: Look, path: Path, unread: Unread) -> Iterator[Finding]:
     yield from probing(item, path, unread)
     if item.expect is not None:
         yield from tolerance(item.expect, (*path, "expect"), asked(item, path, unread), unread)
+        yield from _possible(item, item.expect, (*path, "expect"), unread)
 
 
 def asked(item: Probing, path: Path, unread: Unread) -> list[str]:
@@ -170,6 +177,27 @@ def tolerance(item: Tolerance, path: Path, kinds: list[str], unread: Unread) -> 
                 yield Finding((*path, key), message, "write equals: true", at_key=True)
 
 
+def _possible(probe: Probing, item: Tolerance, path: Path, unread: Unread) -> Iterator[Finding]:
+    """What programs answer is neither true nor false, and what an activity of theirs answers is not one thing."""
+    if unread.at(path) or "equals" not in item.model_fields_set or unread.at((*path, "equals")):
+        return
+    said, found, hint = shown(item.equals), "", ""
+    program = probe.process
+    if program is not None and isinstance(item.equals, bool):
+        found = "its exit code" if program.read == "exit" else "the text that it prints"
+        hint = "write equals: 0" if program.read == "exit" else f'write equals: "{str(item.equals).lower()}"'
+    act = probe.activity
+    if act is not None and act.type in _SEVERAL and not isinstance(item.equals, dict):
+        extra = act.model_extra or {}
+        whole = all(isinstance(extra.get(key), str) for key in ACTIVITY_NEEDS[act.type])
+        # With a tolerance of its own it answers whether that is met.
+        if whole and extra.get("tolerance") is None:
+            found, hint = _SEVERAL[act.type]
+    if found:
+        kind = "a process probe" if act is None else f"an activity of type {act.type}"
+        yield Finding((*path, "equals"), f"{kind} answers {found}, which never equals {said}", hint, at_key=True)
+
+
 def _pattern(pattern: str, path: Path) -> Iterator[Finding]:
     if len(pattern) > _LONGEST_PATTERN:
         yield Finding(path, f"a pattern of {len(pattern):,} characters is too long", f"at most {_LONGEST_PATTERN:,}")
@@ -194,6 +222,7 @@ def abort_condition(item: AbortCondition, path: Path, unread: Unread) -> Iterato
                 yield Finding((*path, key), message, "keep one of the two", at_key=True)
         if item.unless is not None:
             yield from tolerance(item.unless, (*path, "unless"), kinds, unread)
+            yield from _possible(item, item.unless, (*path, "unless"), unread)
     elif not keys:
         hint = f"write one of {listed(TOLERANCES)}, or `unless:` with what is healthy"
         name = "this condition" if unread.at((*path, "name")) else shown(item.name)
@@ -206,6 +235,7 @@ def abort_condition(item: AbortCondition, path: Path, unread: Unread) -> Iterato
             yield Finding((*path, extra), message, "make two conditions", at_key=True)
         if len(keys) == 1:
             yield from tolerance(item, path, kinds, unread)
+            yield from _possible(item, item, path, unread)
     if clashes(item, "for", path, unread) and clashes(item, "consecutive", path, unread):
         message = "'for' and 'consecutive' both say how long it must last"
         yield Finding((*path, "consecutive"), message, "keep one of the two", at_key=True)

@@ -183,6 +183,26 @@ PROBES = [
     ("{measure: a, expect: {above: »5, below: 1}}", "nothing is above 5 and below 1", ""),
     ("{measure: a, expect: {matches: »'('}}", "'(' is not a regular expression: missing )", "escape it"),
     ("{tcp: {address: 'h:1'}, expect: {»above: 1}}", "a tcp probe answers true or false", "write equals: true"),
+    (
+        "{activity: {type: process, path: kubectl}, expect: {»equals: true}}",
+        "an activity of type process answers its exit code with its output, which never equals true",
+        "write status: 0",
+    ),
+    (
+        "{activity: {type: http, url: 'http://h'}, expect: {»equals: 200}}",
+        "answers a status code with a body, which never equals 200",
+        "write status: 200",
+    ),
+    (
+        "{process: {command: [a]}, expect: {»equals: true}}",
+        "a process probe answers its exit code, which never equals true",
+        "write equals: 0",
+    ),
+    (
+        "{process: {command: [a], read: stdout}, expect: {»equals: false}}",
+        "a process probe answers the text that it prints, which never equals false",
+        'write equals: "false"',
+    ),
     ("{tcp: {address: »'http://h'}, expect: {equals: true}}", "'http://h' is not host:port", ""),
     ("{http: {url: »storefront}, expect: {status: 200}}", "'storefront' is not an address", "begin with http://"),
     (
@@ -225,6 +245,9 @@ def test_a_pattern_that_is_too_long() -> None:
         "{metrics: {name: up, labels: {a: b}, combine: max}, expect: {above: 0, below: 2}}",
         "{process: {command: [a, b], read: stdout}, expect: {matches: x}}",
         "{measure: error-rate, expect: {below: 0.1}}",
+        "{activity: {type: process, path: a, tolerance: true}, expect: {equals: true}}",
+        "{activity: {type: process, path: a}, expect: {status: 0}}",
+        "{activity: {type: python, module: a, func: b}, expect: {equals: true}}",
     ],
 )
 def test_a_probe_that_is_right(text: str) -> None:
