@@ -146,7 +146,7 @@ def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | No
     from gameday.cluster.lease import LASTS
     from gameday.engine.following import Follower
 
-    whose = {**_whose(target, exercise), "lock": lock_of(lock)}
+    whose = {**_whose(target, exercise), "lock": lock_of(lock, exercise)}
     keep = Call("gameday.cluster.lease:keep", whose, timeout=30.0)
     found = [Follower("claim", keep, confirms=float(LASTS))]
     # Here and not above: whoever only starts an exercise doesn't need it.

@@ -285,7 +285,7 @@ def _clear(target: TargetInfo, state: _Found, dead: Sequence[str], blind: list[s
     if state.lost:
         blind.append(f"{state.lost}: stopped there")
     for line in _in_short(blind):
-        _loud(f"CAN'T SAY: {line}: whether faults of gameday's are among them is not known", ())
+        _loud(f"CAN'T SAY: {line}: whether faults of gameday's stand there is not known", ())
     if not found:
         but = ", as far as that could be looked at" if blind else ""
         where = f"is in {', '.join(namespaces)}" if namespaces else "is there"

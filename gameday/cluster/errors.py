@@ -38,8 +38,8 @@ class Refused(RuntimeError):
     def _words(self, who: str) -> str:
         said = " ".join(self.message.split())[:500]
         if self.nobody:
-            whose = f" of the user of {who}" if who else ""
-            return f"{self.status}, nobody is logged in: the kubeconfig has no token or certificate{whose}; {said}"
+            whose = who or "the kubeconfig"
+            return f"{self.status}, nobody is logged in: {whose} has neither a token nor a certificate; {said}"
         if self.status == 401:
             hint = "the API server does not know who asks: log in again (an expired token?)"
             hint += f"; asked by {who}" if who else ""

@@ -22,20 +22,23 @@ HELD = "gameday.dev/held"
 """The annotation of a Lease that says so."""
 
 
-def lock_of(descriptor: int) -> str:
+def lock_of(descriptor: int, exercise: str) -> str:
     """The lock behind an open file, as `HELD` has it; "" where there is none, or that can't be said."""
     try:
         path, there = str(Path(f"/proc/self/fd/{descriptor}").readlink()), os.fstat(descriptor)
     except OSError:
         return ""
-    boot = boot_id()
-    return json.dumps({"boot": boot, "lock": path, "device": there.st_dev, "inode": there.st_ino}) if boot else ""
+    said = {"exercise": exercise, "boot": boot_id(), "lock": path, "device": there.st_dev, "inode": there.st_ino}
+    return json.dumps(said) if said["boot"] else ""
 
 
 def nobody_left(thing: Mapping[str, Any]) -> bool:
     """Whether all who could renew the claim `thing` (a Lease) are dead for certain. Touches nothing."""
     try:
         said = json.loads((thing["metadata"].get("annotations") or {})[HELD])
+        # Whoever took the claim over by other means may have left standing what was said of another.
+        if said["exercise"] != thing["spec"]["holderIdentity"]:
+            return False
         if not said["boot"] or said["boot"] != boot_id() or not _ours(said["lock"]):
             return False
         descriptor = os.open(said["lock"], os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -212,7 +212,7 @@ def lock(tmp_path: Path) -> Iterator[int]:
 def held(cluster: Cluster, lock: int) -> None:
     """The claim of an exercise that began here."""
     acquire(cluster, "x-1")
-    assert "confirmed" in next(lease.keep(where(cluster), [cluster.namespace], "x-1", holders.lock_of(lock)))
+    assert "confirmed" in next(lease.keep(where(cluster), [cluster.namespace], "x-1", holders.lock_of(lock, "x-1")))
 
 
 def test_a_claim_of_which_nobody_is_left_on_this_machine_is_taken_over_at_once(
@@ -243,14 +243,16 @@ def test_one_that_goes_on_without_that_lock_is_not_dead_by_it(cluster: Cluster, 
         acquire(cluster, "x-2")
 
 
-@pytest.mark.parametrize("trouble", ["another boot", "another file", "no file", "no lock of ours", "nonsense"])
+@pytest.mark.parametrize(
+    "trouble", ["another boot", "another file", "no file", "no lock of ours", "another exercise", "nonsense"]
+)
 def test_where_this_machine_can_not_tell_it_is_not_dead(
     cluster: Cluster, lock: int, tmp_path: Path, trouble: str
 ) -> None:
     held(cluster, lock)
     fcntl.flock(lock, fcntl.LOCK_UN)
     path = tmp_path / "target-1.lock"
-    said = json.loads(holders.lock_of(lock))
+    said = json.loads(holders.lock_of(lock, "x-1"))
     match trouble:
         case "another boot":
             said["boot"] = "00000000-0000-0000-0000-000000000000"
@@ -262,6 +264,8 @@ def test_where_this_machine_can_not_tell_it_is_not_dead(
         case "no lock of ours":
             path.rename(tmp_path / "passwd")
             said["lock"] = str(tmp_path / "passwd")
+        case "another exercise":
+            said["exercise"] = "x-0"
         case "nonsense":
             said = {}
     cluster.patch("Lease", lease.NAME, {"metadata": {"annotations": {holders.HELD: json.dumps(said)}}})

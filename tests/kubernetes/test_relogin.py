@@ -123,7 +123,7 @@ def new_of(way: dict[str, Any]) -> dict[str, Any]:
 def test_that_nobody_is_logged_in_is_said_and_not_that_it_may_be_right(cluster: DoubleCluster, tmp_path: Path) -> None:
     nobody = another(cluster, tmp_path, token="nothing", user="system:anonymous")
     cluster.rules("system:anonymous", [], token="nothing")
-    with pytest.raises(TargetError, match=rf"403, nobody is logged in: .* of the user of context .*{tmp_path}/another"):
+    with pytest.raises(TargetError, match=rf"403, nobody is logged in: context .* of {tmp_path}/another has neither"):
         resolved({**target_of(cluster, {})["settings"], "cluster": nobody}, "staging")
     (tmp_path / "gameday.toml").write_text(toml_of(cluster, SERVICES, **new_of(nobody)))
     (target,) = clusters(load_settings(explicit=tmp_path / "gameday.toml"))
