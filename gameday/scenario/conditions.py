@@ -32,7 +32,10 @@ _ORDERED = ("above", "below", "between")
 _LONGEST_PATTERN = 1000
 _EXPECTATIONS = ("alert", "milestone", "update", "check")
 _SEVERAL = {
-    "process": ("its exit code with its output", "write status: 0"),
+    "process": (
+        "its exit code with its output",
+        "add tolerance: 0 to the activity, and write equals: true, which is that it is met",
+    ),
     "http": ("a status code with a body", "write status: 200"),
 }
 """What activities answer that is not one thing, and how it is judged instead."""

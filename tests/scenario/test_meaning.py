@@ -186,7 +186,7 @@ PROBES = [
     (
         "{activity: {type: process, path: kubectl}, expect: {»equals: true}}",
         "an activity of type process answers its exit code with its output, which never equals true",
-        "write status: 0",
+        "add tolerance: 0 to the activity, and write equals: true",
     ),
     (
         "{activity: {type: http, url: 'http://h'}, expect: {»equals: 200}}",
@@ -245,8 +245,8 @@ def test_a_pattern_that_is_too_long() -> None:
         "{metrics: {name: up, labels: {a: b}, combine: max}, expect: {above: 0, below: 2}}",
         "{process: {command: [a, b], read: stdout}, expect: {matches: x}}",
         "{measure: error-rate, expect: {below: 0.1}}",
-        "{activity: {type: process, path: a, tolerance: true}, expect: {equals: true}}",
-        "{activity: {type: process, path: a}, expect: {status: 0}}",
+        "{activity: {type: process, path: a, tolerance: 0}, expect: {equals: true}}",
+        "{activity: {type: http, url: 'http://h'}, expect: {status: 200}}",
         "{activity: {type: python, module: a, func: b}, expect: {equals: true}}",
     ],
 )
