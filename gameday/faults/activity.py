@@ -99,9 +99,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         notes=tuple(_notes([asked.activity, *(undo or ())], target)),
         undone_by=", then ".join(described(each) for each in undo or ()) or (f"the undo of {other}" if other else ""),
         effective_when=_verified("the action has succeeded", "effective", asked.effective),
-        recovered_when=""
-        if undo is None and asked.recovered is None
-        else _verified("the undo has succeeded", "recovered", asked.recovered),
+        recovered_when=_recovered_when(asked, other),
     ).to_json()
 
 
@@ -109,6 +107,14 @@ def _recovered(check: Mapping[str, Json] | None, target: Mapping[str, Json], oth
     if check is not None:
         return Call(CHECK, {"check": check, "target": target})
     return Call(f"{__name__}:left_to", {"entry": other}) if other else None
+
+
+def _recovered_when(asked: ActivityParameters, other: str | None) -> str:
+    if asked.recovered is None and other:
+        return f"nothing of it runs any more; the undo of {other} comes after that"
+    if asked.recovered is None and (asked.undo is None or asked.one_shot):
+        return ""
+    return _verified("the undo has succeeded", "recovered", asked.recovered)
 
 
 def _verified(otherwise: str, name: str, check: Mapping[str, Json] | None) -> str:
@@ -152,7 +158,8 @@ def _there(provider: Mapping[str, Json], target: Mapping[str, Json]) -> str:
     if cluster.get("in_cluster"):
         return "CHAOSTOOLKIT_IN_POD=true "
     view = shlex.join([*kubectl(cluster, None), "config", "view", "--minify", "--flatten", "--raw"])
-    return f'KUBECONFIG=$(f=$(mktemp) && {view} >"$f" && echo "$f") '
+    named = shlex.quote(str(cluster.get("context")))
+    return f'KUBERNETES_CONTEXT={named} KUBECONFIG=$(f=$(mktemp) && {view} >"$f" && echo "$f") '
 
 
 def _led(target: Mapping[str, Json]) -> dict[str, Json]:

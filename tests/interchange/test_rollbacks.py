@@ -28,6 +28,8 @@ def of_two(target: Target, first: dict[str, Any], second: dict[str, Any], **more
 def test_what_nothing_would_undo_any_more_is_not_begun(place: Place, target: Target) -> None:
     second = shell(f"curl -sS -X PUT {target.url}/state/two")
     write(place, of_two(target, shell("sleep 0.3; exit 3"), second, pauses={"before": 1.5}))
+    shown = " ".join(place.call("preview", "experiment.json", *RUN[:2], "--no-abort-condition").stdout.split())
+    assert "undone by the undo of first recovered when nothing of it runs any more" in shown
     done = place.call("run", "experiment.json", *RUN, "--no-abort-condition")
     assert done.returncode == 1, done.stderr
     assert "nothing would undo it: first, whose undo takes this away too, has failed" in done.stderr

@@ -126,12 +126,16 @@ def test_a_function_and_its_undo_reach_the_target_and_not_what_is_current(two: C
 def test_what_a_person_pastes_reaches_the_target(two: Cluster, prod: Prod, tmp_path: Path) -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("there is no kubectl here")
-    look = {"type": "process", "path": "sh", "arguments": ["-c", "grep current-context $KUBECONFIG"]}
+    look = {
+        "type": "process",
+        "path": "sh",
+        "arguments": ["-c", "echo $KUBERNETES_CONTEXT; grep current-context $KUBECONFIG"],
+    }
     line = planned(two, look, look).commands[0]
     done = subprocess.run(
         ["sh", "-c", line], capture_output=True, text=True, check=False, env={"PATH": os.defpath, "HOME": str(tmp_path)}
     )
-    assert done.stdout.split() == ["current-context:", two.context], done
+    assert done.stdout.split() == [two.context, "current-context:", two.context], done
 
 
 def test_kubectl_reaches_the_target_and_finds_no_other_context(two: Cluster, prod: Prod) -> None:
