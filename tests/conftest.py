@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A sandbox's shoppers cost processor time for as long as it is up. Few are enough to be counted.
 os.environ.setdefault("GAMEDAY_SANDBOX_RATE", "5")
+
+# A build in the background (`&`, nohup) ignores them, and so would all that it starts; here they are what is tested.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow to draw examples. Where nobody watches, the same ones are drawn each time: what fails there can
 # be run again here.

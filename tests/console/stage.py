@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
 
 from gameday.console.app import Console
 from gameday.console.clocks import Clocks
@@ -105,6 +106,10 @@ async def until(pilot: Pilot[Any], true: Callable[[], Any], seconds: float = 5.0
 
 async def drawn(pilot: Pilot[Any]) -> str:
     """The screen as a picture, once all that was still to be laid out and painted is: two in a row are the same."""
+    for typed in pilot.app.screen.query("Input, TextArea"):
+        # On a busy machine the picture is taken half a second later, and the cursor would be in its dark half.
+        assert isinstance(typed, Input | TextArea)
+        typed.cursor_blink = False
     before, now = "", pilot.app.export_screenshot(simplify=True)
     while before != now:
         await pilot.pause(0.02)
