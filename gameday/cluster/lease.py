@@ -34,8 +34,9 @@ AHEAD = 10.0
 """Seconds that a renewal may lie in the future; further, and nothing can be told from the claim's times."""
 LONGEST = 600.0
 """Seconds that a claim may last by its own word to be watched for that long."""
-LATE = 10.0
-"""Seconds for which the claim of those who are all dead is watched: a request of theirs takes no longer than that."""
+LATE = 15.0
+"""Seconds for which the claim of those who are all dead is watched: none of their requests takes so long, and should
+anybody live all the same (on a copy of a machine, say), it is renewed within that."""
 _LOOK = 1.0
 _SAY = 20.0
 _PATIENCE = 5.0

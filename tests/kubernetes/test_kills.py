@@ -154,9 +154,10 @@ def recover(place: Place, cluster: Cluster, *, lost: bool) -> subprocess.Complet
         return place.call("recover", timeout=120)
     for path in place.folder.glob("store.db*"):
         path.unlink()
-    shutil.rmtree(place.folder / "state", ignore_errors=True)
+    for folder in ("state", "run"):
+        shutil.rmtree(place.folder / folder, ignore_errors=True)
     if cluster.get("Lease", NAME) is not None:
-        # Nothing on the cluster tells whose the claim is: for as long as it lasts somebody may be alive.
+        # As on another machine nothing tells who is left: for as long as the claim lasts somebody may be alive.
         refused = place.call("recover", "--target", "staging")
         assert refused.returncode == 5 and "may be alive" in refused.stderr, refused.stderr
         cluster.delete("Lease", NAME)
