@@ -14,7 +14,8 @@ from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused, Unreachable
-from gameday.cluster.marks import EXERCISE, FAULT, kubectl, label_value, pointer, prepared
+from gameday.cluster.kubectl import kubectl
+from gameday.cluster.marks import EXERCISE, FAULT, label_value, pointer, prepared
 from gameday.cluster.resources import ALL, Resource, annotations_of, labels_of, meta, named
 from gameday.cluster.services import MANAGED, OURS
 

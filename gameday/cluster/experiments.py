@@ -24,7 +24,8 @@ from typing import Any
 from gameday.cluster import creations
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused, Unreachable
-from gameday.cluster.marks import kubectl, pointer
+from gameday.cluster.kubectl import kubectl
+from gameday.cluster.marks import pointer
 from gameday.cluster.resources import (
     DNS_CHAOS,
     EVENTS,

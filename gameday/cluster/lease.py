@@ -19,7 +19,7 @@ from typing import Any
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.holders import HELD, nobody_left
-from gameday.cluster.marks import kubectl
+from gameday.cluster.kubectl import kubectl
 from gameday.cluster.resources import LEASES, NAMESPACES, meta, right
 from gameday.cluster.services import MANAGED, OURS
 from gameday.engine.processes import boot_clock

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from gameday.cluster import creations, experiments, history, marks
 from gameday.cluster.api import Api, Json
-from gameday.cluster.errors import Refused
+from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.kubectl import kubectl
 from gameday.cluster.marks import EXERCISE, FAULT, MARK
 from gameday.cluster.resources import (
     CHAOS_MESH,
@@ -193,22 +194,28 @@ def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
     """Shell lines that take it away."""
     if litter.mark and _readable(litter.mark):
         changes = json.loads(litter.mark)["changes"]
+        try:
+            there = api.get(litter.resource, litter.namespace, litter.name)
+        except (Refused, Unreachable):
+            there = None
+        if there is not None and (chosen := marks.choices(api, litter.resource, there, litter.mark)):
+            return chosen
         return marks.by_hand(api.where, litter.resource, litter.namespace, litter.name, changes)
     if litter.resource in MARKED:
         thing = f"{litter.resource.full_name}/{litter.name}"
-        return (shlex.join([*marks.kubectl(api.where, litter.namespace), "label", thing, f"{experiments.KILL}-"]),)
+        return (shlex.join([*kubectl(api.where, litter.namespace), "label", thing, f"{experiments.KILL}-"]),)
     if litter.resource in experiments.KINDS:
         return experiments.by_hand(api.where, litter.resource, litter.namespace, litter.name)
     if litter.resource in CHANGED and not litter.mark:
         thing = f"{litter.resource.full_name}/{litter.name}"
-        command = marks.kubectl(api.where, litter.namespace)
+        command = kubectl(api.where, litter.namespace)
         return (
             shlex.join([*command, "get", thing, "-o", "yaml"]),
             shlex.join([*command, "label", thing, f"{EXERCISE}-", f"{FAULT}-"]),
         )
     if litter.mark:
         # What it was before can't be told; it is somebody's, and not to be deleted.
-        command = [*marks.kubectl(api.where, litter.namespace), "get", f"{litter.resource.full_name}/{litter.name}"]
+        command = [*kubectl(api.where, litter.namespace), "get", f"{litter.resource.full_name}/{litter.name}"]
         return (shlex.join([*command, "-o", "yaml"]),)
     return (creations.delete_by_hand(api.where, litter.resource, litter.namespace, litter.name),)
 

@@ -14,13 +14,13 @@ alone, and so is the mark: it stays loud.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused
+from gameday.cluster.kubectl import kubectl
 from gameday.cluster.resources import ALL, Resource, annotations_of, labels_of, meta, named
 
 MARK = "gameday.dev/fault"
@@ -41,7 +41,14 @@ The same value before and after is no change, but what the others rely on: which
 
 
 class Interfered(RuntimeError):
-    """Somebody else has changed since what a fault had changed: it is left as it is."""
+    """Somebody else has changed since what a fault had changed: it is left as it is.
+
+    `commands`: shell lines for whoever decides whose will it is to be, see `choices`; empty where there is no choice.
+    """
+
+    def __init__(self, text: str, commands: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.commands = tuple(commands)
 
 
 def mark_of(
@@ -213,7 +220,7 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
         if thing is None or state == "clean":
             return
         if state != "marked":
-            raise Interfered(f"{named(resource, namespace, name)}: {state}")
+            raise Interfered(f"{named(resource, namespace, name)}: {state}", choices(api, resource, thing, mark))
         patch = _witnessed(thing, mark)
         # The other way round: what was appended to a list goes from its end.
         for change in reversed(json.loads(mark)["changes"]):
@@ -414,18 +421,41 @@ def by_hand(
     return tuple(shlex.join(words) for words in (command, unmark, unlabel))
 
 
-def kubectl(where: Where, namespace: str | None) -> list[str]:
-    """The beginning of a command for the cluster at `where`."""
-    command = ["kubectl"]
-    files = str(where.get("kubeconfig") or "")
-    if os.pathsep in files:
-        # The option takes one alone.
-        command = ["env", f"KUBECONFIG={files}", *command]
-    elif files:
-        command += ["--kubeconfig", files]
-    if where.get("context"):
-        command += ["--context", str(where["context"])]
-    return [*command, *(["-n", namespace] if namespace else [])]
+def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> tuple[str, ...]:
+    """Shell lines that leave what somebody else has set and take the mark off, or put back what was before: each after
+    a comment that says which it is. Empty where there is nothing to choose.
+
+    Where all of them are pasted, theirs is kept: the second tests what the first takes away.
+    """
+    said = json.loads(mark)
+    theirs = [
+        change
+        for change in said["changes"]
+        if value_at(thing, change["path"]) not in (change["before"], change["after"]) and _is_ours(thing, mark)
+    ]
+    if not theirs or any(change["before"] == change["after"] for change in theirs):
+        # What only shows that nothing has moved was changed: nobody knows what stands at these paths.
+        return ()
+    paths = [path for path in (*_LABELS_AT, _MARK_AT) if value_at(thing, path) != ABSENT]
+    seen = [{"op": "test", "path": paths[0], "value": value_at(thing, paths[0])}]
+    gone = [{"op": "remove", "path": path} for path in paths]
+    both: list[list[dict[str, Json]]] = [[], []]
+    for change in reversed(said["changes"]):
+        now, before = value_at(thing, change["path"]), change["before"]
+        steps = [one for one in _replaced(change["path"], now, before) if one["op"] != "test"] if now != before else []
+        both[0] += [] if change in theirs else steps
+        both[1] += steps
+    data = meta(thing)
+    command = [*kubectl(api.where, data.get("namespace")), "patch", f"{resource.full_name}/{data['name']}"]
+    keep, back = (shlex.join([*command, "--type=json", "-p", json.dumps([*seen, *each, *gone])]) for each in both)
+    now_is = ", ".join(f"{change['path']} is {_short(value_at(thing, change['path']))}" for change in theirs)
+    was = ", ".join(f"{change['path']} was {_short(change['before'])}" for change in theirs)
+    return (
+        f"# to keep what somebody else has set ({now_is}), and only take the fault's mark off:",
+        keep,
+        f"# or to put back what was before the fault ({was}):",
+        back,
+    )
 
 
 _prepared: dict[str, Api] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gameday.console.headroom import ceiling, headroom, spark
 from gameday.console.times import clean, span_text, took_text, value_text, wall_text
-from gameday.console.wording import Tone
+from gameday.console.wording import Tone, on_one_line
 from gameday.engine.decide import due_clock, waits_until
 from gameday.exercise.expectations import awaited, expectation_name, judge_expectations, updates_to
 from gameday.exercise.state import Exercise, ExpectationState, FaultState
@@ -167,7 +167,7 @@ def _fault_row(fault: FaultState, broken: str, now: float) -> FaultRow:
         what = f"undo failed: {fault.undo_error}" if fault.undo_error else what
     elif fault.stage == "leaked":
         when = "act now"
-        what = f"{fault.error}; by hand: {' ; '.join(fault.commands)}" if fault.commands else fault.error
+        what = f"{fault.error}; by hand: {on_one_line(fault.commands)}" if fault.commands else fault.error
     elif fault.stage in ("armed", "injecting") and fault.duration is not None:
         when = f"for {span_text(fault.duration)}"
     if fault.faded is not None and fault.stage == "effective":

@@ -6,7 +6,7 @@ the name of a withdrawn stamp stands. Nothing here decides anything, and nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -175,8 +175,18 @@ def _recovered(event: e.FaultRecovered, before: Exercise) -> Sentence:
     return Sentence("FAULT", f"{event.entry} has RECOVERED{_tail(event.evidence)}", "good")
 
 
+def on_one_line(commands: Sequence[str]) -> str:
+    """Shell lines one after the other; a comment that says what the next one is for becomes words before it."""
+    text = ""
+    for number, command in enumerate(commands):
+        said = command.startswith("# ")
+        before = "" if number == 0 else " " if said or commands[number - 1].startswith("# ") else " ; "
+        text += before + (command[2:] if said else command)
+    return text
+
+
 def _leaked(event: e.FaultLeaked, before: Exercise) -> Sentence:
-    by_hand = "; by hand: " + " ; ".join(event.commands) if event.commands else ""
+    by_hand = f"; by hand: {on_one_line(event.commands)}" if event.commands else ""
     # Whatever came back from the target is cut, and the commands, which somebody has to type now, never.
     error = event.error if len(event.error) <= LONGEST else f"{event.error[: LONGEST - 1]}…"
     return Sentence("LEAK", f"{_summary(before, event.entry)} is NOT UNDONE: {error}{by_hand}", "bad")

@@ -21,6 +21,8 @@ Tell = Callable[[str, dict[str, Any]], None]
 ONCE_MORE = "the injection was still alive when the undo went out; undoing once more"
 """Why an attempt that worked is followed by another. Nothing is wrong: the first one was for speed."""
 SETTLED = ("recovered", "leaked")
+SLOWEST = 5.0
+"""Seconds between attempts where only a person can change anything."""
 TOLD_AGAIN, SELDOMEST = 10.0, 60.0
 """Seconds after which a failure that goes on is told once more; each time twice as long, up to this."""
 _TIMES = re.compile(r"\d+(\.\d+)?(?= m?s\b)")
@@ -73,6 +75,8 @@ class Held:
     """Boot clock after which a failed attempt is the last one."""
     attempt_until: float = 0.0
     retry_at: float | None = None
+    choices: list[str] = field(default_factory=list)
+    """What the last attempt would have a person choose from, in the place of `commands`: it is no use to hurry then."""
     error: str = ""
     told: str = ""
     """The failure that was told last; the same one is told again only now and then."""
@@ -96,7 +100,7 @@ class Held:
         or a log-in that has expired, says to each of them is no news.
         """
         same = _TIMES.sub("…", error) == _TIMES.sub("…", self.told)
-        if same and now - self.told_at < self.told_again:
+        if same and (self.choices or now - self.told_at < self.told_again):
             return False
         self.told_again = min(2 * self.told_again, SELDOMEST) if same else TOLD_AGAIN
         self.told, self.told_at = error, now
@@ -198,6 +202,7 @@ class Undoing:
             if not held.hushed:
                 self._tell_sent(held)
         elif what == "failed":
+            held.choices = list(message.get("commands", ()))
             self.failed(held, str(message.get("error", "")), unwell=str(message.get("unwell", "")))
         elif what == "recovered":
             self._recovered(held, str(message.get("evidence", "")))
@@ -242,10 +247,10 @@ class Undoing:
             return
         if now >= held.give_up:
             held.stage = "leaked"
-            self.tell("leaked", {"entry": held.entry, "error": error, "commands": held.commands})
+            self.tell("leaked", {"entry": held.entry, "error": error, "commands": held.choices or held.commands})
             self.send_waiting()
             return
-        pause = 0.02 if at_once else min(0.2 * 2 ** min(held.attempt - 1, 4), 2.0)
+        pause = 0.02 if at_once else min(0.2 * 2 ** min(held.attempt - 1, 6), SLOWEST if held.choices else 2.0)
         held.retry_at = min(now + pause, held.give_up)
 
     def tick(self, now: float) -> float | None:

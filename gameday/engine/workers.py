@@ -366,7 +366,9 @@ def _attempt(
             with _limited(None if alone is None else min(undo.timeout, alone)):
                 run(**undo.args)
         except Exception as error:
-            report(results, "failed", error=words(error))
+            # What a person may type, where only a person can go on.
+            commands = [str(one) for one in getattr(error, "commands", ())]
+            report(results, "failed", error=words(error), **({"commands": commands} if commands else {}))
             return False
         except SystemExit as error:
             report(results, "failed", error=f"the undo tried to exit: {error.code}")

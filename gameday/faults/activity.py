@@ -152,7 +152,7 @@ def _there(provider: Mapping[str, Json], target: Mapping[str, Json]) -> str:
     """What to put before a shell line so that it goes to the target's cluster, and not to the one that is current."""
     if target["kind"] != "kubernetes" or provider["type"] == "http":
         return ""
-    from gameday.cluster.marks import kubectl
+    from gameday.cluster.kubectl import kubectl
 
     cluster = target["settings"]["cluster"]
     if cluster.get("in_cluster"):

@@ -15,6 +15,7 @@ from gameday.cli.recover_target import recover_target
 from gameday.cluster import creations, engines, experiments, lease, litter, marks
 from gameday.cluster.api import Api
 from gameday.cluster.errors import Unreachable
+from gameday.cluster.kubectl import kubectl
 from gameday.cluster.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES
 from gameday.errors import TargetError
 from gameday.targets.resolving import check_target
@@ -296,7 +297,7 @@ def test_whoever_undoes_finds_the_kubeconfig_from_any_folder(
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Api(there).server == cluster.url
-    command = marks.kubectl(there, None)
+    command = kubectl(there, None)
     file = f"{tmp_path}/here/config"
     if how == "several":
         assert command[:3] == ["env", f"KUBECONFIG={tmp_path}/here/other:{file}", "kubectl"]

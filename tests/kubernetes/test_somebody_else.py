@@ -3,12 +3,16 @@ recovered, verified, over a dependency that is dead."""
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from gameday.cluster.marks import Interfered
 from gameday.exercise.state import Exercise
-from tests.support.kubernetes.cluster import Cluster, DoubleCluster
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster, Refused
 
 from .planned import Planned
 from .targets import place_of
@@ -44,8 +48,7 @@ def test_a_workload_that_somebody_scaled_to_nothing_under_an_outage_has_not_reco
         f"since: 2 -> 0 replicas; 0 ready endpoints, 0 ready pods, and 2 before"
     )
     cluster.patch("Deployment", "web", {"spec": {"replicas": 1}})
-    said = fault.until_recovered()
-    assert "2 -> 1 replicas; 1 ready endpoints, 1 ready pods" in said, "fewer are wanted, and they are there"
+    assert "2 -> 1 replicas; 1 ready endpoints" in fault.until_recovered(), "fewer are wanted, and they are there"
     cluster.patch("Deployment", "web", {"spec": {"replicas": 2}})
     cluster.until(lambda: ready_endpoints(cluster) == 2)
     assert fault.until_recovered().startswith(f"service {cluster.namespace}/web is as it was; 2 ready endpoints")
@@ -57,6 +60,7 @@ def test_a_selector_that_somebody_changed_under_an_outage_is_named_and_counts_by
 ) -> None:
     fault = outage(cluster)
     fault.inject()
+    fault.until_effective()
     cluster.patch("Service", "web", {"spec": {"selector": {"app": "web-v2"}}})
     fault.undo()
     assert the(cluster, "Service")["spec"]["selector"] == {"app": "web-v2"}, "theirs is left to them"
@@ -161,5 +165,107 @@ def test_a_run_over_a_dependency_that_is_dead_is_not_done_as_hoped(cluster: Clus
         assert not traces(the(cluster, "Service"))
         again = place.call("recover")
         assert again.returncode == 0 and "nothing to recover" in again.stdout, "there is nothing left to undo"
+    finally:
+        place.clean_up()
+
+
+# --- whose will it is ------------------------------------------------------------------------------------------------
+
+
+def scaled_by_somebody(cluster: Cluster) -> tuple[Planned, tuple[str, ...]]:
+    """A workload of 2, scaled away by a fault, and to 1 by whoever mends it; and what they are to choose from."""
+    fault = outage(cluster, RUNS)
+    fault.inject()
+    fault.until_effective()
+    cluster.patch("Deployment", "web", {"spec": {"replicas": 1}})
+    with pytest.raises(Interfered, match="somebody else has changed /spec/replicas to 1 since") as raised:
+        fault.undo()
+    return fault, raised.value.commands
+
+
+def pasted(cluster: Cluster, lines: Sequence[str]) -> list[bool]:
+    """Do what lines of kubectl's would; whether each did it."""
+    worked = []
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if not words:
+            continue
+        assert words[words.index("-n") + 1] == cluster.namespace and "patch" in words and "--type=json" in words
+        kind, _, name = words[words.index("patch") + 1].partition("/")
+        assert kind == "deployments.apps"
+        patch = json.loads(words[words.index("-p") + 1])
+        try:
+            cluster.patch("Deployment", name, patch, how="application/json-patch+json")
+        except Refused as refused:
+            assert refused.status == 422
+            worked.append(False)
+        else:
+            worked.append(True)
+    return worked
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("keep", [True, False])
+def test_whoever_changed_it_chooses_and_what_is_true_is_said(cluster: Cluster, keep: bool) -> None:
+    fault, lines = scaled_by_somebody(cluster)
+    assert lines[0] == (
+        "# to keep what somebody else has set (/spec/replicas is 1), and only take the fault's mark off:"
+    )
+    assert lines[2] == "# or to put back what was before the fault (/spec/replicas was 2):"
+    assert pasted(cluster, lines[:2] if keep else lines[2:]) == [True]
+    there = the(cluster, "Deployment")
+    assert there["spec"]["replicas"] == (1 if keep else 2) and not traces(there)
+    fault.undo()
+    what = f"deployment {cluster.namespace}/web"
+    theirs = "has nothing of the fault any more; /spec/replicas is 1, set by somebody else since (before the fault it"
+    said = fault.until_recovered()
+    assert said == (
+        f"{what} {theirs} was 2); 1 of 1 pods are ready" if keep else f"{what} is as it was; 2 of 2 pods are ready"
+    )
+
+
+@pytest.mark.usefixtures("web")
+def test_pasted_as_a_whole_theirs_is_kept(cluster: Cluster) -> None:
+    _, lines = scaled_by_somebody(cluster)
+    assert pasted(cluster, lines) == [True, False]
+    assert the(cluster, "Deployment")["spec"]["replicas"] == 1
+
+
+@pytest.mark.usefixtures("web")
+def test_what_of_a_fault_nobody_else_has_changed_goes_either_way(cluster: Cluster) -> None:
+    params = {"service": "web", "env": {"A": "x", "B": "y"}}
+    cluster.deployment("web", replicas=2, env={"A": "1", "B": "2"})
+    cluster.whole("web")
+    fault = Planned(cluster, "rollout-break", BOTH, params, context={"checked": True})
+    fault.inject()
+    at = "/spec/template/spec/containers/0/env/0/value"
+    patch = [{"op": "replace", "path": at, "value": "theirs"}]
+    cluster.patch("Deployment", "web", patch, how="application/json-patch+json")
+    with pytest.raises(Interfered) as raised:
+        fault.undo()
+    assert pasted(cluster, raised.value.commands[:2]) == [True]
+    (container,) = the(cluster, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {one["name"]: one["value"] for one in container["env"]} == {"A": "theirs", "B": "2"}
+
+
+@pytest.mark.usefixtures("web")
+def test_a_run_tells_once_that_somebody_has_to_choose_and_how(cluster: Cluster, tmp_path: Path) -> None:
+    place = place_of(tmp_path, cluster, RUNS, TIMELINE % "scale", recovery="12s")
+    try:
+        command = place.start("run", "--unattended", "scenario.yaml")
+        place.wait_until("it is effective", is_effective, 60)
+        cluster.patch("Deployment", "web", {"spec": {"replicas": 1}})
+        code = command.wait(90)
+        told = (tmp_path / "err").read_text()
+        assert code == 4, told
+        first = told.partition("NOT UNDONE")[0]
+        assert first.count("somebody else has changed /spec/replicas to 1") <= 2, "at first, and at the end"
+        assert place.exercise().faults["fault-1"].attempts <= 8
+        assert "by hand: to keep what somebody else has set (/spec/replicas is 1)" in told
+        assert "or to put back what was before the fault (/spec/replicas was 2): kubectl" in told
+        (chosen, *_) = [line for line in place.exercise().faults["fault-1"].commands if not line.startswith("#")]
+        assert pasted(cluster, [chosen]) == [True]
+        again = place.call("recover")
+        assert again.returncode == 0 and "/spec/replicas is 1, set by somebody else since" in again.stdout
     finally:
         place.clean_up()

@@ -17,7 +17,8 @@ from gameday.cluster.afterwards import whole_again, without_pods
 from gameday.cluster.anew import not_made_anew, unsure
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
-from gameday.cluster.marks import kubectl, pointer, prepared
+from gameday.cluster.kubectl import kubectl
+from gameday.cluster.marks import pointer, prepared
 from gameday.cluster.resources import DISRUPTION_BUDGETS, POD_CHAOS, PODS, labels_of, meta, right
 from gameday.cluster.services import Choice, Service, as_pod, budgets, pods_of, protection, service
 from gameday.engine.ports import Call, Json, Plan

@@ -220,15 +220,19 @@ def made_stand(where: Where, objects: Sequence[Mapping[str, Any]]) -> dict[str, 
 def _all(objects: Sequence[Mapping[str, Any]], undo: Callable[[Mapping[str, Any]], None]) -> None:
     """Undo each, newest first, and only then say what went wrong."""
     failed: list[RuntimeError] = []
+    commands: list[str] = []
     for one in reversed(objects):
         try:
             undo(one)
         except RuntimeError as error:
             failed.append(error)
+            commands += getattr(error, "commands", ())
     if len(failed) == 1:
         raise failed[0]
     if failed:
-        raise RuntimeError("; ".join(str(error) for error in failed))
+        text = "; ".join(str(error) for error in failed)
+        chosen = all(getattr(error, "commands", ()) for error in failed)
+        raise marks.Interfered(text, commands) if chosen else RuntimeError(text)
 
 
 def first_that_fails(answers: Sequence[Mapping[str, Json]]) -> dict[str, Json]:

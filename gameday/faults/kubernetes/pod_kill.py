@@ -14,8 +14,9 @@ from gameday.cluster.afterwards import whole_again, without_pods
 from gameday.cluster.anew import not_made_anew, unsure
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.kubectl import kubectl
 from gameday.cluster.lease import confirm
-from gameday.cluster.marks import kubectl, prepared
+from gameday.cluster.marks import prepared
 from gameday.cluster.resources import DISRUPTION_BUDGETS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, labels_of, right
 from gameday.cluster.services import (
     Choice,

@@ -191,7 +191,9 @@ def recovered(
     least = max(1, min(before["ready"] if before is not None else 1, wanted))
     first = f"{what} has nothing of the fault any more" if now != was else str(undone["evidence"])
     counts = f"{ready} ready endpoints, {len(pods)} ready pods"
-    if ready >= max(least, len(pods)) or (ours and ready >= len(pods)):
+    # Endpoints lag behind pods that are on their way out.
+    back = ready >= max(least, len(pods)) and len(staying) >= least
+    if back or (ours and ready >= len(pods)):
         return {"holds": True, "evidence": "; ".join([first, *changed, counts])}
     said = "; ".join([first, *changed, f"{counts}, and {before['ready'] if before is not None else 'some'} before"])
     return theirs(said) if changed and ready >= len(pods) else {"holds": False, "evidence": said}
