@@ -7,6 +7,7 @@ What a script does inside can't be known.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ Json = Any
 _CONTEXTS = ("KUBERNETES_CONTEXT", "HELM_KUBECONTEXT")
 _ADDRESSES = ("KUBERNETES_HOST", "HELM_KUBEAPISERVER")
 _FILES = ("KUBECONFIG",)
+_NAME = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 _CLIENTS = re.compile(r"\b(?:kubectl|oc|helm)\b")
 _OPTION = re.compile(
     r"(?:--(context|kube-context|kubeconfig|server|kube-apiserver)|\b(KUBECONFIG))(?:=|[\s\",]+)([^\s\",]+)"
@@ -36,7 +38,9 @@ def strays(provider: Mapping[str, Json], cluster: Mapping[str, Json]) -> Iterato
             yield f"{name} among its secrets names a kubeconfig"
     if provider.get("type") != "process":
         return
+    known = _known(provider.get("configuration"))
     line = f"{provider.get('path')} {_words(provider.get('arguments'))}"
+    line = _NAME.sub(lambda found: known.get(found[1] or found[2], found[0]), line)
     if not _CLIENTS.search(line):
         return
     for option, variable, value in _OPTION.findall(line):
@@ -57,6 +61,17 @@ def _secrets(provider: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
                 except RuntimeError:
                     # That it is not there is told by whoever looks for all secrets.
                     continue
+
+
+def _known(configuration: Json) -> dict[str, str]:
+    """The values that are known before it is run: those that are written down, and the environment's."""
+    found = {}
+    for name, value in configuration.items() if isinstance(configuration, Mapping) else ():
+        if not isinstance(value, Mapping):
+            found[name] = str(value)
+        elif value.get("type") == "env" and (said := os.environ.get(str(value.get("key")), value.get("default"))):
+            found[name] = str(said)
+    return found
 
 
 def _words(arguments: Json) -> str:

@@ -21,6 +21,7 @@ from gameday.engine.ports import Plan
 from gameday.errors import TargetError
 from gameday.faults import activity, dynamic
 from gameday.faults.chaostoolkit import ActivityFailed
+from gameday.faults.own_ways import strays
 from gameday.faults.planning import plan
 from gameday.probes.sync import ask
 from tests.support.kubernetes.cluster import Cluster
@@ -230,6 +231,25 @@ def test_in_a_pod_it_is_the_service_account_also_where_there_is_a_kubeconfig(
     assert made["clusters"][0]["cluster"]["server"] == "https://192.0.2.7:443"
     assert made["users"][0]["user"] == {"tokenFile": str(tmp_path / "token")}
     assert made["contexts"][0]["context"]["namespace"] == "gameday"
+
+
+def test_options_of_clients_are_read_with_what_is_known_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERE", "lab")
+    lab = {"in_cluster": False, "context": "lab", "server": "https://192.0.2.1"}
+
+    def told(arguments: Any, **configuration: Any) -> list[str]:
+        given = {"type": "process", "path": "kubectl", "arguments": arguments, "configuration": configuration}
+        return list(strays(given, lab))
+
+    by_env = {"type": "env", "key": "WHERE"}
+    assert not told("--context ${there} get pods", there="lab") and not told(["--context=$there"], there=by_env)
+    assert told("--context ${there} get pods", there="prod") and told("--context ${there} get pods")
+    assert (
+        told({"--kubeconfig": "/x"}) and told(["-n", "a", "--server", "https://192.0.2.9"]) and not told(["get", "po"])
+    )
+    assert not list(strays({"type": "process", "path": "docker", "arguments": "--context away ps"}, lab))
+    hosted = {"type": "python", "secrets": {"k8s": {"KUBERNETES_HOST": {"env": "WHERE"}}}}
+    assert list(strays(hosted, lab)) == ["KUBERNETES_HOST among its secrets names the address lab"]
 
 
 @pytest.fixture
