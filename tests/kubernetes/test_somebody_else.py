@@ -14,6 +14,7 @@ from gameday.cluster.marks import Interfered
 from gameday.exercise.state import Exercise
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster, Refused
 
+from .meshed import MESH, holds, planned, run
 from .planned import Planned
 from .targets import place_of
 from .test_outages import BOTH, RUNS, outage, ready_endpoints, the, traces, web
@@ -131,6 +132,51 @@ def test_a_workload_that_somebody_deleted_while_it_was_scaled_away_has_not_recov
     assert "was deleted and made anew by somebody else since" in fault.until_recovered()
     cluster.patch("Deployment", "web", {"spec": {"replicas": 0}})
     assert "is to have 0 replicas, set by somebody else since" in settled(fault, cluster, holds=False, undone=True)
+
+
+# --- what is verified alone ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("web")
+def test_killed_pods_of_what_somebody_took_away_since_are_waited_for_by_nobody(cluster: Cluster) -> None:
+    fault = Planned(cluster, "pod-kill", BOTH, {"service": "web", "count": 1})
+    fault.inject()
+    fault.until_effective()
+    cluster.patch("Deployment", "web", {"spec": {"replicas": 0}})
+    said = settled(fault, cluster, holds=False, undone=True)
+    assert (
+        said == f"deployment {cluster.namespace}/web is to have 0 replicas, set by somebody else since, so nothing runs"
+    )
+    cluster.until(lambda: not cluster.pods("app=web"), 30)
+    assert settled(fault, cluster, holds=False, undone=True) == said
+    cluster.delete("Deployment", "web")
+    said = settled(fault, cluster, holds=False, undone=True)
+    assert said == f"deployment {cluster.namespace}/web does not exist any more: somebody else has deleted it since"
+
+
+@MESH
+def test_those_that_chaos_mesh_killed_neither(cluster: DoubleCluster) -> None:
+    cluster.deployment("web", replicas=2)
+    made = planned(cluster, "pod-kill", {"service": "web", "count": 1}, duration=None)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    cluster.delete("Deployment", "web")
+    cluster.until(lambda: not cluster.pods("app=web"), 30)
+    run(made.undo)
+    said = cluster.until(lambda: (found := run(made.recovered)).get("undone") and found)
+    assert not said["holds"] and said["evidence"].startswith("PodChaos ")
+    assert said["evidence"].endswith("web does not exist any more: somebody else has deleted it since")
+
+
+@pytest.mark.double
+def test_a_cordoned_node_that_somebody_deleted_is_not_as_it_was(cluster: DoubleCluster) -> None:
+    name = cluster.list("Node")[0]["metadata"]["name"]
+    fault = Planned(cluster, "node-cordon", {}, {"node": name})
+    fault.inject()
+    cluster.delete("Node", name)
+    fault.undo()
+    said = settled(fault, cluster, holds=False, undone=True)
+    assert said == f"node {name} does not exist any more: somebody else has deleted it since"
 
 
 # --- as it is run --------------------------------------------------------------------------------------------------
