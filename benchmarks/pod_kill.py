@@ -5,6 +5,9 @@ moment is when the server itself says so, to a watch. gameday's has an undo of n
 reviews, a claim to the target and a journal on disk in it; `chaos run` kills at once. The journal tells when, of that,
 gameday had checked the scenario, asked and claimed the target, and had guardian and engine ready (its first event), and
 when the fault was armed.
+
+Beside that: how long command, guardian and engine take, started in one moment, only to import what each of them needs;
+and how long one process takes that imports all of it, once: nothing that starts from nothing could do without that.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,7 +59,8 @@ def measure(rounds: int, quick: bool) -> list[Figure]:
             cluster.deployment("web", replicas=3)
             _pair(cluster, folder, -1, rounds)  # byte code, the page cache and the store, once
             pairs = [_pair(cluster, folder, number, rounds) for number in range(rounds)]
-            imports = [_importing() for _ in range(rounds)]
+            imports = [_importing(IMPORTS) for _ in range(rounds)]
+            once = [_importing(["; ".join(IMPORTS)]) for _ in range(rounds)]
             parts = [_parts(folder, number, start) for number, (_, _, start) in enumerate(pairs)]
         finally:
             cluster.close()
@@ -69,6 +74,7 @@ def measure(rounds: int, quick: bool) -> list[Figure]:
         Figure("of that: process start → the exercise begins", [begun for begun, _ in parts]),
         Figure("of that: process start → the fault is armed", [armed for _, armed in parts]),
         Figure("beside that: the three processes import, and do nothing else", imports),
+        Figure("one process imports what the three do, and does nothing else", once),
         Figure("chaos run: process start → pod deleted", theirs, note=where),
         Figure("ratio of the medians", [ratio], LIMIT, judged="p50", unit="ratio"),
     ]
@@ -83,15 +89,15 @@ def _parts(folder: Path, number: int, started: float) -> tuple[float, float]:
     return records[0].wall - started, armed.wall - started
 
 
-def _importing() -> float:
-    """Seconds until three processes, started at once, have imported what a run's processes import."""
+def _importing(lines: Sequence[str]) -> float:
+    """Seconds until as many processes, started at once, have each done what its line says."""
     began = time.monotonic()
     started = [
         subprocess.Popen(
             [sys.executable, "-P", "-c", f"import gc; gc.disable(); {line}; import os; os._exit(0)"],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-        for line in IMPORTS
+        for line in lines
     ]
     if any(process.wait(60) for process in started):
         raise RuntimeError("what a run imports can't be imported")
