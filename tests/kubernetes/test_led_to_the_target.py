@@ -134,7 +134,11 @@ def test_what_a_person_pastes_reaches_the_target(two: Cluster, prod: Prod, tmp_p
     }
     line = planned(two, look, look).commands[0]
     done = subprocess.run(
-        ["sh", "-c", line], capture_output=True, text=True, check=False, env={"PATH": os.defpath, "HOME": str(tmp_path)}
+        ["sh", "-c", line],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.defpath, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
     )
     assert done.stdout.split() == [two.context, "current-context:", two.context], done
 
