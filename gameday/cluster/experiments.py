@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gameday.cluster import creations
+from gameday.cluster.anew import not_made_anew
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.kubectl import kubectl
@@ -40,6 +41,7 @@ from gameday.cluster.resources import (
     meta,
     named,
 )
+from gameday.cluster.services import as_pod
 
 KINDS = (POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 NUDGED_AT = pointer("metadata", "annotations", "gameday.dev/nudged")
@@ -360,6 +362,14 @@ def _without_chaos_mesh(api: Api, resource: Resource, pods: Pods, said: str) -> 
     return {"holds": False, "evidence": f"{said}; {_by_force(api, resource, pods)}"}
 
 
+def _alone(api: Api, pods: Pods) -> str:
+    """Which of these pods nobody makes anew, in words; "" where there is none."""
+    names = {(pod["namespace"], pod["name"]) for pod in pods}
+    things = [one for space in sorted({space for space, _ in names}) for one in api.items(PODS, space)]
+    found = [one for one in map(as_pod, things) if (one.namespace, one.name) in names and not_made_anew(one)]
+    return "".join(f"; {one.name}: {not_made_anew(one)}, so make it anew yourself" for one in found)
+
+
 def _living(api: Api, pods: Pods) -> list[Mapping[str, str]]:
     found = []
     for namespace in sorted({pod["namespace"] for pod in pods}):
@@ -380,7 +390,7 @@ def _by_force(api: Api, resource: Resource, pods: Pods) -> str:
     ]
     if not lines:
         return f"{remains} may still be in the pods that it was for: delete these, so that new ones are made"
-    return f"{remains} may still be in these pods; to have them made anew: {'; '.join(lines)}"
+    return f"{remains} may still be in these pods; to have them made anew: {'; '.join(lines)}{_alone(api, living)}"
 
 
 def clear(

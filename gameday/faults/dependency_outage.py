@@ -15,6 +15,7 @@ from gameday.faults.toxiproxy import (
     PERMISSIONS,
     add_toxic,
     curl,
+    deleted,
     enable,
     front_door,
     load_client,
@@ -225,7 +226,7 @@ def recovered_refused(api: str, proxy: str, home: Home | None, door: str | None)
     except (Unanswered, RuntimeError) as error:
         return verdict(True, GONE) if is_gone(home) else verdict(False, str(error))
     if state is None:
-        return verdict(True, f"proxy {proxy} doesn't exist any more")
+        return deleted(proxy)
     if not state.enabled:
         return verdict(False, f"proxy {proxy} is still disabled")
     return passes(proxy, state, door, f"proxy {proxy} is enabled")

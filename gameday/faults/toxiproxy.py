@@ -138,10 +138,18 @@ def toxic_recovered(
     except (Unanswered, RuntimeError) as error:
         return verdict(True, GONE) if is_gone(home) else verdict(False, str(error))
     if state is None:
-        return verdict(True, f"proxy {proxy} doesn't exist any more")
+        return deleted(proxy)
     if toxic in state.toxics:
         return verdict(False, f"toxic {toxic} is still on proxy {proxy}")
     return passes(proxy, state, door, f"toxic {toxic} is gone", slow)
+
+
+def deleted(proxy: str) -> dict[str, Json]:
+    """The answer where a proxy is gone: nothing of the fault is left, and whoever went through it goes nowhere."""
+    return {
+        **verdict(False, f"proxy {proxy} doesn't exist any more: somebody else has deleted it since"),
+        "undone": True,
+    }
 
 
 def toxic_stands(api: str, proxy: str, toxic: str) -> dict[str, Json]:

@@ -421,6 +421,12 @@ def test_with_its_kinds_uninstalled_it_is_recovered_only_when_its_pods_are_gone(
     names = sorted(pod["metadata"]["name"] for pod in cluster.pods("app=web"))
     command = rf"kubectl .*-n {cluster.namespace} delete pod {' '.join(names)}$"
     assert re.search(rf"network rules .* may still be in these pods.*: {command}", said["evidence"])
+    let_go = {"ownerReferences": None, "labels": {"app": "none", "pod-template-hash": "none"}}
+    cluster.patch("Pod", names[0], {"metadata": let_go})
+    alone = (
+        rf"{command[:-1]}; {names[0]}: nothing would make it anew \(it has no controller\), so make it anew yourself$"
+    )
+    assert re.search(alone, str(run(made.recovered)["evidence"]))
     for name in names:
         cluster.delete("Pod", name)
     assert "all pods that it was for are gone" in cluster.until(holds(made.recovered))

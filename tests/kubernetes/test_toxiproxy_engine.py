@@ -101,6 +101,26 @@ def test_a_fault_by_the_proxy_is_felt_and_taken_back(
     assert state is not None and state.enabled and not state.toxics
 
 
+@pytest.mark.parametrize(("fault", "params"), [("latency", {"delay": 0.3}), ("dependency-outage", {"mode": "refused"})])
+def test_a_proxy_that_somebody_deleted_meanwhile_is_not_as_it_was(
+    proxied: Proxied, target: dict[str, Any], fault: str, params: dict[str, Any]
+) -> None:
+    before = wire.demand("GET", f"{proxied.api}/proxies/payments").content
+    made = Plan.from_json(plan(fault, target, {"service": "cards", **params}, CONTEXT))
+    run(made.inject)
+    try:
+        wire.demand("DELETE", f"{proxied.api}/proxies/payments")
+        run(made.undo)
+        said = run(made.recovered)
+        assert not said["holds"] and said["undone"]
+        assert said["evidence"] == "proxy payments doesn't exist any more: somebody else has deleted it since"
+    finally:
+        kept = {key: before[key] for key in ("name", "listen", "upstream")}
+        wire.demand("POST", f"{proxied.api}/proxies", {**kept, "enabled": True})
+    run(made.undo)
+    until(lambda: run(made.recovered)["holds"], "recovered")
+
+
 def test_no_right_in_the_cluster_is_needed(target: dict[str, Any]) -> None:
     assert needs("latency", target, {"service": "cards", "delay": 0.3}) == []
 
