@@ -280,6 +280,7 @@ def _clear(target: TargetInfo, state: _Found, dead: Sequence[str], blind: list[s
         more = [one for one in again if one.shown not in known]
         for one in _not_of_others(api, more, state, {state.us, *dead}):
             _take_away(api, one, state)
+        _clear_histories(api, namespaces, state)
     except Unreachable as error:
         blind.append(f"a second look was not possible: {error}")
     if state.lost:
@@ -291,6 +292,24 @@ def _clear(target: TargetInfo, state: _Found, dead: Sequence[str], blind: list[s
         where = f"is in {', '.join(namespaces)}" if namespaces else "is there"
         click.echo(f"nothing of gameday's {where}{but}")
     return Exit.NOT_RECOVERED if state.left or blind else Exit.OK
+
+
+def _clear_histories(api: Api, namespaces: Sequence[str], state: _Found) -> None:
+    """What undone faults left in rollout histories; what is still in use for as long as may be waited for."""
+    from gameday.cluster import litter
+
+    while state.may_go_on(api):
+        waiting = []
+        for shown, verdict in litter.forgotten(api, namespaces):
+            if verdict["holds"]:
+                click.echo(f"{shown}  {verdict['evidence']}")
+            else:
+                waiting.append(f"{shown}: {verdict['evidence']}")
+        if not waiting or time.monotonic() >= state.until:
+            for line in waiting:
+                click.echo(line, err=True)
+            return
+        time.sleep(0.5)
 
 
 def _not_of_others(api: Api, found: Sequence[Litter], state: _Found, ours: set[str]) -> Iterator[Litter]:

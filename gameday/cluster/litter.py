@@ -35,6 +35,7 @@ from gameday.cluster.resources import (
     meta,
     named,
 )
+from gameday.cluster.rollouts import history_of
 from gameday.cluster.services import MANAGED, OURS, as_workload
 
 MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
@@ -176,6 +177,43 @@ def _out_of_history(api: Api, litter: Litter, verdict: dict[str, Json]) -> dict[
         return {**_and(verdict, late), "holds": False}
     out = history.taken_out(api, litter.resource, str(litter.namespace), there, ours, others)
     return {**_and(verdict, str(out["evidence"])), "holds": out["holds"]}
+
+
+def forgotten(api: Api, namespaces: Sequence[str]) -> Iterator[tuple[str, dict[str, Json]]]:
+    """What faults that are undone left in rollout histories, since whoever undid them was killed before it came to
+    that: each workload, and whether it is out of its history now, as `taken_out` says it.
+
+    Revisions keep a copy of the mark that their workload had when they were rolled out. Whoever may not look at them
+    did not break a rollout either. Raises Unreachable.
+    """
+    for kind in (DEPLOYMENTS, STATEFULSETS):
+        for namespace in namespaces:
+            try:
+                revisions = api.items(history_of(kind), namespace)
+                for mark in {mark for one in revisions if _readable(mark := annotations_of(one).get(MARK, ""))}:
+                    yield from _forgotten(api, kind, namespace, revisions, mark)
+            except Refused:
+                continue
+
+
+def _forgotten(
+    api: Api, kind: Resource, namespace: str, revisions: Sequence[dict[str, Json]], mark: str
+) -> Iterator[tuple[str, dict[str, Json]]]:
+    said = json.loads(mark)
+    ours, others = history.like_changes(said["changes"]), said.get("revisions")
+    owners = [owner for one in revisions for owner in meta(one).get("ownerReferences") or ()]
+    name = next((str(owner["name"]) for owner in owners if owner["uid"] == said["uid"]), None)
+    if ours is None or others is None or name is None:
+        return
+    there = api.get(kind, namespace, name)
+    if there is None or meta(there)["uid"] != said["uid"] or MARK in annotations_of(there):
+        # Gone, or a fault stands there: it is taken away with all that belongs to it.
+        return
+    # One like it that was rolled out since has no such copy, and is somebody's.
+    others = [*others, *(str(meta(one)["uid"]) for one in revisions if annotations_of(one).get(MARK) != mark)]
+    verdict = history.taken_out(api, kind, namespace, there, ours, others)
+    if verdict["evidence"]:
+        yield named(kind, namespace, name), verdict
 
 
 def _and(verdict: Mapping[str, Json], more: str) -> dict[str, Json]:

@@ -316,6 +316,24 @@ def test_without_the_journal_its_revision_goes_from_the_history_too(cluster: Clu
     assert fault.until_recovered()
 
 
+def test_without_the_journal_what_an_undo_that_was_cut_off_left_in_the_history_goes_too(cluster: Cluster) -> None:
+    cluster.deployment("web", replicas=1)
+    (before,) = [one["metadata"]["uid"] for one in cluster.list("ReplicaSet")]
+    fault = broken(cluster)
+    fault.inject()
+    fault.until_effective()
+    api = Api(where(cluster))
+    assert list(litter.forgotten(api, [cluster.namespace])) == [], "not while it stands"
+    # And here it is killed, before it has verified anything.
+    fault.undo()
+    cluster.whole("web")
+    assert litter.find(api, [cluster.namespace]) == ([], [])
+    said = cluster.until(lambda: [one for _, one in litter.forgotten(api, [cluster.namespace]) if one["holds"]], 15)
+    assert "of the broken rollout, is out of the history" in said[0]["evidence"]
+    assert [one["metadata"]["uid"] for one in cluster.list("ReplicaSet")] == [before]
+    assert list(litter.forgotten(api, [cluster.namespace])) == []
+
+
 def test_without_the_journal_the_revision_of_a_set_goes_too(cluster: Cluster) -> None:
     cluster.deployment("web", replicas=1, kind="StatefulSet", podManagementPolicy="Parallel")
     fault = broken(cluster, {"web": {"workload": "statefulset/web"}})

@@ -41,7 +41,7 @@ def _tend(world: World, parent: Json, sets: list[Json], now: float) -> float:
     new = next((one for one in sets if _template(one) == spec["template"]), None)
     old = [one for one in sets if one is not new]
     if not spec.get("paused"):
-        new = _create(world, parent, sets) if new is None else _newest(world, new, old)
+        new = _create(world, parent, sets) if new is None else _copied(world, parent, _newest(world, new, old))
         parent = _revision(world, parent, new)
         if spec["strategy"]["type"] == "Recreate":
             new, old = _recreate(world, parent, new, old)
@@ -85,7 +85,7 @@ def _create(world: World, parent: Json, sets: list[Json]) -> Json:
             "name": f"{meta['name']}-{label}",
             "namespace": meta["namespace"],
             "labels": dict(template["metadata"]["labels"]),
-            "annotations": {REVISION: str(number)},
+            "annotations": {**_copies(parent), REVISION: str(number)},
             "ownerReferences": [reference(DEPLOYMENT, parent)],
         },
         "spec": {"replicas": _first_size(parent, sets), "selector": selector, "template": template},
@@ -107,6 +107,22 @@ def _first_size(parent: Json, sets: list[Json]) -> int:
     if parent["spec"]["strategy"]["type"] == "Recreate":
         return 0
     return max(0, min(wanted, wanted + _bounds(parent)[0] - there))
+
+
+def _copies(parent: Json) -> Json:
+    """What a ReplicaSet takes over of its deployment's annotations; what goes there stays here."""
+    there = parent["metadata"].get("annotations") or {}
+    own = ("deployment.kubernetes.io/", "kubectl.kubernetes.io/last-applied-configuration")
+    return {key: value for key, value in there.items() if not key.startswith(own)}
+
+
+def _copied(world: World, parent: Json, new: Json) -> Json:
+    wanted = {**(new["metadata"].get("annotations") or {}), **_copies(parent)}
+    if wanted == (new["metadata"].get("annotations") or {}):
+        return new
+    noted = changed(new)
+    noted["metadata"]["annotations"] = wanted
+    return world.store.put(REPLICA_SET, noted)
 
 
 def _sizes(parent: Json) -> dict[str, str]:
