@@ -82,11 +82,13 @@ def _fill(cluster: DoubleCluster, number: int) -> None:
             },
         }
     )
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "web-1", "controller": True}
     for each in range(number):
         pod: dict[str, Any] = json.loads(json.dumps(template))
         pod["metadata"] |= {"name": f"web-{each}", "namespace": cluster.namespace, "labels": {"app": "web"}}
-        for key in ("uid", "resourceVersion", "ownerReferences"):
+        for key in ("uid", "resourceVersion"):
             pod["metadata"].pop(key, None)
+        pod["metadata"]["ownerReferences"] = [owner]
         cluster.seed(pod)
 
 
