@@ -13,6 +13,7 @@ from typing import Any, Literal
 from gameday.console.times import clean, count_text, took_text, value_text, wall_text
 from gameday.engine.decide import EFFECTIVE_WINDOW, PASSES
 from gameday.engine.held import ONCE_MORE
+from gameday.engine.ports import BUT_UNWELL
 from gameday.engine.requests import Request
 from gameday.exercise import events as e
 from gameday.exercise.expectations import expectation_name
@@ -165,6 +166,8 @@ def _undo_failed(event: e.UndoFailed, before: Exercise) -> Sentence:
             # It goes on until it is undone: that it was alive then is as it should be.
             return Sentence("UNDO", f"{event.entry} strikes no more; its undo is sent once more, to be sure", "quiet")
         return Sentence("UNDO", f"{event.entry}: {ONCE_MORE}", "quiet")
+    if event.error.startswith(BUT_UNWELL):
+        return Sentence("UNDO", f"{event.entry} is undone: {event.error}; looking again", "warn")
     return Sentence("UNDO", f"{event.entry}: undo attempt {event.attempt} FAILED: {event.error}; trying again", "bad")
 
 

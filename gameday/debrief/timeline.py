@@ -13,6 +13,7 @@ from gameday.debrief.view import Lane, Row, When
 from gameday.debrief.words import clean, line, number, span, utc
 from gameday.engine.decide import PASSES
 from gameday.engine.held import ONCE_MORE
+from gameday.engine.ports import BUT_UNWELL
 from gameday.exercise import events as ev
 from gameday.exercise.record import Record
 from gameday.exercise.values import in_short
@@ -126,6 +127,8 @@ def _fault(event: ev.Event) -> str | None:
             return f"Undo of {line(entry, 80)} sent{f', attempt {attempt}' if attempt > 1 else ''}"
         case ev.UndoFailed(error=error) if error == ONCE_MORE:
             return None  # the second undo stands as its attempt
+        case ev.UndoFailed(entry=entry, error=error) if error.startswith(BUT_UNWELL):
+            return f"Fault {line(entry, 80)} undone: {line(error)}"
         case ev.UndoFailed(entry=entry, attempt=attempt, error=error):
             return f"Undo of {line(entry, 80)} failed, attempt {attempt}: {line(error)}"
         case ev.FaultRecovered(entry=entry, unwell=unwell) if unwell:

@@ -13,6 +13,9 @@ from typing import Any, Literal, Protocol
 Json = Any
 """A value that `json.dumps` takes: None, bool, int, float, str, list, dict with str keys."""
 
+BUT_UNWELL = "nothing of it is left, and it is not as it was before: "
+"""How the error of an undo begins that has done all it can: what somebody else did keeps the target from being well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

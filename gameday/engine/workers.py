@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gameday.engine.ports import Call, Json
+from gameday.engine.ports import BUT_UNWELL, Call, Json
 from gameday.engine.processes import (
     alive,
     boot_clock,
@@ -388,7 +388,8 @@ def _attempt(
         report(results, "recovered", evidence=answer["evidence"])
     else:
         unwell = {"unwell": answer["evidence"]} if answer.get("undone") else {}
-        report(results, "failed", error=f"not recovered: {answer['evidence']}", **unwell)
+        how = BUT_UNWELL if unwell else "not recovered: "
+        report(results, "failed", error=f"{how}{answer['evidence']}", **unwell)
     return bool(answer["holds"])
 
 

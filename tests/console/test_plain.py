@@ -9,6 +9,7 @@ import pytest
 from gameday.console.plain import follow, lines
 from gameday.engine.decide import PASSES
 from gameday.engine.held import ONCE_MORE
+from gameday.engine.ports import BUT_UNWELL
 from gameday.exercise import events as e
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
@@ -80,6 +81,7 @@ ONE_OF_EACH: list[tuple[e.Event, str, str]] = [
     (e.TargetObserved("restart", "pod shop/web-1", "restarted (OOMKilled)", 5.0), "TARGET", "web-1: restarted"),
     (e.FaultUndoing("payments-dark", "its time is over"), "UNDO", "its time is over"),
     (e.UndoSent("payments-dark", 2), "UNDO", "attempt 2"),
+    (e.UndoFailed("payments-dark", 1, BUT_UNWELL + "deleted"), "UNDO", "payments-dark is undone: nothing of it"),
     (e.UndoFailed("payments-dark", 1, "502"), "UNDO", "attempt 1 FAILED: 502"),
     (e.FaultRecovered("payments-dark", "answers again"), "FAULT", "RECOVERED: answers again"),
     (e.FaultLeaked("payments-dark", "gave up", ["curl a", "curl b"]), "LEAK", "by hand: curl a ; curl b"),
