@@ -89,9 +89,11 @@ def test_faults_that_stand_there(cluster: Cluster, tmp_path: Path) -> None:
         }
     )
     said = doctor(cluster, tmp_path, {})
-    assert f"networkpolicy {cluster.namespace}/gameday-x -> gameday recover --target staging" in said["fail"]
+    # Nodes belong to the whole cluster: where others use it, theirs may be named beside it.
+    ours = f"networkpolicy {cluster.namespace}/gameday-x"
+    assert ours in said["fail"] and "-> gameday recover --target staging" in said["fail"]
     lease.acquire(where(cluster), [cluster.namespace], str(CONTEXT["exercise"]))
-    assert doctor(cluster, tmp_path, {})["fail"] == "", "those of a living exercise are its own business"
+    assert ours not in doctor(cluster, tmp_path, {})["fail"], "those of a living exercise are its own business"
 
 
 def test_what_cant_be_reached_or_read(cluster: Cluster, tmp_path: Path) -> None:
