@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gameday.engine.ports import Call
+from gameday.engine.ports import BUT_UNWELL, Call
 from gameday.engine.processes import kill_marked
 from gameday.engine.workers import MARK, Worker, fork_undo
 
@@ -241,8 +241,7 @@ class Undoing:
         held.unsaid = None
         if now >= held.give_up and unwell and held.clean:
             held.stage = "recovered"
-            evidence = f"nothing of the fault is left, and it is not as it was before: {unwell}"
-            self.tell("recovered", {"entry": held.entry, "evidence": evidence, "unwell": unwell})
+            self.tell("recovered", {"entry": held.entry, "evidence": f"{BUT_UNWELL}{unwell}", "unwell": unwell})
             self.send_waiting()
             return
         if now >= held.give_up:

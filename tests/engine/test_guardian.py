@@ -144,7 +144,7 @@ def test_what_is_undone_and_not_well_by_somebody_elses_change_has_recovered_and_
     said = rig.fact("recovered", "a")
     assert said["unwell"] == "somebody took it away"
     assert rig.fact("undo_failed", "a")["error"] == f"{BUT_UNWELL}somebody took it away"
-    assert said["evidence"] == "nothing of the fault is left, and it is not as it was before: somebody took it away"
+    assert said["evidence"] == "nothing of it is left, and it is not as it was before: somebody took it away"
     assert rig.facts("a").count("undo_sent") > 1, "it was looked at again until the recovery limit was over"
     rig.injected("b", undo="undo_nothing", verify="gone_and_unwell", recovery=1.0, holding=0.2)
     rig.send(do="undo", entries=["b"], reason="over")
