@@ -222,27 +222,6 @@ def test_replicas_that_somebody_else_set_meanwhile_are_left_and_loud(cluster: Cl
 
 
 @pytest.mark.usefixtures("web")
-@pytest.mark.parametrize("by", ["service", "scale", "policy"])
-def test_what_somebody_took_away_is_seen_not_to_stand_and_undone_all_the_same(cluster: Cluster, by: str) -> None:
-    fault = outage(cluster, by=by, context={"checked": True})
-    fault.inject()
-    assert fault.call("standing")["holds"]
-    if by == "service":
-        cluster.patch("Service", "web", {"spec": {"selector": {KEY: None}}})
-    elif by == "scale":
-        cluster.patch("Deployment", "web", {"spec": {"replicas": 2}})
-    else:
-        (policy,) = cluster.list("NetworkPolicy")
-        cluster.delete("NetworkPolicy", policy["metadata"]["name"])
-    seen = fault.call("standing")
-    assert not seen["holds"]
-    said = {"service": "is absent, as it was before", "scale": "/spec/replicas is 2, as it was before"}
-    assert said.get(by, "was deleted") in seen["evidence"]
-    fault.undo()
-    fault.until_recovered()
-
-
-@pytest.mark.usefixtures("web")
 def test_the_limits_count_all_its_pods(cluster: Cluster) -> None:
     with pytest.raises(ValueError, match=r"would touch 2 pods, and limits\.pods allows 1"):
         outage(cluster, RUNS, context={"pods": 1})

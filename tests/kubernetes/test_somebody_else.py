@@ -12,6 +12,7 @@ import pytest
 
 from gameday.cluster.marks import Interfered
 from gameday.exercise.state import Exercise
+from gameday.faults.kubernetes.service_outage import KEY
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster, Refused
 
 from .meshed import MESH, holds, planned, run
@@ -30,6 +31,27 @@ def settled(fault: Planned, cluster: Cluster, **wanted: object) -> str:
         str(wanted),
     )
     return str(said["evidence"])
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize("by", ["service", "scale", "policy"])
+def test_what_somebody_took_away_is_seen_not_to_stand_and_undone_all_the_same(cluster: Cluster, by: str) -> None:
+    fault = outage(cluster, by=by, context={"checked": True})
+    fault.inject()
+    assert fault.call("standing")["holds"]
+    if by == "service":
+        cluster.patch("Service", "web", {"spec": {"selector": {KEY: None}}})
+    elif by == "scale":
+        cluster.patch("Deployment", "web", {"spec": {"replicas": 2}})
+    else:
+        (policy,) = cluster.list("NetworkPolicy")
+        cluster.delete("NetworkPolicy", policy["metadata"]["name"])
+    seen = fault.call("standing")
+    assert not seen["holds"]
+    said = {"service": "is absent, as it was before", "scale": "/spec/replicas is 2, as it was before"}
+    assert said.get(by, "was deleted") in seen["evidence"]
+    fault.undo()
+    fault.until_recovered()
 
 
 # --- an outage by its Service --------------------------------------------------------------------------------------
