@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gameday.engine import fault_life
+from gameday.engine.ports import Call
+
 from .rig import Rig, wait_until
+from .stage import BEAT, Stage
 
 
 @pytest.fixture
@@ -36,3 +40,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
 @pytest.fixture
 def rig(start: Callable[..., Rig]) -> Rig:
     return start()
+
+
+@pytest.fixture
+def stage(start: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setattr(fault_life, "PLANNING", Call("calls:plan", timeout=10.0))
+    made = Stage(start(heartbeat=BEAT), tmp_path)
+    yield made
+    for process in made.more:
+        process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()

@@ -21,6 +21,16 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
+STUBBORN = [
+    "inject_stubbornly",
+    "inject_asleep",
+    "inject_in_socket",
+    "inject_in_shell",
+    "inject_escaping",
+    "inject_by_double_fork",
+    "inject_and_leave_one_behind",
+]
+
 
 def wait_until(holds: Callable[[], Any], what: str, within: float = 10.0) -> Any:
     deadline = time.monotonic() + within

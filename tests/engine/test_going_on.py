@@ -17,7 +17,7 @@ from gameday.engine.processes import alive, boot_clock
 from gameday.exercise import events as ev
 
 from .rig import Rig, call, wait_until
-from .test_conductor import Stage, stage  # noqa: F401
+from .stage import Stage
 
 # --- injections ----------------------------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ def follower(rig: Rig, *says: dict[str, Any], ends: bool = False) -> Follower:
 OBSERVED = {"what": "restart", "thing": "pod shop/web-1", "text": "restarted", "at": 5.0}
 
 
-def test_of_what_runs_beside_it_everything_is_journaled(stage: Stage) -> None:  # noqa: F811
+def test_of_what_runs_beside_it_everything_is_journaled(stage: Stage) -> None:
     stage.followers = [follower(stage.rig, {"observed": OBSERVED}, {"warn": "almost blind"}, {})]
     assert asyncio.run(stage.run(stage.script({}))) == 0
     events = stage.events()
@@ -114,20 +114,20 @@ def test_of_what_runs_beside_it_everything_is_journaled(stage: Stage) -> None:  
     wait_until(lambda: not alive(pid, None), "the watcher to be stopped with the exercise")
 
 
-def test_it_may_abort(stage: Stage) -> None:  # noqa: F811
+def test_it_may_abort(stage: Stage) -> None:
     stage.followers = [follower(stage.rig, {"abort": "the claim is lost"})]
     assert asyncio.run(stage.run(stage.script({"for": "30s"}))) == 3
     abort = next(event for event in stage.events() if isinstance(event, ev.AbortBegan))
     assert (abort.reason, abort.by) == ("the claim is lost", "watcher")
 
 
-def test_that_it_ended_after_it_had_everything_undone_is_no_news(stage: Stage) -> None:  # noqa: F811
+def test_that_it_ended_after_it_had_everything_undone_is_no_news(stage: Stage) -> None:
     stage.followers = [follower(stage.rig, {"abort": "the claim is lost"}, ends=True)]
     assert asyncio.run(stage.run(stage.script({"for": "30s"}))) == 3
     assert not [event for event in stage.events() if isinstance(event, ev.Warned)]
 
 
-def test_one_that_ends_is_started_again_and_that_is_said_once(stage: Stage) -> None:  # noqa: F811
+def test_one_that_ends_is_started_again_and_that_is_said_once(stage: Stage) -> None:
     stage.followers = [follower(stage.rig, ends=True)]
 
     async def meanwhile() -> None:
@@ -139,7 +139,7 @@ def test_one_that_ends_is_started_again_and_that_is_said_once(stage: Stage) -> N
     assert said == [ev.Warned("watcher: it ended; trying again")]
 
 
-def test_one_that_is_killed_is_started_again(stage: Stage) -> None:  # noqa: F811
+def test_one_that_is_killed_is_started_again(stage: Stage) -> None:
     stage.followers = [follower(stage.rig, {})]
 
     async def meanwhile() -> None:
@@ -152,7 +152,7 @@ def test_one_that_is_killed_is_started_again(stage: Stage) -> None:  # noqa: F81
     assert asyncio.run(stage.run(stage.script({"for": "3s"}), meanwhile)) == 0
 
 
-def test_one_that_is_started_again_does_not_tell_again_how_things_stand(stage: Stage) -> None:  # noqa: F811
+def test_one_that_is_started_again_does_not_tell_again_how_things_stand(stage: Stage) -> None:
     whole = {"what": "whole", "thing": "deployment shop/web", "text": "whole, 3 of 3 pods ready", "at": None}
     recent = {"what": "recent", "thing": "deployment shop/web", "text": "rolled out 3 min ago: revision 2", "at": 5.0}
     says = [{"observed": whole, "standing": True}, {"observed": recent, "standing": True}, {"observed": OBSERVED}]
@@ -168,7 +168,7 @@ def test_one_that_is_started_again_does_not_tell_again_how_things_stand(stage: S
     assert [event.what for event in seen if event.what != "restart"] == ["whole", "recent"]
 
 
-def test_the_end_waits_a_moment_to_hear_that_a_workload_is_whole_again(stage: Stage) -> None:  # noqa: F811
+def test_the_end_waits_a_moment_to_hear_that_a_workload_is_whole_again(stage: Stage) -> None:
     says = [
         {"observed": {"what": what, "thing": "deployment shop/web", "text": "", "at": None}}
         for what in ("not_whole", "whole")
@@ -179,7 +179,7 @@ def test_the_end_waits_a_moment_to_hear_that_a_workload_is_whole_again(stage: St
     assert [event.what for event in stage.events() if isinstance(event, ev.TargetObserved)] == ["not_whole", "whole"]
 
 
-def test_the_end_waits_a_little_longer_to_hear_from_a_target_that_was_away(stage: Stage) -> None:  # noqa: F811
+def test_the_end_waits_a_little_longer_to_hear_from_a_target_that_was_away(stage: Stage) -> None:
     """Its undo went through, so it is there again; who watches it asks only every now and then."""
     back = {"what": "event", "thing": "the API server", "text": "heard again after 9.1 s", "at": None}
     says = [{"warn": "nothing is heard", "hears": False}, {"observed": back, "hears": True}]
@@ -192,12 +192,12 @@ def test_the_end_waits_a_little_longer_to_hear_from_a_target_that_was_away(stage
 # --- whose the target is -------------------------------------------------------------------------------------------
 
 
-def confirming(stage: Stage, delay: float, lasts: float = 60.0) -> None:  # noqa: F811
+def confirming(stage: Stage, delay: float, lasts: float = 60.0) -> None:
     args = {"world": str(stage.rig.world), "delay": delay}
     stage.followers = [Follower("claim", Call("calls:confirm_late", args, 5.0), confirms=lasts)]
 
 
-def test_nothing_is_injected_before_the_target_is_known_to_be_ours(stage: Stage) -> None:  # noqa: F811
+def test_nothing_is_injected_before_the_target_is_known_to_be_ours(stage: Stage) -> None:
     """On waking up from a long sleep: another exercise may have had it for an hour."""
     confirming(stage, 2.0)
     seen: list[list[str]] = []
@@ -215,7 +215,7 @@ def test_nothing_is_injected_before_the_target_is_known_to_be_ours(stage: Stage)
     ]
 
 
-def test_an_abort_does_not_wait_for_that(stage: Stage) -> None:  # noqa: F811
+def test_an_abort_does_not_wait_for_that(stage: Stage) -> None:
     confirming(stage, 1e9)
 
     async def meanwhile() -> None:
@@ -228,7 +228,7 @@ def test_an_abort_does_not_wait_for_that(stage: Stage) -> None:  # noqa: F811
 
 
 def test_one_that_is_never_confirmed_is_given_up_untouched(
-    stage: Stage,  # noqa: F811
+    stage: Stage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fault_life, "CONFIRMING", 0.5)
