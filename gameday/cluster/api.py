@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.errors import AnotherCluster, Refused, Unreachable
 from gameday.cluster.resources import NAMESPACES, Resource
 from gameday.errors import TargetError
 from gameday.scenario.problems import nearest_or_all
@@ -42,7 +42,7 @@ class Api:
 
     def __init__(self, where: Where) -> None:
         """Raises TargetError where the kubeconfig can't be read, or leads to another server than it did."""
-        self.where = dict(ways.get(json.dumps(where, sort_keys=True), where) if ways else where)
+        self.where = dict(taken(where))
         self.server = str(self.where.get("server") or "")
         self._recognising = False
         self._log_in()
@@ -64,7 +64,7 @@ class Api:
         same address. Nothing is said where we may not know. Done by itself before the first request of each log-in.
 
         Raises:
-            TargetError: it is another one.
+            AnotherCluster: it is another one.
             Refused, Unreachable: see `ask`.
         """
         expected = self.where.get("uid")
@@ -72,7 +72,7 @@ class Api:
         try:
             found = self.identity(timeout) if expected is not None else None
             if found not in (None, expected):
-                raise TargetError(
+                raise AnotherCluster(
                     f"{words(self.where)} leads to another cluster now, at the same address {self.server}, than it did "
                     "when this exercise began"
                 )
@@ -247,6 +247,10 @@ class Api:
             response.release_conn()
             response.close()
 
+    def reconnect(self) -> None:
+        """Drop the connection that was kept: what is asked next goes where the address leads by then."""
+        self._client.rest_client.pool_manager.clear()
+
     def warm_up(self) -> None:
         """Connect, so that what comes later finds a connection. That nobody answers now is no reason to fail then."""
         try:
@@ -325,6 +329,11 @@ class Api:
         return Unreachable(
             f"the API server {self.server} can't be reached ({method} {path}): {why}", never_sent=never_sent
         )
+
+
+def taken(where: Where) -> Where:
+    """The way that is taken in this process where `where` is asked for; see `ways`."""
+    return ways.get(json.dumps(where, sort_keys=True), where) if ways else where
 
 
 def words(where: Where, *, whole: bool = False) -> str:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from gameday.errors import TargetError
+
 _NOBODY = 'User "system:anonymous"'
+
+
+class AnotherCluster(TargetError):
+    """By the same address another cluster answers than the one that was found when the exercise began."""
 
 
 class Unreachable(RuntimeError):

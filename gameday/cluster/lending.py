@@ -5,6 +5,9 @@ kubeconfig that knows the target's context and no other, so that also what asks 
 made from what gameday itself logs in with (`logins`), and lies in memory: no key is written to a disk, and it is gone
 with the process that lent it.
 
+It is lent only where it still leads to the cluster that the exercise began on (`recognise`): what is run by it looks at
+no uid.
+
 Who brings a kubeconfig, an address and credentials of its own is not kept from using them.
 """
 
@@ -19,7 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gameday.cluster.api import Where, words
+from gameday.cluster.api import CONNECTING, Where, taken, words
+from gameday.cluster.errors import AnotherCluster, Refused, Unreachable
 from gameday.errors import TargetError
 
 Json = Any
@@ -28,6 +32,8 @@ IN_POD = "in-cluster"
 """What the context of a pod's own service account is called; it has no name of its own."""
 _MODULE = "kubernetes.config.kube_config"
 _NOWHERE = "https://not-the-target.invalid"
+_ASKING = 2 * CONNECTING
+"""Seconds in which the cluster has to say which one it is, before an activity is run."""
 
 
 def context_of(where: Where) -> str:
@@ -50,19 +56,45 @@ def kubeconfig_of(where: Where) -> dict[str, Json]:
 
     from gameday.cluster import logins
 
+    name, where = context_of(where), taken(where)
     server = str(where.get("server") or "")
-    name = context_of(where)
     try:
         if where.get("in_cluster"):
             cluster, user, more = _service_account()
         else:
-            cluster, user, more = logins.parts(str(where.get("kubeconfig") or ""), name, server)
+            cluster, user, more = logins.parts(str(where.get("kubeconfig") or ""), context_of(where), server)
     except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"{words(where)} can't be lent: {' '.join(str(error).split())}") from None
     leads = str(cluster.get("server") or "").rstrip("/")
     if server and leads != server.rstrip("/"):
         raise TargetError(f"{words(where)} leads to {leads} now; it was {server} when this exercise began")
     return _kubeconfig(name, cluster, user, more)
+
+
+def recognise(where: Where, *, ahead: bool = False) -> None:
+    """See that this way still leads to the cluster that it led to when it was resolved. For one thread of a process.
+
+    On a connection of its own, since whoever is lent the way makes one too; the log-in is kept for the next time. Where
+    it was not to be known which cluster it was (see `Api.identity`), nothing is asked. `ahead`: it is no error that it
+    can't be asked now.
+
+    Raises:
+        AnotherCluster: it is another one.
+        TargetError: that can't be asked now.
+    """
+    if taken(where).get("uid") is None:
+        return
+    from gameday.cluster.marks import prepared
+
+    try:
+        api = prepared(where)
+        api.reconnect()
+        api.recognise(CONNECTING if ahead else _ASKING)
+    except AnotherCluster:
+        raise
+    except (Refused, Unreachable, TargetError) as error:
+        if not ahead:
+            raise TargetError(f"whether it is the same cluster as before can't be asked: {error}") from None
 
 
 def nowhere(where: Where) -> dict[str, Json]:

@@ -386,14 +386,15 @@ def prepare_undo(
     configuration: Mapping[str, Json] | None = None,
     cluster: Mapping[str, Json] | None = None,
 ) -> None:
-    """Raises ImportError, or RuntimeError for a secret or the kubeconfig, where the undo couldn't be run: better known
-    before the fault than after it."""
-    from gameday.faults.chaostoolkit import led_to, load, rehearse, unlock
+    """Raises ImportError, or RuntimeError for a secret, the kubeconfig, or another cluster behind it, where the undo
+    couldn't be run: better known before the fault than after it. That a cluster does not answer now is no reason: it
+    may when the undo is sent."""
+    from gameday.faults.chaostoolkit import load, rehearse, unlock, way_for
 
     load(provider)
     unlock(provider)
-    with led_to(provider, cluster):
-        pass
+    if cluster is not None:
+        way_for(provider, cluster, ahead=True)
     if provider["type"] == "http":
         rehearse()
 

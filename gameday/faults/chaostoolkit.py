@@ -202,25 +202,48 @@ def _run(
 def led_to(provider: Mapping[str, Json], cluster: Mapping[str, Json] | None) -> Iterator[None]:
     """Whatever the provider runs finds its way to the target's cluster, and by itself to no other.
 
-    Where the way can't be had, a program or function that may have nothing to do with the cluster is run all the same
-    (an undo is not to fail for that), and finds none.
+    Where the way can't be had, or whether it leads to the same cluster as ever can't be asked, a program or function
+    that may have nothing to do with the cluster is run all the same (an undo is not to fail for that), and finds none.
 
     Raises:
-        ActivityFailed: it can't be had, and this is chaosk8s; the message says why.
+        ActivityFailed: another cluster answers there now; or the way can't be had, and this is chaosk8s.
     """
     if cluster is None:
         yield
         return
-    from gameday.cluster.lending import kubeconfig_of, lent, nowhere
+    from gameday.cluster.lending import lent
+
+    with lent(way_for(provider, cluster)):
+        yield
+
+
+def way_for(provider: Mapping[str, Json], cluster: Mapping[str, Json], *, ahead: bool = False) -> dict[str, Json]:
+    """The kubeconfig that `led_to` lends. `ahead`: it is not to be used yet, so a cluster that does not answer now is
+    no reason to fail. Raises as `led_to`."""
+    from gameday.cluster.errors import AnotherCluster
+    from gameday.cluster.lending import kubeconfig_of, nowhere, recognise
 
     try:
         kubeconfig = kubeconfig_of(cluster)
+        if _logs_in(provider):
+            recognise(cluster, ahead=ahead)
+    except AnotherCluster as error:
+        raise ActivityFailed(
+            f"{error}: it was not run. See that the tunnel or kubeconfig leads to the first one again; what is not "
+            "undone by then, `gameday recover` undoes"
+        ) from None
     except TargetError as error:
         if str(provider.get("module", "")).partition(".")[0] == "chaosk8s":
             raise ActivityFailed(str(error)) from None
         kubeconfig = nowhere(cluster)
-    with lent(kubeconfig):
-        yield
+    return kubeconfig
+
+
+def _logs_in(provider: Mapping[str, Json]) -> bool:
+    """Whether any of it may log in to a cluster; an HTTP request has an address of its own."""
+    tolerance = provider.get("tolerance")
+    judge = tolerance.get("provider") if isinstance(tolerance, Mapping) else None
+    return any(isinstance(each, Mapping) and each.get("type") != "http" for each in (provider, judge))
 
 
 def _tolerated(tolerance: Json, output: Any, configuration: Mapping[str, Json], secrets: Mapping[str, Json]) -> bool:

@@ -52,6 +52,10 @@ HTTP = frozenset({"measure", *(kind for kind, (_, _, over_http) in _KINDS.items(
 _USUAL_ADDRESS = {"prometheus": {"url": "${prometheus}"}, "metrics": {"url": "${metrics}"}}
 _RENEWED = 60.0
 """Seconds after which a program is lent the kubeconfig as it is by then: a token in it may be another."""
+_SURE = 5.0
+"""Seconds for which a program is run without looking again whether the way leads to the same cluster."""
+_LOOKING = 1.0
+"""Seconds that a program waits for that: it may have nothing to do with the cluster."""
 _GRACE = 0.1
 """Seconds that cleaning up after a timeout may take before the ask is cut off from outside."""
 
@@ -74,6 +78,8 @@ class LiveProber:
         self._opening: asyncio.Future[httpx.AsyncClient] | None = None
         self._kubeconfig: dict[str, Json] = {}
         self._read_at = 0.0
+        self._look: asyncio.Task[str] | None = None
+        self._looked_at = 0.0
 
     async def open(self) -> None:
         """Load what asking and judging need, in a thread, so that the first of them holds nothing up (0.2 s in all)."""
@@ -114,6 +120,8 @@ class LiveProber:
 
     async def close(self) -> None:
         """Close the client. Nothing may be asked any more."""
+        if self._look is not None:
+            self._look.cancel()
         if self._opening is not None and not self._opening.cancelled():
             (client,) = await asyncio.gather(self._opening, return_exceptions=True)
             if not isinstance(client, BaseException):
@@ -209,8 +217,18 @@ class LiveProber:
             self._kubeconfig, self._read_at = found or self._kubeconfig, now
         from gameday.cluster.lending import lent_to, nowhere
 
+        if why := await self._elsewhere():
+            raise NoAnswer("error", f"{why}: nothing was asked")
         # Where there is none, a program that has nothing to do with the cluster is asked all the same.
         return lent_to(self._kubeconfig or nowhere(self._target.settings["cluster"]))
+
+    async def _elsewhere(self) -> str:
+        """That the way leads to another cluster than at the start, in words; "" where it does not, or nobody knows."""
+        if self._look is None or (self._look.done() and time.monotonic() - self._looked_at > _SURE):
+            self._looked_at = time.monotonic()
+            self._look = asyncio.create_task(asyncio.to_thread(_another, self._target.settings["cluster"]))
+        await asyncio.wait([self._look], timeout=_LOOKING)
+        return self._look.result() if self._look.done() else ""
 
     def _led(self) -> dict[str, Json]:
         """On a cluster: how that is reached, or an activity would take whichever context is current."""
@@ -222,6 +240,17 @@ class LiveProber:
 
             self._opening = asyncio.ensure_future(asyncio.to_thread(make_client))
         return await asyncio.shield(self._opening)
+
+
+def _another(where: Mapping[str, Json]) -> str:
+    from gameday.cluster.errors import AnotherCluster
+    from gameday.cluster.lending import recognise
+
+    try:
+        recognise(where, ahead=True)
+    except AnotherCluster as error:
+        return str(error)
+    return ""
 
 
 def _kubeconfig(where: Mapping[str, Json]) -> dict[str, Json]:
