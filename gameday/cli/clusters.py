@@ -32,8 +32,9 @@ def preload(target: Mapping[str, Json], faults: Collection[str]) -> list[str]:
 
 
 def is_cluster(target: Mapping[str, Json]) -> bool:
-    """Whether a target (`TargetInfo` as JSON) is a cluster."""
-    return bool(target["kind"] == "kubernetes")
+    """Whether a target (`TargetInfo` as JSON) is a cluster. A journal of early days does not say which one: then there
+    is nothing that could be asked, claimed or watched."""
+    return bool(target["kind"] == "kubernetes" and "cluster" in target["settings"])
 
 
 def same(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:

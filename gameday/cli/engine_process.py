@@ -25,7 +25,7 @@ from gameday.engine.brief import Config, as_line, handed
 from gameday.engine.conductor import Conductor, Ports
 from gameday.engine.journal import Journal
 from gameday.engine.link import Link
-from gameday.engine.ports import Call, Json, TargetInfo
+from gameday.engine.ports import Call, Json, Plan, TargetInfo
 from gameday.engine.processes import boot_clock, boot_id
 from gameday.errors import GamedayError, RefusedError
 from gameday.exercise import events as ev
@@ -139,7 +139,13 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
     alerts = functools.partial(alerts_of, prober) if "alertmanager" in target.names else None
     lock = int(payload.rescue.get("target_claim", -1))
     beside = followers(payload.target, payload.exercise, exercise.scenario, lock)
-    ports = Ports(prober, StoreInbox(store, payload.exercise, epoch), alerts, beside, rescue)
+
+    def as_now(plan: Plan) -> Plan:
+        from gameday.faults.earlier import led
+
+        return led(plan, payload.target)
+
+    ports = Ports(prober, StoreInbox(store, payload.exercise, epoch), alerts, beside, rescue, as_now)
     conductor = Conductor(journal, connect(sock), ports, heartbeat=payload.heartbeat)
     for number in STOP_SIGNALS:
         name = signal.Signals(number).name

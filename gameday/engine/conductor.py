@@ -19,7 +19,7 @@ from gameday.engine.following import Confirmed, Follower, follow, last_word
 from gameday.engine.inbox import Inbox, InboxPort
 from gameday.engine.journal import Journal, WriteRefused, WriterReplaced
 from gameday.engine.link import Link
-from gameday.engine.ports import Prober
+from gameday.engine.ports import Plan, Prober
 from gameday.engine.processes import boot_clock
 from gameday.engine.watching import ConditionWatch, delays
 from gameday.exercise import events as ev
@@ -48,6 +48,8 @@ class Ports:
     """Calls that go on for as long as the exercise does."""
     rescue: Callable[[], Awaitable[Link]] | None = None
     """Starts another guardian when the first one died."""
+    as_now: Callable[[Plan], Plan] = lambda plan: plan
+    """A plan of the journal, which an earlier version may have written, as this one carries it out."""
 
 
 class Conductor:

@@ -235,7 +235,8 @@ class FaultLife:
         """Give every unrecovered fault to the (new) guardian, from what stands in the journal."""
         for fault in self._c.exercise.unrecovered:
             if fault.plan is not None:
-                await self._c.link.arm(fault.entry, Plan.from_json(fault.plan), recovery=self._recovery, orphan=True)
+                plan = self._c.ports.as_now(Plan.from_json(fault.plan))
+                await self._c.link.arm(fault.entry, plan, recovery=self._recovery, orphan=True)
 
     def guardian_said(self, fact: dict[str, Any]) -> None:
         """A fact of the guardian's as events, with the guardian's own times."""

@@ -95,7 +95,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         undo=None if undo is None else _undo_call(undo, target),
         effective=None if asked.effective is None else Call(CHECK, {"check": asked.effective, "target": where}),
         recovered=_recovered(asked.recovered, where, other),
-        commands=tuple(_there(each, target) + by_hand(each, _configuration(each, target)) for each in undo or ()),
+        commands=tuple(there(each, target) + by_hand(each, _configuration(each, target)) for each in undo or ()),
         notes=tuple(_notes([asked.activity, *(undo or ())], target)),
         undone_by=", then ".join(described(each) for each in undo or ()) or (f"the undo of {other}" if other else ""),
         effective_when=_verified("the action has succeeded", "effective", asked.effective),
@@ -148,7 +148,7 @@ def _notes(providers: Sequence[Mapping[str, Json]], target: Mapping[str, Json]) 
     yield "limits, namespaces and protected objects bind no activity: look at what it does"
 
 
-def _there(provider: Mapping[str, Json], target: Mapping[str, Json]) -> str:
+def there(provider: Mapping[str, Json], target: Mapping[str, Json]) -> str:
     """What to put before a shell line so that it goes to the target's cluster, and not to the one that is current."""
     if target["kind"] != "kubernetes" or provider["type"] == "http":
         return ""

@@ -45,6 +45,11 @@ _KEYS = {
 }
 """What each kind of provider reads; everything else is left out."""
 
+_UNTOLD = (
+    "the journal does not say how the cluster was reached that this is for, and the one that is current now is not "
+    "taken: it was not run. Run it yourself, led to that cluster"
+)
+
 
 class ActivityFailed(RuntimeError):
     """An activity failed, or was not one; the message is its own, without secrets."""
@@ -223,6 +228,10 @@ def way_for(provider: Mapping[str, Json], cluster: Mapping[str, Json], *, ahead:
     from gameday.cluster.errors import AnotherCluster
     from gameday.cluster.lending import kubeconfig_of, nowhere, recognise
 
+    if not (cluster.get("context") or cluster.get("in_cluster")):
+        if _logs_in(provider):
+            raise ActivityFailed(_UNTOLD)
+        return nowhere(cluster)
     try:
         kubeconfig = kubeconfig_of(cluster)
         if _logs_in(provider):

@@ -232,7 +232,7 @@ class LiveProber:
 
     def _led(self) -> dict[str, Json]:
         """On a cluster: how that is reached, or an activity would take whichever context is current."""
-        return {"cluster": self._target.settings["cluster"]} if self._target.kind == "kubernetes" else {}
+        return {"cluster": self._target.settings.get("cluster") or {}} if self._target.kind == "kubernetes" else {}
 
     async def _client(self) -> httpx.AsyncClient:
         if self._opening is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -139,3 +140,24 @@ def test_a_token_that_ran_out_is_said_once_and_not_recursed_into(cluster: Double
     with pytest.raises(Refused, match="401"):
         api.identity()
     assert len(cluster.requests) <= 4
+
+
+def test_recover_undoes_an_activity_by_the_new_log_in_too(cluster: DoubleCluster, tmp_path: Path) -> None:
+    cluster.deployment("web", 2)
+    scale = {"type": "python", "module": "chaosk8s.deployment.actions", "func": "scale_deployment", "timeout": "4s"}
+    one, two = ({**scale, "arguments": {"name": "web", "replicas": n, "ns": cluster.namespace}} for n in (1, 2))
+    entry = {"at": "0s", "id": "smaller", "fault": "activity", "for": "5m", "activity": one, "undo": two}
+    place = place_of(tmp_path, cluster, {}, f"  - {json.dumps(entry)}\n", recovery="6s")
+    new = another(cluster, tmp_path)
+    try:
+        place.start("run", "scenario.yaml", "--unattended")
+        place.wait_until("fewer", lambda x: "smaller" in x.faults and x.faults["smaller"].stage == "effective")
+        kill_together(place.processes())
+        place.gone()
+        cluster.expire()
+        done = place.call("recover", "--config", str(place.write("new.toml", toml_of(cluster, {}, **new_of(new)))))
+        assert done.returncode == 0, done.stdout + done.stderr + place.said()
+        web = cluster.get("Deployment", "web")
+        assert web is not None and web["spec"]["replicas"] == 2
+    finally:
+        place.clean_up()
