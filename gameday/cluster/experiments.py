@@ -83,6 +83,10 @@ class Record:
     phase: str
     said: str
     """The last thing that went wrong with it, or ""."""
+    container: str = ""
+    """Its name, where it is of one."""
+    since: str = ""
+    """When it was last injected, by the controller's clock, as the API server writes times; "" where it never was."""
 
     def words(self) -> str:
         return f"{self.pod} is {self.phase}{f' ({self.said})' if self.said else ''}"
@@ -91,21 +95,27 @@ class Record:
 def records(thing: Mapping[str, Any]) -> list[Record]:
     """The records of an experiment; none where no pod was selected so far."""
     found = []
-    for one in _experiment(thing).get("containerRecords") or ():
-        failures = [event for event in one.get("events") or () if event.get("type") == "Failed"]
+    for one in experiment(thing).get("containerRecords") or ():
+        events = one.get("events") or ()
+        failures = [event for event in events if event.get("type") == "Failed"]
         said = " ".join(str(failures[-1].get("message") or "").split())[:200] if failures else ""
-        pod = "/".join(str(one.get("id") or "").split("/")[:2])
+        namespace, _, rest = str(one.get("id") or "").partition("/")
+        name, _, container = rest.partition("/")
         phase = str(one.get("phase") or "")
-        found.append(Record(pod, phase, said if phase != INJECTED else ""))
+        applied = [e for e in events if e.get("type") == "Succeeded" and e.get("operation") == "Apply"]
+        since = str(applied[-1].get("timestamp") or "") if applied else ""
+        found.append(Record(f"{namespace}/{name}", phase, said if phase != INJECTED else "", container, since))
     return found
 
 
-def _experiment(thing: Mapping[str, Any]) -> Mapping[str, Any]:
+def experiment(thing: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What Chaos Mesh says of an experiment: `desiredPhase`, `containerRecords`; empty where it has not looked."""
     found: Mapping[str, Any] = (thing.get("status") or {}).get("experiment") or {}
     return found
 
 
-def _condition(thing: Mapping[str, Any], name: str) -> bool:
+def condition(thing: Mapping[str, Any], name: str) -> bool:
+    """Whether a condition of its status is True."""
     conditions = (thing.get("status") or {}).get("conditions") or ()
     return any(one.get("type") == name and one.get("status") == "True" for one in conditions)
 
@@ -127,14 +137,14 @@ def injected(thing: Mapping[str, Any], pods: Iterable[str]) -> dict[str, Json]:
         return {"holds": False, "evidence": f"Chaos Mesh has not selected {', '.join(missing[:5])}"}
     if strangers := sorted(own - set(wanted)):
         return {"holds": False, "evidence": f"Chaos Mesh has selected others, too: {', '.join(strangers[:5])}"}
-    if not _condition(thing, "AllInjected"):
+    if not condition(thing, "AllInjected"):
         return {"holds": False, "evidence": "every pod's record is Injected, and AllInjected is not True yet"}
     return {"holds": True, "evidence": f"AllInjected; every record is Injected: {', '.join(sorted(own))}"}
 
 
 def over(thing: Mapping[str, Any]) -> dict[str, Json]:
     """Whether nothing of it is injected any more, nor will be, as `{"holds", "evidence"}`. For one that is paused."""
-    found, desired = records(thing), _experiment(thing).get("desiredPhase") or ""
+    found, desired = records(thing), experiment(thing).get("desiredPhase") or ""
     if not found and desired != "Run":
         return {"holds": True, "evidence": "Chaos Mesh never selected a pod"}
     if left := [one for one in found if one.phase != NOT_INJECTED]:
@@ -143,7 +153,7 @@ def over(thing: Mapping[str, Any]) -> dict[str, Json]:
         return {"holds": False, "evidence": f"{len(left)} of {len(found)} pods have not recovered: {said}"}
     if desired != "Stop":
         return {"holds": False, "evidence": f"its desired phase is {desired or 'not known'}, not Stop"}
-    if not _condition(thing, "AllRecovered"):
+    if not condition(thing, "AllRecovered"):
         return {"holds": False, "evidence": "every pod's record is Not Injected, and AllRecovered is not True yet"}
     return {"holds": True, "evidence": "AllRecovered, and every record is Not Injected"}
 
@@ -309,7 +319,7 @@ def ended(api: Api, resource: Resource, namespace: str | None, name: str, pods: 
         )
     if there is None:
         api.recognise()
-        if hit := _never_recovered(api, resource, str(namespace), name):
+        if hit := never_recovered(api, resource, str(namespace), name):
             whom = ", ".join(hit)
             said = f"{what} is gone, and Chaos Mesh never said that {whom} recovered: its finalizer was taken off"
             return _without_chaos_mesh(api, resource, pods, said)
@@ -331,7 +341,7 @@ def _unknown(api: Api, resource: Resource) -> bool:
     return all(one.get("name") != resource.plural for one in group.get("resources") or ())
 
 
-def _never_recovered(api: Api, resource: Resource, namespace: str, name: str) -> list[str]:
+def never_recovered(api: Api, resource: Resource, namespace: str, name: str) -> list[str]:
     """Pods (`namespace/name`) that Chaos Mesh's events say were hit, and not that they recovered after that."""
     if _place(resource, namespace, name) in _seen_over or resource == POD_CHAOS:
         return []

@@ -6,6 +6,7 @@ The order in `_live` is the promise: durable in the journal, then held by the gu
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine import decide as do
@@ -190,19 +191,34 @@ class FaultLife:
                 await self._watch(entry, plan.standing)
 
     async def _watch(self, entry: str, standing: Call) -> None:
-        """Look now and then whether the fault still stands, until it is undone. Where that can't be asked, nothing is
-        said: whether anything answers is the business of others."""
+        """Look now and then whether the fault still stands, until it is undone. One that stands in part counts as
+        standing, and what is gone of it is told. Where it can't be asked, nothing is said: whether anything answers is
+        the business of others."""
+        told = ""
         while True:
             await asyncio.sleep(STANDING)
             seen = await self._stands(entry, standing)
-            if seen is not None and not seen["holds"] and self._c.exercise.faults[entry].faded is None:
+            if seen is not None and self._worse(entry, seen, told):
                 await asyncio.sleep(_SURE)
                 seen = await self._stands(entry, standing)
             if (fault := self._c.exercise.faults[entry]).stage != "effective":
                 return
-            if seen is not None and seen["holds"] != (fault.faded is None):
-                change = ev.FaultStandsAgain if seen["holds"] else ev.FaultFaded
-                self._c.append(change(entry, str(seen["evidence"])))
+            if seen is None:
+                continue
+            but, evidence = str(seen.get("but") or ""), str(seen["evidence"])
+            if not seen["holds"] and fault.faded is None:
+                self._c.append(ev.FaultFaded(entry, evidence))
+            elif seen["holds"] and (fault.faded is not None or (told and not but)):
+                self._c.append(ev.FaultStandsAgain(entry, evidence))
+            elif seen["holds"] and but and but != told:
+                self._c.append(ev.Warned(f"{entry}: {but}"))
+            told = but
+
+    def _worse(self, entry: str, seen: Mapping[str, Any], told: str) -> bool:
+        """It is gone, or part of it, and that is news."""
+        if not seen["holds"]:
+            return self._c.exercise.faults[entry].faded is None
+        return bool(seen.get("but")) and seen["but"] != told
 
     async def _stands(self, entry: str, standing: Call) -> dict[str, Any] | None:
         if self._c.exercise.faults[entry].stage != "effective":

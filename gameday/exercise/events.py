@@ -262,7 +262,7 @@ class FaultFaded(Event):
 
 @dataclass(frozen=True, slots=True)
 class FaultStandsAgain(Event):
-    """After `FaultFaded`: it is there again."""
+    """After `FaultFaded`, or after a warning that part of it had gone: it is there again."""
 
     entry: str
     evidence: str

@@ -275,7 +275,9 @@ def stands(world: str, name: str) -> dict[str, Any]:
     if Path(world, "unreachable").exists():
         raise ConnectionError("nobody answers")
     note(world, f"looked {name}")
-    return {"holds": Path(world, name).exists(), "evidence": "looked"}
+    seen = {"holds": Path(world, name).exists(), "evidence": "looked"}
+    part = Path(world, f"{name} in part")
+    return {**seen, "but": part.read_text()} if part.exists() else seen
 
 
 # --- planning ------------------------------------------------------------------------------------------------------

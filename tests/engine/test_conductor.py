@@ -142,6 +142,43 @@ def test_that_somebody_took_a_fault_away_is_told_and_that_it_is_back(
     assert stage.of(ev.UndoSent) and stage.of(ev.FaultRecovered)
 
 
+def test_of_a_fault_that_stands_in_part_that_is_told_and_it_counts_as_standing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fault_life, "STANDING", 0.05)
+    monkeypatch.setattr(fault_life, "_SURE", 0.02)
+    part = stage.rig.world / "f0 in part"
+
+    def says(text: str) -> None:
+        """At once: nobody is to read half of it."""
+        (whole := part.with_suffix(".new")).write_text(text)
+        whole.rename(part)
+
+    async def looked(times: int = 3) -> None:
+        seen = stage.rig.ledger().count("looked f0")
+        await stage.until(lambda: stage.rig.ledger().count("looked f0") >= seen + times)
+
+    async def meanwhile() -> None:
+        await stage.effective()
+        says("1 of 3 is gone")
+        await stage.until(lambda: stage.of(ev.Warned))
+        await looked()
+        assert stage.conductor.exercise.faults["f0"].faded is None
+        says("2 of 3 are gone")
+        await stage.until(lambda: len(stage.of(ev.Warned)) == 2)
+        part.unlink()
+        await stage.until(lambda: stage.of(ev.FaultStandsAgain))
+        says("1 of 3 is gone")
+        await stage.until(lambda: len(stage.of(ev.Warned)) == 3)
+        await looked()
+        stage.probes.value = 0.9
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h", "with": {"standing": "stands"}}), meanwhile)) == 3
+    told = [event for event in stage.events() if isinstance(event, ev.FaultFaded | ev.FaultStandsAgain | ev.Warned)]
+    one, two = ev.Warned("f0: 1 of 3 is gone"), ev.Warned("f0: 2 of 3 are gone")
+    assert told == [one, two, ev.FaultStandsAgain("f0", "looked"), one], "each change once"
+
+
 def test_a_plan_that_can_not_be_read_ends_the_exercise_and_nobody_waits_for_its_fault(stage: Stage) -> None:
     assert asyncio.run(stage.run(stage.script({"for": "1h"}, {"with": {"garbage": True}, "at": "1s"}))) == 3
     [abort] = stage.of(ev.AbortBegan)

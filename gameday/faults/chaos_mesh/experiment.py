@@ -31,6 +31,7 @@ from gameday.cluster.services import (
     pods_of,
     protection,
 )
+from gameday.cluster.standing import stands as experiment_stands
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.chaos_mesh.feeling import Feeling, felt
 from gameday.faults.declaration import own_name, verdict
@@ -186,7 +187,10 @@ def planned(
     named = [*choice.pods, *(others.pods if others is not None else ())]
     pods = list(choice.pods) if only_named else named
     far = tuple(pod.shown for pod in others.pods) if others is not None and not only_named else ()
-    checked = [{"name": pod.name, "namespace": pod.namespace, "uid": pod.uid} for pod in named]
+    checked = [_named(pod) for pod in named]
+    # What goes by addresses that are named beside those pods goes on whoever comes and goes there.
+    sides = [choice.pods, *([others.pods] if others is not None and "externalTargets" not in spec else ())]
+    ends = [[{**_named(pod), "restarts": pod.restarts} for pod in side] for side in sides]
     asked = f", and requests to {feeling['door']} show it" if feeling is not None else ""
     return Plan(
         summary=summary,
@@ -204,6 +208,7 @@ def planned(
             {**place, "pods": [f"{pod.namespace}/{pod.name}" for pod in named], "feeling": feeling},
         ),
         recovered=Call(f"{_ROOM}:recovered", {**place, "pods": checked}, timeout=20.0),
+        standing=Call(f"{_ROOM}:stands", {**own, "duration": spec["duration"], "ends": ends}),
         commands=experiments.by_hand(where, resource, namespace, name),
         among=(*choice.among, *far) if choice.among else (),
         effective_when=f"Chaos Mesh says AllInjected, and of every one of these pods Injected{asked}",
@@ -217,6 +222,10 @@ def planned(
         ),
         permissions=tuple(dict.fromkeys(permissions)),
     ).to_json()
+
+
+def _named(pod: Pod) -> dict[str, Json]:
+    return {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid}
 
 
 # --- as calls --------------------------------------------------------------------------------------------------------
@@ -265,6 +274,19 @@ def effective(
         return found
     also = felt(feeling)
     return verdict(also["holds"], f"{found['evidence']}; {also['evidence']}")
+
+
+def stands(
+    where: Where,
+    kind: str,
+    namespace: str,
+    name: str,
+    own: Mapping[str, str],
+    duration: str,
+    ends: Sequence[Sequence[Mapping[str, Any]]],
+) -> dict[str, Json]:
+    """Whether it still stands, all of it or in part: see `gameday.cluster.standing`."""
+    return experiment_stands(prepared(where), ALL[kind], namespace, name, own, duration, ends)
 
 
 def prepare_undo(where: Where, kind: str, namespace: str, name: str, own: Mapping[str, str]) -> None:
