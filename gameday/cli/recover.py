@@ -15,6 +15,7 @@ from gameday.cli.options import config_option, store_option
 from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from gameday.cluster.api import Where
     from gameday.store.store import Store
 
 
@@ -255,13 +256,13 @@ def _left_to_their_engines(store: Store) -> Exit:
     return code
 
 
-def recover_or_say(ident: str, store: str | None, config: Path | None) -> Exit:
+def recover_or_say(ident: str, store: str | None, config: Path | None, way: Where | None = None) -> Exit:
     """As `_recover`; what keeps one exercise from being recovered must not keep the next one."""
     from gameday.errors import GamedayError
     from gameday.store.errors import LeaseHeld
 
     try:
-        return _recover(ident, store, config)
+        return _recover(ident, store, config, way)
     except LeaseHeld as error:
         # An engine came up just now, and looks after it.
         click.echo(f"gameday: {ident}: {error}", err=True)
@@ -286,7 +287,7 @@ def _nothing_stands(ident: str, store: str | None) -> bool:
         return False
 
 
-def _recover(ident: str, store: str | None, config: Path | None) -> Exit:
+def _recover(ident: str, store: str | None, config: Path | None, way: Where | None) -> Exit:
     from gameday.cli.recover_login import ways_in
     from gameday.cli.respond import end_frozen
     from gameday.cli.resuming import resume
@@ -302,7 +303,7 @@ def _recover(ident: str, store: str | None, config: Path | None) -> Exit:
         for killed in end_frozen(ident, url, lease.holder):
             click.echo(f"{ident}: {killed} stood still and was killed", err=True)
     click.echo(f"{ident}: undoing what is left", err=True)
-    before = ways_in(ident, started[0].event, config) if started else []
+    before = ways_in(ident, started[0].event, config, way) if started else []
     resume(ident, store, mode="recover", before=before).wait()
     with open_store(store, create=False) as opened:
         state = fold(opened.records(ident))

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from gameday.exercise.events import Event
 
 
-def ways_in(ident: str, started: Event, config: Path | None) -> list[str]:
+def ways_in(ident: str, started: Event, config: Path | None, way: Where | None = None) -> list[str]:
     """What the guardian is to do first (see `launch`) so that all that it starts gets in; says what was found.
 
-    `started`: the beginning of the journal. Nothing where the way of the journal is good, or no other one is.
+    `started`: the beginning of the journal. `way`: the one to take instead, where it is not that of the settings.
+    Nothing where the way of the journal is good, or no other one is.
     """
     from gameday.exercise.events import ExerciseStarted
 
@@ -37,7 +38,11 @@ def ways_in(ident: str, started: Event, config: Path | None) -> list[str]:
         return []
     click.echo(f"{ident}: {words(old, whole=True)}, by which it was run, is of no use now: {why}", err=True)
     try:
-        new = other_way(old, _of_settings(name, old, config))
+        new = way or _of_settings(name, config)
+        # The same names may lead there by another address by now.
+        if all(new.get(key) == old.get(key) for key in ("kubeconfig", "context", "in_cluster")) and trouble(new):
+            raise TargetError(f"the settings here say the same of target {name}")
+        new = other_way(old, new)
     except (GamedayError, OSError) as error:
         click.echo(f"{ident}: {error}", err=True)
         file = "" if old.get("in_cluster") else f"write a log-in that works into {old.get('kubeconfig')}, or "
@@ -52,8 +57,8 @@ def ways_in(ident: str, started: Event, config: Path | None) -> list[str]:
     return [f"gameday.cluster.relogin:instead {as_text(old, new)}", *keep]
 
 
-def _of_settings(name: str, old: Where, config: Path | None) -> Where:
-    """How the target is reached by the settings as they are now. Raises GamedayError where they say nothing else."""
+def _of_settings(name: str, config: Path | None) -> Where:
+    """How the target is reached by the settings as they are now. Raises GamedayError where they don't say it."""
     from gameday.targets.resolving import check_target
     from gameday.targets.settings import load_settings
 
@@ -61,6 +66,4 @@ def _of_settings(name: str, old: Where, config: Path | None) -> Where:
     if found.kind != "kubernetes":
         raise TargetError(f"target {name} is of kind {found.kind} by the settings here")
     new: Where = found.settings["cluster"]
-    if all(new.get(key) == old.get(key) for key in ("kubeconfig", "context", "in_cluster")):
-        raise TargetError(f"the settings here say the same of target {name}")
     return new

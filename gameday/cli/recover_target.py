@@ -20,7 +20,7 @@ import click
 from gameday.errors import Exit, RefusedError, TargetError, UsageError
 
 if TYPE_CHECKING:
-    from gameday.cluster.api import Api
+    from gameday.cluster.api import Api, Where
     from gameday.cluster.lease import Claim
     from gameday.cluster.litter import Litter
     from gameday.engine.ports import Json, TargetInfo
@@ -39,23 +39,29 @@ def recover_target(name: str, config: Path | None, store: str) -> int:
         UsageError: there is no such target, or nothing of gameday's could be told from anything else there.
         RefusedError, TargetError: an exercise is alive there, or the target can't be asked; nothing was touched.
     """
+    from gameday.cli.recover_journals import of_other_names, of_target, still_open
     from gameday.targets.resolving import check_target
     from gameday.targets.settings import load_settings
 
     settings = load_settings(explicit=config)
     target = _searchable(check_target(name, settings), settings)
     codes = [_absorb(store)]
-    dead = _journals(name, store)
+    dead = of_target(name, store)
     blind: list[str] = []
+    undone: set[tuple[str, str]] = set()
+    way = target.settings.get("cluster")
     if target.kind == "kubernetes":
         target = _there(target, blind)
+        dead |= of_other_names(target, store)
         _refuse_a_claim(target, dead)
     else:
         _refuse_an_engine(target, store)
-    codes += [_by_journal(ident, store, config) for ident, standing in dead.items() if standing]
+    codes += [_by_journal(ident, store, config, way) for ident, standing in dead.items() if standing]
     try:
         if target.kind == "kubernetes":
-            codes.append(_cluster(target, list(dead), blind))
+            codes.append(_cluster(target, list(dead), blind, undone))
+            for text, command in still_open(dead, store, undone):
+                _loud(text, (command,))
         if target.settings.get("proxy"):
             codes.append(_toxics(str(target.settings["proxy"]).rstrip("/")))
     except (RefusedError, TargetError) as error:
@@ -93,33 +99,6 @@ def _absorb(store: str) -> Exit:
 
 
 # --- who is there --------------------------------------------------------------------------------------------------
-
-
-def _journals(name: str, store: str) -> dict[str, bool]:
-    """Exercises of this store on the target without a living engine; whether faults of each stand, or it never ended.
-
-    Raises:
-        RefusedError: an engine lives there.
-    """
-    from gameday.store import open_store
-    from gameday.store.errors import StoreMissing
-
-    try:
-        with open_store(store, create=False) as opened:
-            here = [summary for summary in opened.exercises() if summary.target == name]
-    except StoreMissing:
-        click.echo("no store is here: the target itself is searched", err=True)
-        return {}
-    found: dict[str, bool] = {}
-    for summary in here:
-        if summary.engine_alive and summary.lease.holder is not None:
-            holder = summary.lease.holder
-            raise RefusedError(
-                f"exercise {summary.id} is alive on {name} (pid {holder.pid} on {holder.host}): stop it with `gameday "
-                f"abort {summary.id}`; nothing was touched"
-            )
-        found[summary.id] = bool(summary.unrecovered) or summary.status in ("running", "paused")
-    return found
 
 
 def _there(target: TargetInfo, blind: list[str]) -> TargetInfo:
@@ -198,10 +177,10 @@ def _refuse_an_engine(target: TargetInfo, store: str) -> None:
         raise RefusedError(reason)
 
 
-def _by_journal(ident: str, store: str, config: Path | None) -> Exit:
+def _by_journal(ident: str, store: str, config: Path | None, way: Where | None) -> Exit:
     from gameday.cli.recover import recover_or_say
 
-    return recover_or_say(ident, store, config)
+    return recover_or_say(ident, store, config, way)
 
 
 # --- clusters ------------------------------------------------------------------------------------------------------
@@ -215,6 +194,8 @@ class _Found:
     """Whose the claim is, as long as this goes on."""
     namespaces: Sequence[str]
     """Those that are claimed."""
+    undone: set[tuple[str, str]]
+    """The labels of exercise and fault of what was taken away."""
     left: list[str] = field(default_factory=list)
     until: float = field(default_factory=lambda: time.monotonic() + LONGEST_WAIT)
     renewed: float = field(default_factory=time.monotonic)
@@ -239,7 +220,7 @@ class _Found:
         return not self.lost
 
 
-def _cluster(target: TargetInfo, dead: Sequence[str], blind: list[str]) -> Exit:
+def _cluster(target: TargetInfo, dead: Sequence[str], blind: list[str], undone: set[tuple[str, str]]) -> Exit:
     from gameday.cluster import lease
     from gameday.cluster.errors import Refused, Unreachable
 
@@ -253,7 +234,7 @@ def _cluster(target: TargetInfo, dead: Sequence[str], blind: list[str]) -> Exit:
     except (Refused, Unreachable) as error:
         raise TargetError(f"target {target.name}: {error}") from None
     try:
-        return _clear(target, _Found(us, claimed), dead, blind)
+        return _clear(target, _Found(us, claimed, undone), dead, blind)
     finally:
         try:
             lease.release(where, namespaces, us)
@@ -356,6 +337,7 @@ def _in_short(blind: Sequence[str]) -> Iterator[str]:
 
 def _take_away(api: Api, one: Litter, state: _Found) -> None:
     from gameday.cluster import litter
+    from gameday.cluster.marks import label_value
 
     whose = f"exercise {one.exercise or '?'}, {one.entry or '?'}"
     verdict: dict[str, Json] = {"holds": False, "evidence": "it was left alone"}
@@ -368,6 +350,7 @@ def _take_away(api: Api, one: Litter, state: _Found) -> None:
     except RuntimeError as error:
         verdict = {"holds": False, "evidence": str(error)}
     if verdict["holds"]:
+        state.undone.add((label_value(one.exercise), label_value(one.entry)))
         click.echo(f"{one.shown}  recovered  {_after(one.shown, str(verdict['evidence']))} ({whose})")
         return
     _leave(one, str(verdict["evidence"]), state, litter.by_hand(api, one))

@@ -1,0 +1,116 @@
+"""Which journals `gameday recover --target` has to tell, and what they still hold open when all is done.
+
+Journals know targets by name, and a name may be another by now: a cluster is known by what it is.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from gameday.cli.clusters import is_cluster
+from gameday.errors import GamedayError, RefusedError
+
+if TYPE_CHECKING:
+    from gameday.engine.ports import TargetInfo
+    from gameday.exercise.events import ExerciseStarted
+    from gameday.store.store import Store
+
+
+def of_target(name: str, store: str) -> dict[str, bool]:
+    """Exercises of this store on the target without a living engine; whether faults of each stand, or it never ended.
+
+    Raises:
+        RefusedError: an engine lives there.
+    """
+    from gameday.store import open_store
+    from gameday.store.errors import StoreMissing
+
+    try:
+        with open_store(store, create=False) as opened:
+            here = [summary for summary in opened.exercises() if summary.target == name]
+    except StoreMissing:
+        click.echo("no store is here: the target itself is searched", err=True)
+        return {}
+    found: dict[str, bool] = {}
+    for summary in here:
+        if summary.engine_alive and summary.lease.holder is not None:
+            holder = summary.lease.holder
+            raise RefusedError(
+                f"exercise {summary.id} is alive on {name} (pid {holder.pid} on {holder.host}): stop it with `gameday "
+                f"abort {summary.id}`; nothing was touched"
+            )
+        found[summary.id] = bool(summary.unrecovered) or summary.status in ("running", "paused")
+    return found
+
+
+def of_other_names(target: TargetInfo, store: str) -> dict[str, bool]:
+    """As `of_target`: exercises with faults that stand on this very cluster, in its namespaces, by another name."""
+    from gameday.cluster.relogin import other_way
+    from gameday.store import open_store
+    from gameday.store.errors import StoreMissing
+
+    found: dict[str, bool] = {}
+    try:
+        with open_store(store, create=False) as opened:
+            for summary in opened.unrecovered():
+                started = _started(opened, summary.id)
+                if summary.target == target.name or summary.engine_alive or not _may_be(started, target):
+                    continue
+                try:
+                    other_way(started.target["settings"]["cluster"], target.settings["cluster"])
+                except GamedayError:
+                    # Another cluster, or nobody can tell.
+                    continue
+                click.echo(f"{summary.id}: was on this cluster, as target {summary.target}", err=True)
+                found[summary.id] = True
+    except StoreMissing:
+        return {}
+    return found
+
+
+def _started(store: Store, ident: str) -> ExerciseStarted:
+    from gameday.exercise.events import ExerciseStarted
+
+    event = store.records(ident, limit=1)[0].event
+    assert isinstance(event, ExerciseStarted)
+    return event
+
+
+def _may_be(started: ExerciseStarted, target: TargetInfo) -> bool:
+    if not is_cluster(started.target):
+        return False
+    return bool(set(started.target["settings"]["namespaces"]) & set(target.settings["namespaces"]))
+
+
+def still_open(idents: Collection[str], store: str, undone: Collection[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """What journals still hold open although the search has undone it, and what to type, for people.
+
+    `undone`: of what was found and taken away, the labels of exercise and fault.
+    """
+    from gameday.cluster.api import words
+    from gameday.cluster.marks import label_value
+    from gameday.cluster.relogin import trouble
+    from gameday.exercise.fold import fold
+    from gameday.store import default_url, open_store
+    from gameday.store.address import read_address
+
+    its, usual = (read_address(url).shown for url in (store or default_url(), default_url()))
+    where = f" --store {shlex.quote(its)}" if its != usual else ""
+    for ident in idents if undone else ():
+        with open_store(store, create=False) as opened:
+            state, started = fold(opened.records(ident)), _started(opened, ident)
+        held = [fault.entry for fault in state.unrecovered if (label_value(ident), label_value(fault.entry)) in undone]
+        if not held:
+            continue
+        old = started.target["settings"]["cluster"]
+        why, there = trouble(old), old.get("server") or "that cluster"
+        first = f"{words(old, whole=True)} has to lead to {there} again ({why}), then " if why else ""
+        yield (
+            f"{ident}: what {', '.join(held)} left here is undone, and its journal still holds it open, so that a run "
+            f"there needs --despite-faults. For the journal to hear of it, {first}type:",
+            f"gameday recover {ident}{where}",
+        )
