@@ -21,9 +21,11 @@ from .meshed import (
     object_of,
     planned,
     run,
+    target,
     uids,
 )
 from .targets import where
+from .test_pod_kill import hanging
 
 
 @MESH
@@ -39,6 +41,33 @@ def test_a_kill_with_what_the_api_server_makes_of_each_step(cluster: Cluster) ->
     cluster.deployment("web", replicas=3)
     with Mesh(cluster):
         kill(cluster)
+
+
+@MESH
+def test_what_was_degraded_before_is_as_it_was_and_need_not_be_whole(cluster: DoubleCluster) -> None:
+    made = planned(cluster, "pod-kill", {"service": "web", "instance": hanging(cluster)}, duration=None)
+    assert made.recovered_when.endswith("when 1 of its pods are ready, as many as before: it is degraded")
+    assert any(note.startswith("degraded before, 1 of 2 pods were ready") for note in made.notes)
+    run(made.inject)
+    cluster.until(holds(made.effective))
+    run(made.undo)
+    said = cluster.until(holds(made.recovered))
+    assert "is gone; 1 of 2 pods of web are ready, as many as before; it was degraded before the fault" in said
+
+
+@MESH
+def test_the_share_of_one_that_is_named_is_of_all_also_where_only_a_selector_tells_which(
+    cluster: DoubleCluster,
+) -> None:
+    for name in ("one", "two"):
+        cluster.deployment(name, replicas=1, pod_labels={"tier": "shop"})
+    on = target(cluster)
+    on["settings"]["services"]["shop"]["selector"] = "tier=shop"
+    (pod,) = cluster.pods("app=one")
+    params = {"service": "shop", "instance": pod["metadata"]["name"]}
+    made = planned(cluster, "pod-kill", params, on, duration=None, percent=60.0)
+    assert any(note.startswith("1 of 2 pods (50 %)") for note in made.notes)
+    assert made.recovered is not None and made.recovered.args["wanted"] == 2
 
 
 def kill(cluster: Cluster) -> None:

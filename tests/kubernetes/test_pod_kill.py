@@ -440,12 +440,93 @@ def test_a_run_whose_later_strikes_were_all_refused_failed_and_says_how_many_and
     assert said in place.call("show").stdout
 
 
+BROKEN = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "example.com/broken:1"}]
+
+
+def hanging(cluster: Cluster) -> str:
+    """A Deployment of two in a rollout that hangs, with one pod that is ready: its name."""
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
+    cluster.deployment("web", replicas=2, strategy=strategy)
+    cluster.patch("Deployment", "web", BROKEN, how="application/json-patch+json")
+
+    def stuck() -> str | None:
+        pods = [pod for pod in cluster.pods("app=web") if "deletionTimestamp" not in pod["metadata"]]
+        ready = [str(pod["metadata"]["name"]) for pod in pods if is_ready(pod)]
+        broken = [pod for pod in pods if pod["spec"]["containers"][0]["image"] == "example.com/broken:1"]
+        return ready[0] if len(pods) == 2 and len(ready) == len(broken) == 1 else None
+
+    name = cluster.until(stuck, what="the rollout hangs with one old pod")
+    assert name is not None
+    return name
+
+
+def test_what_was_degraded_before_is_as_it_was_and_need_not_be_whole(cluster: Cluster) -> None:
+    name, was = hanging(cluster), "1 of 2 pods were ready, its rollout was not through"
+    planned = plan(cluster, instance=name)
+    assert f"degraded before, {was}: the fault counts as recovered when it is so again" in planned["notes"]
+    assert planned["recovered_when"] == "when 1 of its pods are ready, as many as before: it is degraded"
+    before = uids(cluster)
+    call(planned, "inject")
+    said = cluster.until(lambda: (one := call(planned, "recovered"))["holds"] and one)
+    assert said["evidence"] == (
+        f"1 of 2 pods of web are ready, as many as before; it was degraded before the fault: {was}"
+    )
+    ready = {pod["metadata"]["uid"] for pod in cluster.pods("app=web") if is_ready(pod)}
+    assert len(ready) == 1 and not ready & set(before)
+
+
+def test_a_run_on_what_was_degraded_before_is_as_hoped_and_says_so(cluster: Cluster, tmp_path: Any) -> None:
+    entry = {"at": "0s", "id": "kill", "fault": "pod-kill", "with": {"service": "web", "instance": hanging(cluster)}}
+    place = place_of(tmp_path, cluster, WEB, f"  - {json.dumps(entry)}\n", recovery="10s")
+    done = place.call("run", "scenario.yaml", "--unattended", timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "kill has RECOVERED: 1 of 2 pods of web are ready, as many as before; it was degraded before" in done.stderr
+
+
+def test_one_that_does_not_come_back_is_missed_also_where_others_were_missing(cluster: Cluster) -> None:
+    name = hanging(cluster)
+    planned = plan(cluster, instance=name)
+    call(planned, "inject")
+    cluster.until(lambda: call(planned, "recovered")["holds"])
+    # As if the one that came for it were not ready.
+    planned["recovered"]["args"]["before"]["ready"] = 2
+    assert call(planned, "recovered")["evidence"].startswith("1 of 2 pods of web are ready; it was degraded")
+    assert not call(planned, "recovered")["holds"]
+
+
+def test_what_was_degraded_before_and_is_whole_by_then_has_recovered_and_both_is_said(cluster: Cluster) -> None:
+    planned = plan(cluster, instance=hanging(cluster))
+    call(planned, "inject")
+    good = [{**BROKEN[0], "value": cluster.image}]
+    cluster.patch("Deployment", "web", good, how="application/json-patch+json")
+    cluster.whole("web", timeout=30)
+    said = call(planned, "recovered")
+    assert said["holds"] and said["evidence"].startswith("2 of 2 pods of web are ready; it was degraded before")
+
+
+@pytest.mark.double
+def test_one_that_runs_and_is_not_ready_before_is_not_waited_for_either(cluster: DoubleCluster) -> None:
+    """Where only a selector tells what a service is; it runs, and so was counted among those that are to be ready."""
+    for name in ("one", "two"):
+        cluster.deployment(name, replicas=1, pod_labels={"tier": "shop"})
+    (sick,) = cluster.pods("app=two")
+    for condition in sick["status"]["conditions"]:
+        condition["status"] = "False" if condition["type"] in ("Ready", "ContainersReady") else condition["status"]
+    cluster.seed({"apiVersion": "v1", "kind": "Pod", **sick})
+    (mine,) = cluster.pods("app=one")
+    planned = plan(cluster, instance=mine["metadata"]["name"], services={"web": {"selector": "tier=shop"}})
+    call(planned, "inject")
+    said = cluster.until(lambda: (one := call(planned, "recovered"))["holds"] and one)
+    assert said["evidence"] == (
+        "1 of 2 pods of web are ready, as many as before; it was degraded before the fault: 1 of 2 pods were ready"
+    )
+    assert mine["metadata"]["uid"] not in uids(cluster, "app=one")
+
+
 def test_a_workload_that_is_not_whole_beforehand_is_said(cluster: Cluster) -> None:
     cluster.deployment("web", replicas=2)
     assert not any("counts as recovered" in note for note in plan(cluster)["notes"])
-    image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "example.com/broken:1"}]
-    cluster.patch("Deployment", "web", image, how="application/json-patch+json")
+    cluster.patch("Deployment", "web", BROKEN, how="application/json-patch+json")
     cluster.until(lambda: len(cluster.pods("app=web")) > 2, what="the rollout hangs")
-    assert any(
-        "not through now: the fault counts as recovered only when it is whole" in n for n in plan(cluster)["notes"]
-    )
+    said = "its rollout was not through: the fault counts as recovered when it is so again"
+    assert any(said in note for note in plan(cluster)["notes"])

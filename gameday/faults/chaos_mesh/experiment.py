@@ -75,6 +75,7 @@ def chosen(
     check_namespace(api, its.namespace)
     pods, runs = pods_of(api, its)
     where = f"{fault} on {its.name}"
+    wanted = runs.replicas if runs is not None else sum(pod.counts for pod in pods)
     if share.instance is not None:
         names = ", ".join(pod.name for pod in pods)
         pods = [pod for pod in pods if pod.name == share.instance]
@@ -89,7 +90,7 @@ def chosen(
         context=context,
         target=target,
         in_namespace=counted(api, its.namespace),
-        wanted=runs.replicas if runs is not None else sum(pod.counts for pod in pods),
+        wanted=wanted,
         kept=kept,
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gameday.cluster import creations, experiments
-from gameday.cluster.afterwards import whole_again, without_pods
+from gameday.cluster.afterwards import degraded, when, whole_again, without_pods, worse
 from gameday.cluster.anew import not_made_anew, unsure
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
@@ -53,7 +53,8 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     some = asked.all or asked.percent is not None or asked.instance is not None
     share = Share(asked.count if some else asked.count or 1, asked.percent, asked.instance)
     choice = chosen(api, "pod-kill", its, share, target, context, not_made_anew)
-    _, runs = pods_of(api, its)
+    everybody, runs = pods_of(api, its)
+    before = degraded(everybody, runs)
     name = creations.object_name(own_name(context))
     pods = [{"name": pod.name, "namespace": pod.namespace, "uid": pod.uid} for pod in choice.pods]
     own = creations.our_labels(context)
@@ -85,7 +86,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         effective=Call(f"{_ROOM}:effective", {**place, "pods": pods}),
         recovered=Call(
             f"{_ROOM}:recovered",
-            {**place, "service": {"target": slim, "name": its.name}, "wanted": wanted},
+            {**place, "service": {"target": slim, "name": its.name}, "wanted": wanted, "before": before},
             timeout=30.0,
         ),
         commands=_by_hand(where, its.namespace, name),
@@ -93,6 +94,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         notes=(
             choice.words(),
             *(f"left out: {text}" for text in choice.left_out),
+            *([] if before is None else [worse(before)]),
             *unsure(choice.pods),
             *_budgets(api, its, choice),
             *(() if asked.grace else ("they are given no time to end; grace: gives them some",)),
@@ -100,6 +102,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         ),
         permissions=tuple(dict.fromkeys(needs(target, params))),
         passes=True,
+        recovered_when="" if before is None else f"when the PodChaos is gone, and {when(before)}",
     ).to_json()
 
 
@@ -206,8 +209,16 @@ def undo(where: Where, namespace: str, name: str, own: Mapping[str, str]) -> Non
     experiments.end(api, POD_CHAOS, namespace, name, own, patience=0.0)
 
 
-def recovered(where: Where, namespace: str, name: str, service: Mapping[str, Any], wanted: int) -> dict[str, Json]:
-    """Whether the PodChaos is gone, and the service has as many ready pods again as it should.
+def recovered(
+    where: Where,
+    namespace: str,
+    name: str,
+    service: Mapping[str, Any],
+    wanted: int,
+    before: Mapping[str, Json] | None = None,
+) -> dict[str, Json]:
+    """Whether the PodChaos is gone, and the service has as many ready pods again as it should; where it was degraded
+    `before`, as it had then.
 
     With the PodChaos and the marks gone, whoever lives and is not leaving stays: also one that was to be killed.
     """
@@ -224,7 +235,7 @@ def recovered(where: Where, namespace: str, name: str, service: Mapping[str, Any
         except ValueError as error:
             whole = without_pods(api, its, wanted) or verdict(False, str(error))
         else:
-            whole = whole_again(api, runs, its, wanted)
+            whole = whole_again(api, runs, its, wanted, before)
     except (ValueError, Unreachable) as error:
         return verdict(False, str(error))
     return {**whole, "evidence": f"PodChaos {namespace}/{name} is gone; {whole['evidence']}"}

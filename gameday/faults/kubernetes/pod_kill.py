@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gameday.cluster.afterwards import whole_again, without_pods
+from gameday.cluster.afterwards import degraded, when, whole_again, without_pods, worse
 from gameday.cluster.anew import not_made_anew, unsure
 from gameday.cluster.api import Api, Where
 from gameday.cluster.errors import Refused, Unreachable
@@ -62,14 +62,15 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     api = prepared(target["settings"]["cluster"])
     its = service(target, asked.service)
     check_namespace(api, its.namespace)
-    choice, runs = _choose(api, its, asked, target, context, turn=0)
+    choice, pods, runs = _choose(api, its, asked, target, context, turn=0)
     notes = [choice.words(), *(f"left out: {text}" for text in choice.left_out), *_budgets(api, its, asked, choice)]
     notes += unsure(choice.pods)
     wanted = runs.replicas if runs is not None else choice.total
-    if runs is None:
+    before = degraded(pods, runs)
+    if runs is None and before is None:
         notes.append(f"what runs {its.name} is not known; it is whole again with {wanted} ready pods")
-    elif not runs.whole:
-        notes.append(f"{runs.words()} now: the fault counts as recovered only when it is whole")
+    if before is not None:
+        notes.append(worse(before))
     kill: dict[str, Json] = {
         "where": target["settings"]["cluster"],
         "pods": [_small(pod) for pod in choice.pods],
@@ -81,6 +82,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         "where": target["settings"]["cluster"],
         "service": {"target": _slim(target), "name": its.name},
         "wanted": wanted,
+        "before": before,
     }
     how = "evict" if asked.evict else "kill"
     summary = f"{how} {', '.join(pod.name for pod in choice.pods)} of {its.name}"
@@ -107,6 +109,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         among=choice.among,
         notes=tuple(notes),
         permissions=tuple(needs(target, params)),
+        recovered_when="" if before is None else when(before),
     ).to_json()
 
 
@@ -118,7 +121,8 @@ def _choose(
     context: Mapping[str, Json],
     *,
     turn: int,
-) -> tuple[Choice, Workload | None]:
+) -> tuple[Choice, list[Pod], Workload | None]:
+    """The pods to kill, all those of the service, and what runs them."""
     pods, runs, in_namespace = survey(api, its)
     where = f"pod-kill on {its.name}"
     if asked.instance is not None:
@@ -140,7 +144,7 @@ def _choose(
         turn=turn,
         kept=not_made_anew,
     )
-    return choice, runs
+    return choice, pods, runs
 
 
 def _budgets(api: Api, its: Service, asked: PodKillParameters, choice: Choice) -> Iterator[str]:
@@ -245,7 +249,7 @@ def _repeat(
             # A machine that was suspended wakes up here: by then the pods may be another exercise's.
             ours_until = confirm(api, its.namespace, str(again["context"]["exercise"]))
             check_namespace(api, its.namespace)
-            choice, _ = _choose(api, its, asked, again["target"], again["context"], turn=turn)
+            choice, *_ = _choose(api, its, asked, again["target"], again["context"], turn=turn)
             list(_budgets(api, its, asked, choice))
             if boot_clock() >= ours_until:
                 raise RuntimeError("it took so long that the target may be another's by now")
@@ -280,8 +284,10 @@ def effective(where: Where, pods: Sequence[Mapping[str, Json]]) -> dict[str, Jso
     return {"holds": True, "evidence": f"gone: {', '.join(str(pod['name']) for pod in pods)}"}
 
 
-def recovered(where: Where, service: Mapping[str, Any], wanted: int) -> dict[str, Json]:
-    """Whether the service has as many ready pods again as it should.
+def recovered(
+    where: Where, service: Mapping[str, Any], wanted: int, before: Mapping[str, Json] | None = None
+) -> dict[str, Json]:
+    """Whether the service has as many ready pods again as it should; where it was degraded `before`, as it had then.
 
     What was killed has its deletion time from that moment on, and isn't counted; what was only to be killed is.
     """
@@ -296,4 +302,4 @@ def recovered(where: Where, service: Mapping[str, Any], wanted: int) -> dict[str
             return without_pods(api, its, wanted) or {"holds": False, "evidence": str(error)}
     except Unreachable as error:
         return {"holds": False, "evidence": str(error)}
-    return whole_again(api, runs, its, wanted)
+    return whole_again(api, runs, its, wanted, before)
