@@ -36,7 +36,8 @@ def _both(own: Call | None, check: Check | None, target: dict[str, Any]) -> Call
 def all_hold(calls: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     """Whether every call's answer holds; the evidence of those that hold, or of the first that does not.
 
-    One that holds may give a `doubt`: why a later one most likely does not, where it doesn't.
+    One that holds may give a `doubt`: why a later one most likely does not, where it doesn't; and `beside`: its
+    evidence where another is asked too, which tells what its own leaves open.
     """
     evidence = []
     doubts: list[str] = []
@@ -47,5 +48,5 @@ def all_hold(calls: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
             kept = {"undone": True} if answer.get("undone") else {}
             return {"holds": False, "evidence": "; ".join([str(answer["evidence"]), *doubts]), **kept}
         doubts += [str(answer["doubt"])] if "doubt" in answer else []
-        evidence.append(str(answer["evidence"]))
+        evidence.append(str(answer.get("beside", answer["evidence"]) if len(calls) > 1 else answer["evidence"]))
     return {"holds": True, "evidence": "; ".join(evidence)}

@@ -9,7 +9,11 @@ import pytest
 from gameday.cluster.api import Api
 from gameday.cluster.errors import Refused
 from gameday.cluster.resources import Resource
+from gameday.engine.composed import with_checks
+from gameday.engine.ports import Plan
+from gameday.engine.workers import function
 from gameday.faults.kubernetes.policies import all_but, beyond
+from gameday.scenario.models import Entry
 from gameday.targets.selectors import matches
 from tests.support.kubernetes.cluster import Cluster
 
@@ -88,6 +92,28 @@ def test_it_is_seen_at_the_address_where_that_shows_it(cluster: Cluster, door: D
     for blind in ({"direction": "out"}, {"from": "api"}):
         with pytest.raises(ValueError, match="add an `effective:` check to this entry"):
             cut(cluster, services, **blind)
+
+
+@pytest.mark.usefixtures("both")
+def test_what_was_not_asked_of_a_policy_that_is_gone_is_not_claimed(cluster: Cluster, door: Door) -> None:
+    fault = cut(cluster, **{"from": "api"}, context=CHECKED)
+    fault.inject()
+    assert not fault.recovered()["holds"] and "not asked" not in fault.recovered()["evidence"]
+    fault.undo()
+    here = f"networkpolicy {cluster.namespace}/gameday-x-1-fault-1"
+    gone = f"{here}-api is gone; {here}-web is gone"
+    said = fault.until_recovered()
+    assert said in (f"{gone}; {NOT_ASKED}", f"{here}-web is gone; {here}-api is gone; {NOT_ASKED}")
+    own = {"name": "web answers api", "tcp": {"address": door.address.partition("//")[2]}, "expect": {"equals": True}}
+    scripted = Entry.model_validate({"at": "0s", "fault": "network-partition", "recovered": own})
+    both_asked = with_checks(Plan.from_json(fault.plan), scripted, fault.target).recovered
+    assert both_asked is not None
+    beside = function(both_asked.name)(**both_asked.args)
+    assert beside["holds"] and beside["evidence"].startswith(said.removesuffix(f"; {NOT_ASKED}"))
+    assert "not asked" not in beside["evidence"], "it was"
+
+
+NOT_ASKED = "whether traffic passes again was not asked, which a `recovered:` check of the entry would"
 
 
 @pytest.mark.usefixtures("both")

@@ -43,6 +43,7 @@ NOTHING = {"matchLabels": {"gameday.dev/matches": "nothing"}}
 _NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
 _NEGATED = {"In": "NotIn", "NotIn": "In", "Exists": "DoesNotExist", "DoesNotExist": "Exists"}
 _IGNORED = "most likely this cluster's network does not enforce NetworkPolicy"
+_UNASKED = "whether traffic passes again was not asked, which a `recovered:` check of the entry would"
 _INSTEAD = " (Chaos Mesh does not depend on that, nor does an outage `by: service` or `by: scale`)"
 
 _BASELINE = "BaselineAdminNetworkPolicy"
@@ -313,12 +314,15 @@ def effective(where: Where, objects: Sequence[Mapping[str, Any]], address: str |
 
 
 def recovered(where: Where, objects: Sequence[Mapping[str, Any]], address: str | None) -> dict[str, Json]:
-    """Whether the policies are gone, and `address` answers again."""
+    """Whether the policies are gone, and `address` answers again. Without one it is said that it was not asked:
+    that pods and endpoints are ready shows nothing, since networks mostly let the kubelet's probes through."""
     try:
         undone = made_undone(where, objects)
     except Unreachable as error:
         return {"holds": False, "evidence": str(error)}
-    if not undone["holds"] or address is None:
+    if not undone["holds"]:
         return undone
+    if address is None:
+        return {**undone, "evidence": f"{undone['evidence']}; {_UNASKED}", "beside": undone["evidence"]}
     answers, words = reached(address)
     return {"holds": answers, "evidence": f"{undone['evidence']}; {address} {'' if answers else 'is '}{words}"}
