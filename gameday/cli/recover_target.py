@@ -268,7 +268,7 @@ def _clear(target: TargetInfo, state: _Found, dead: Sequence[str], blind: list[s
         blind.append(f"{state.lost}: stopped there")
     for line in _in_short(blind):
         _loud(f"CAN'T SAY: {line}: whether faults of gameday's stand there is not known", ())
-    if not found:
+    if not found and not state.left:
         but = ", as far as that could be looked at" if blind else ""
         where = f"is in {', '.join(namespaces)}" if namespaces else "is there"
         click.echo(f"nothing of gameday's {where}{but}")
@@ -282,7 +282,12 @@ def _clear_histories(api: Api, namespaces: Sequence[str], state: _Found) -> None
     while state.may_go_on(api):
         waiting = []
         for shown, verdict in litter.forgotten(api, namespaces):
-            if verdict["holds"]:
+            if commands := verdict.get("commands"):
+                if shown not in state.left:
+                    click.echo(f"{shown}  leaked  {verdict['evidence']}")
+                    _loud(f"NOT RECOVERED: {shown}: {verdict['evidence']}. Where nobody wants it so:", commands)
+                    state.left.append(shown)
+            elif verdict["holds"]:
                 click.echo(f"{shown}  {verdict['evidence']}")
             else:
                 waiting.append(f"{shown}: {verdict['evidence']}")

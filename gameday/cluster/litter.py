@@ -181,7 +181,8 @@ def _out_of_history(api: Api, litter: Litter, verdict: dict[str, Json]) -> dict[
 
 def forgotten(api: Api, namespaces: Sequence[str]) -> Iterator[tuple[str, dict[str, Json]]]:
     """What faults that are undone left in rollout histories, since whoever undid them was killed before it came to
-    that: each workload, and whether it is out of its history now, as `taken_out` says it.
+    that: each workload, and whether it is out of its history now, as `taken_out` says it; with `commands` where one is
+    rolled out again, since then only a person knows whose will that is.
 
     Revisions keep a copy of the mark that their workload had when they were rolled out. Whoever may not look at them
     did not break a rollout either. Raises Unreachable.
@@ -208,6 +209,12 @@ def _forgotten(
     there = api.get(kind, namespace, name)
     if there is None or meta(there)["uid"] != said["uid"] or MARK in annotations_of(there):
         # Gone, or a fault stands there: it is taken away with all that belongs to it.
+        return
+    back = marks.again(there, mark)
+    if back:
+        # A rollback of a StatefulSet brings its template back, and no mark: nothing else finds it.
+        commands = marks.by_hand(api.where, kind, namespace, name, said["changes"])[:1]
+        yield named(kind, namespace, name), {"holds": False, "evidence": back, "commands": list(commands)}
         return
     # One like it that was rolled out since has no such copy, and is somebody's.
     others = [*others, *(str(meta(one)["uid"]) for one in revisions if annotations_of(one).get(MARK) != mark)]

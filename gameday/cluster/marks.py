@@ -275,6 +275,19 @@ def is_stale(thing: Mapping[str, Any], mark: str) -> bool:
     return before is None or now is None or now > before + 3
 
 
+def again(thing: Mapping[str, Any], mark: str) -> str:
+    """What of an undone fault stands in a pod template again without its mark, in words; "" where nothing does."""
+    said = json.loads(mark)
+    found = [
+        f"{change['path']} is {_short(change['after'])}, and was {_short(change['before'])} before"
+        for change in said["changes"]
+        if change["path"].startswith("/spec/template/")
+        and value_at(thing, change["path"]) == change["after"] != change["before"]
+    ]
+    whose = f"as {said['entry']} of exercise {said['exercise']} had it"
+    return f"{'; '.join(found)}: {whose}; it was rolled out again since, by `kubectl rollout undo` say" if found else ""
+
+
 def drop(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
     """Take a stale mark off, see `is_stale`: what a rollback brought back with it is changed back, which can only be
     in the template; the rest is somebody's will by now and is left alone. `{"holds", "evidence"}`.

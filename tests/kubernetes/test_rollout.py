@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gameday.cli.recover_target import recover_target
 from gameday.cluster import litter, marks
 from gameday.cluster.api import Api
 from gameday.cluster.resources import ALL
@@ -14,7 +18,7 @@ from gameday.faults.kubernetes.rollout_break import broken_image
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 from .planned import Planned
-from .targets import CONTEXT, where
+from .targets import CONTEXT, toml_of, where
 
 WEB = {"web": {"workload": "deployment/web", "service": "web"}}
 
@@ -188,8 +192,7 @@ def test_a_set_that_starts_at_once_comes_back(cluster: Cluster) -> None:
     fault = broken(cluster, services)
     fault.inject()
     fault.until_effective()
-    if cluster.is_real:
-        assert broken_image(cluster.image) in images_of_history(cluster, "ControllerRevision")
+    assert broken_image(cluster.image) in images_of_history(cluster, "ControllerRevision")
     fault.undo()
     fault.until_recovered()
     assert len(cluster.pods("app=web")) == 2
@@ -334,13 +337,87 @@ def test_without_the_journal_what_an_undo_that_was_cut_off_left_in_the_history_g
     assert list(litter.forgotten(api, [cluster.namespace])) == []
 
 
+SET = {"web": {"workload": "statefulset/web"}}
+AT_ONCE = {"kind": "StatefulSet", "podManagementPolicy": "Parallel"}
+
+
+def revisions(cluster: Cluster) -> list[str]:
+    return [one["metadata"]["uid"] for one in cluster.list("ControllerRevision")]
+
+
 def test_without_the_journal_the_revision_of_a_set_goes_too(cluster: Cluster) -> None:
-    cluster.deployment("web", replicas=1, kind="StatefulSet", podManagementPolicy="Parallel")
-    fault = broken(cluster, {"web": {"workload": "statefulset/web"}})
+    cluster.deployment("web", 1, **AT_ONCE)
+    before = revisions(cluster)
+    fault = broken(cluster, SET)
+    fault.inject()
+    fault.until_effective()
+    assert len(before) == 1 and len(revisions(cluster)) == 2
+    assert "of the broken rollout, is out of the history" in cleared(cluster)
+    assert revisions(cluster) == before
+
+
+def test_without_the_journal_what_a_cut_off_undo_of_a_set_left_goes_too(cluster: Cluster) -> None:
+    cluster.deployment("web", 2, **AT_ONCE)
+    before, api = revisions(cluster), Api(where(cluster))
+    fault = broken(cluster, SET)
+    fault.inject()
+    fault.until_effective()
+    assert list(litter.forgotten(api, [cluster.namespace])) == [], "not while it stands"
+    fault.undo()
+    cluster.whole("web", kind="StatefulSet", timeout=30)
+    assert litter.find(api, [cluster.namespace]) == ([], [])
+    said = cluster.until(lambda: [one for _, one in litter.forgotten(api, [cluster.namespace]) if one["holds"]], 15)
+    assert "of the broken rollout, is out of the history" in said[0]["evidence"]
+    assert revisions(cluster) == before
+    assert list(litter.forgotten(api, [cluster.namespace])) == []
+
+
+def test_without_the_journal_a_revision_of_a_set_like_it_that_was_there_before_stays(cluster: Cluster) -> None:
+    cluster.deployment("web", 1, **AT_ONCE)
+    before, bad = cluster.image, broken_image(cluster.image)
+    for image in (bad, before):
+        patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
+        cluster.patch("StatefulSet", "web", patch, how="application/json-patch+json")
+        cluster.until(lambda image=image: image in images_of_history(cluster, "ControllerRevision"))
+        if image == bad:
+            cluster.until(lambda: the(cluster, "StatefulSet")["status"].get("readyReplicas", 0) == 0)
+    cluster.whole("web", kind="StatefulSet", timeout=30)
+    fault = broken(cluster, SET)
     fault.inject()
     fault.until_effective()
     cleared(cluster)
-    assert broken_image(cluster.image) not in images_of_history(cluster, "ControllerRevision")
+    assert sorted(images_of_history(cluster, "ControllerRevision")) == sorted([before, bad])
+
+
+def test_what_a_rollback_of_a_set_brought_back_is_loud(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`kubectl rollout undo` patches a set with what its revision holds: the template, and no mark."""
+    cluster.deployment("web", 1, **AT_ONCE)
+    before = revisions(cluster)
+    fault = broken(cluster, SET)
+    fault.inject()
+    fault.until_effective()
+    (broke,) = [one for one in cluster.list("ControllerRevision") if one["metadata"]["uid"] not in before]
+    fault.undo()
+    cluster.whole("web", kind="StatefulSet", timeout=30)
+    cluster.patch("StatefulSet", "web", broke["data"], how="application/strategic-merge-patch+json")
+    settings = tmp_path / "gameday.toml"
+    settings.write_text(toml_of(cluster, {}))
+    code = recover_target("staging", settings, f"sqlite:///{tmp_path / 'none.db'}")
+    out, said = capsys.readouterr()
+    bad, good = broken_image(cluster.image), cluster.image
+    why = (
+        f'/spec/template/spec/containers/0/image is "{bad}", and was "{good}" before: as fault-1 of exercise x-1 had it'
+    )
+    assert code == 4 and f"statefulset {cluster.namespace}/web  leaked  {why}" in out, out + said
+    assert "nothing of gameday's" not in out
+    (patch,) = [line for line in said.splitlines() if " patch statefulsets.apps/web --type=json " in line]
+    steps = json.loads(shlex.split(patch)[-1])
+    cluster.patch("StatefulSet", "web", steps, how="application/json-patch+json")
+    cluster.whole("web", kind="StatefulSet", timeout=30)
+    assert recover_target("staging", settings, f"sqlite:///{tmp_path / 'none.db'}") == 0
+    assert "out of the history" in capsys.readouterr().out and revisions(cluster) == before
 
 
 def test_without_the_journal_a_revision_like_it_that_was_there_before_stays(cluster: Cluster) -> None:

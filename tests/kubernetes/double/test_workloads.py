@@ -242,3 +242,28 @@ def test_a_namespace_that_goes_takes_everything_along(cluster: Cluster) -> None:
     cluster.delete("Namespace", space)
     cluster.until(lambda: cluster.get("Namespace", space) is None, timeout=15)
     assert cluster.list("ConfigMap", space) == []
+
+
+def test_a_set_keeps_a_revision_of_each_template_with_the_annotations_of_that_moment(cluster: Cluster) -> None:
+    cluster.deployment("db", 1, kind="StatefulSet", podManagementPolicy="Parallel")
+
+    def kept() -> dict[str, tuple[int, bool]]:
+        """Its number, and whether it has the annotation, by image."""
+        return {
+            one["data"]["spec"]["template"]["spec"]["containers"][0]["image"]: (
+                one["revision"],
+                "example.com/note" in (one["metadata"].get("annotations") or {}),
+            )
+            for one in cluster.list("ControllerRevision", selector="app=db")
+        }
+
+    def take(image: str) -> None:
+        patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
+        cluster.patch("StatefulSet", "db", patch, how="application/json-patch+json")
+
+    assert kept() == {cluster.image: (1, False)}
+    cluster.patch("StatefulSet", "db", {"metadata": {"annotations": {"example.com/note": "x"}}})
+    take("example.com/broken:1")
+    cluster.until(lambda: kept() == {cluster.image: (1, False), "example.com/broken:1": (2, True)})
+    take(cluster.image)
+    cluster.until(lambda: kept() == {cluster.image: (3, False), "example.com/broken:1": (2, True)})

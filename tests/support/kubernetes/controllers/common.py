@@ -16,6 +16,7 @@ POD = of_kind("Pod")
 EVENT = of_kind("Event")
 REPLICA_SET = of_kind("ReplicaSet")
 STATEFUL_SET = of_kind("StatefulSet")
+CONTROLLER_REVISION = of_kind("ControllerRevision")
 DEPLOYMENT = of_kind("Deployment")
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from tests.support.kubernetes import verbs
 from tests.support.kubernetes.controllers.common import (
+    CONTROLLER_REVISION,
     POD,
     REPLICA_SET,
     STATEFUL_SET,
     by_owner,
     changed,
     emit,
+    owned,
     reference,
     set_status,
     terminating,
@@ -136,7 +138,7 @@ def tend_stateful_sets(world: World, now: float) -> float:
 def _tend_stateful_set(world: World, parent: Json, pods: list[Json]) -> None:
     name, spec = parent["metadata"]["name"], parent["spec"]
     wanted, parallel = spec.get("replicas", 1), spec.get("podManagementPolicy") == "Parallel"
-    revision = f"{name}-{fingerprint(spec['template'])}"
+    revision = _revision(world, parent)
     there = {int(pod["metadata"]["name"].rpartition("-")[2]): pod for pod in pods}
     for number in range(wanted):
         pod = there.get(number)
@@ -177,3 +179,33 @@ def _tend_stateful_set(world: World, parent: Json, pods: list[Json]) -> None:
     status |= {"updatedReplicas": len(updated), "currentRevision": current, "updateRevision": revision}
     status |= {"collisionCount": 0, "availableReplicas": serving}
     set_status(world, STATEFUL_SET, parent, status)
+
+
+def _revision(world: World, parent: Json) -> str:
+    """The name of the revision of its template, which is kept, and is the newest of them afterwards."""
+    template, meta = parent["spec"]["template"], parent["metadata"]
+    name, kept = f"{meta['name']}-{fingerprint(template)}", owned(world, CONTROLLER_REVISION, parent)
+    newest = max((one["revision"] for one in kept), default=0)
+    there = next((one for one in kept if one["metadata"]["name"] == name), None)
+    if there is None:
+        made = {
+            "kind": "ControllerRevision",
+            "apiVersion": CONTROLLER_REVISION.api_version,
+            "metadata": {
+                "name": name,
+                "namespace": meta["namespace"],
+                # As they are when it is made; they stay so.
+                "annotations": copy.deepcopy(meta.get("annotations") or {}),
+                "labels": {**template["metadata"]["labels"], "controller.kubernetes.io/hash": fingerprint(template)},
+                "ownerReferences": [reference(STATEFUL_SET, parent)],
+            },
+            "data": {"spec": {"template": {**copy.deepcopy(template), "$patch": "replace"}}},
+            "revision": newest + 1,
+        }
+        complete(CONTROLLER_REVISION, made)
+        world.store.put(CONTROLLER_REVISION, made)
+    elif there["revision"] != newest:
+        again = changed(there)
+        again["revision"] = newest + 1
+        world.store.put(CONTROLLER_REVISION, again)
+    return name
