@@ -57,8 +57,8 @@ def of_other_names(target: TargetInfo, store: str) -> dict[str, bool]:
     try:
         with open_store(store, create=False) as opened:
             for summary in opened.unrecovered():
-                started = _started(opened, summary.id)
-                if summary.target == target.name or summary.engine_alive or not _may_be(started, target):
+                started = None if summary.target == target.name else _started(opened, summary.id)
+                if started is None or summary.engine_alive or not _may_be(started, target):
                     continue
                 try:
                     other_way(started.target["settings"]["cluster"], target.settings["cluster"])
@@ -72,12 +72,12 @@ def of_other_names(target: TargetInfo, store: str) -> dict[str, bool]:
     return found
 
 
-def _started(store: Store, ident: str) -> ExerciseStarted:
+def _started(store: Store, ident: str) -> ExerciseStarted | None:
+    """The beginning of its journal; None where that is lost."""
     from gameday.exercise.events import ExerciseStarted
 
-    event = store.records(ident, limit=1)[0].event
-    assert isinstance(event, ExerciseStarted)
-    return event
+    first = store.records(ident, limit=1)
+    return first[0].event if first and isinstance(first[0].event, ExerciseStarted) else None
 
 
 def _may_be(started: ExerciseStarted, target: TargetInfo) -> bool:
@@ -102,9 +102,11 @@ def still_open(idents: Collection[str], store: str, undone: Collection[tuple[str
     where = f" --store {shlex.quote(its)}" if its != usual else ""
     for ident in idents if undone else ():
         with open_store(store, create=False) as opened:
+            if not opened.summary(ident).unrecovered:
+                continue
             state, started = fold(opened.records(ident)), _started(opened, ident)
         held = [fault.entry for fault in state.unrecovered if (label_value(ident), label_value(fault.entry)) in undone]
-        if not held:
+        if not held or started is None or not is_cluster(started.target):
             continue
         old = started.target["settings"]["cluster"]
         why, there = trouble(old), old.get("server") or "that cluster"

@@ -122,6 +122,7 @@ class LiveProber:
         """Close the client. Nothing may be asked any more."""
         if self._look is not None:
             self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
         if self._opening is not None and not self._opening.cancelled():
             (client,) = await asyncio.gather(self._opening, return_exceptions=True)
             if not isinstance(client, BaseException):

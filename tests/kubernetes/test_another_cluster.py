@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +103,17 @@ def test_what_asks_no_cluster_is_run_where_none_answers(cluster: DoubleCluster, 
         activity.undo_all(**made.undo.args)
     assert (tmp_path / "trace").exists()
     cluster.back()
+
+
+@pytest.mark.double
+def test_a_program_that_is_a_probe_does_not_wait_long_for_an_api_server_that_hangs(cluster: DoubleCluster) -> None:
+    there = target(cluster)
+    cluster.signal(signal.SIGSTOP)
+    try:
+        answer = ask({"process": {"command": ["true"], "timeout": 3}}, there)
+    finally:
+        cluster.signal(signal.SIGCONT)
+    assert answer["kind"] == "value" and answer["value"] == 0, answer
 
 
 @contextmanager
