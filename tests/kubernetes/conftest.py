@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,15 @@ def cluster(request: pytest.FixtureRequest, tmp_path: Path, doubles: Callable[[]
     one = DoubleCluster(doubles(), tmp_path, **settings)
     yield one
     one.close()
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_default() -> Iterator[None]:
+    """chaosk8s, run in this process, makes its client everybody's default: not that of the next test too."""
+    yield
+    module = sys.modules.get("kubernetes.client.configuration")
+    if module is not None:
+        module.Configuration.set_default(None)
 
 
 @pytest.fixture
