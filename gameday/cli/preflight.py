@@ -32,17 +32,20 @@ def obstacles(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
 
 
 def other_clusters(scenario: Scenario, target: Mapping[str, Any]) -> list[str]:
-    """On a cluster: the activities that name another one, or another way to it, than the target's."""
+    """On a cluster: the activities that name another one, or another way to it, than the target's, or can't take it."""
     if not is_cluster(target):
         return []
     from gameday.cluster.api import words
-    from gameday.faults.own_ways import strays
+    from gameday.faults.own_ways import strays, unable
 
     cluster = target["settings"]["cluster"]
     found: dict[str, None] = {}
     for place, activity in activities(scenario):
+        provider = activity.model_dump(mode="json", exclude_unset=True)
+        if why := unable(provider, cluster):
+            found[f"{place}: {why}"] = None
         try:
-            for stray in strays(activity.model_dump(mode="json", exclude_unset=True), cluster):
+            for stray in strays(provider, cluster):
                 found[
                     f"{place}: {stray}, and target {target['name']} is {words(cluster)}: an activity is led to its "
                     "target's cluster and to no other; take that out, or run it on the target that is meant"

@@ -8,7 +8,8 @@ with the process that lent it.
 It is lent only where it still leads to the cluster that the exercise began on (`recognise`): what is run by it looks at
 no uid.
 
-Who brings a kubeconfig, an address and credentials of its own is not kept from using them.
+Who brings a kubeconfig, an address and credentials of its own is not kept from using them. Python's client knows less
+of a kubeconfig than kubectl does: `beyond_python` says what.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 from gameday.cluster.api import CONNECTING, Where, taken, words
 from gameday.cluster.errors import AnotherCluster, Refused, Unreachable
+from gameday.cluster.impersonation import headers, whom
 from gameday.errors import TargetError
 
 Json = Any
@@ -63,12 +65,33 @@ def kubeconfig_of(where: Where) -> dict[str, Json]:
             cluster, user, more = _service_account()
         else:
             cluster, user, more = logins.parts(str(where.get("kubeconfig") or ""), context_of(where), server)
+            headers(user)
     except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"{words(where)} can't be lent: {' '.join(str(error).split())}") from None
     leads = str(cluster.get("server") or "").rstrip("/")
     if server and leads != server.rstrip("/"):
         raise TargetError(f"{words(where)} leads to {leads} now; it was {server} when this exercise began")
     return _kubeconfig(name, cluster, user, more)
+
+
+def beyond_python(where: Where, kubeconfig: Mapping[str, Json]) -> str:
+    """What this kubeconfig (as `kubeconfig_of` makes it) asks for that Python's client does not do, in words; or ""."""
+    user = kubeconfig["users"][0]["user"]
+    if whom(user):
+        return (
+            f"the log-in of {words(where)} impersonates {whom(user)!r}, which chaosk8s does not do: it would act with "
+            "all the rights of the account that logs in. Use a context that logs in as that user itself, or kubectl in "
+            "an activity of type process"
+        )
+    return ""
+
+
+def beyond(where: Where) -> str:
+    """As `beyond_python`, of the way itself; "" where it can't be had, which is told by whoever takes it."""
+    try:
+        return beyond_python(where, kubeconfig_of(where))
+    except TargetError:
+        return ""
 
 
 def recognise(where: Where, *, ahead: bool = False) -> None:

@@ -26,6 +26,8 @@ from kubernetes.config.dateutil import parse_rfc3339
 from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
 
+from gameday.cluster.impersonation import Headers, headers
+
 PLUGIN = 8.0
 """Seconds that a log-in plugin may take; a person at a terminal, whom it may ask, gets `ASKING`."""
 ASKING = 120.0
@@ -43,17 +45,20 @@ def keep(kubeconfig: str) -> None:
         sys.stderr.write(f"the kubeconfig can't be kept in memory: {error}\n")
 
 
-def load(kubeconfig: str, context: str | None, server: str, folder: str, configuration: Any) -> None:
+def load(kubeconfig: str, context: str | None, server: str, folder: str, configuration: Any) -> Headers:
     """Set `configuration` up by a kubeconfig; by that which was kept where it does not lead to `server` any more.
+
+    Returns what has to be sent with each request beside that.
 
     Raises:
         ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: it is wrong, or its
             plugin failed.
     """
     found = _found(kubeconfig, context, server)
-    _Loader(config_dict=found, config_base_path=None, active_context=context, temp_file_path=folder).load_and_set(
-        configuration
-    )
+    loader = _Loader(config_dict=found, config_base_path=None, active_context=context, temp_file_path=folder)
+    added = headers(loader.user)
+    loader.load_and_set(configuration)
+    return added
 
 
 def _found(kubeconfig: str, context: str | None, server: str) -> Any:
@@ -126,6 +131,11 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]
     """With plugins that can't hang, and whose failure is heard of."""
 
     _failed_at = 0.0
+
+    @property
+    def user(self) -> Mapping[str, Any]:
+        """As the kubeconfig has it; empty where the context has none."""
+        return {} if self._user is None else self._user.value
 
     def _load_from_exec_plugin(self) -> bool | None:
         if "exec" not in self._user:

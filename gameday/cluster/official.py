@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gameday.cluster.impersonation import Headers, send_with
+
 _ONE_AT_A_TIME = threading.RLock()
 """The client remembers the files that it wrote, for all threads: one would be given the name of another's."""
 _PACKAGES = ("kubernetes", "kubernetes.client", "kubernetes.client.models")
@@ -94,6 +96,7 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
     configuration = Configuration()
     configuration.retries = Retry(total=0, redirect=0)
     configuration.connection_pool_maxsize = 1
+    added: Headers = []
     with _ONE_AT_A_TIME, ExitStack() as until_read:
         if in_cluster:
             # It brings files of its own: a pod whose file system is read-only needs no /tmp for this.
@@ -102,11 +105,12 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
             from gameday.cluster import logins
 
             folder = until_read.enter_context(tempfile.TemporaryDirectory(prefix="gameday-"))
-            logins.load(kubeconfig or "", context, server, folder, configuration)
+            added = logins.load(kubeconfig or "", context, server, folder, configuration)
         made = ApiClient(configuration)
         made.user_agent = "gameday"
         if str(configuration.host).startswith("https:"):
             _keep_secrets_in_memory(made, configuration)
+    send_with(made.rest_client.pool_manager, added)
     return made
 
 

@@ -211,7 +211,7 @@ def led_to(provider: Mapping[str, Json], cluster: Mapping[str, Json] | None) -> 
     that may have nothing to do with the cluster is run all the same (an undo is not to fail for that), and finds none.
 
     Raises:
-        ActivityFailed: another cluster answers there now; or the way can't be had, and this is chaosk8s.
+        ActivityFailed: another cluster answers there now; or this is chaosk8s, and the way can't be had, or not by it.
     """
     if cluster is None:
         yield
@@ -226,7 +226,7 @@ def way_for(provider: Mapping[str, Json], cluster: Mapping[str, Json], *, ahead:
     """The kubeconfig that `led_to` lends. `ahead`: it is not to be used yet, so a cluster that does not answer now is
     no reason to fail. Raises as `led_to`."""
     from gameday.cluster.errors import AnotherCluster
-    from gameday.cluster.lending import kubeconfig_of, nowhere, recognise
+    from gameday.cluster.lending import beyond_python, kubeconfig_of, nowhere, recognise
 
     if not (cluster.get("context") or cluster.get("in_cluster")):
         if _logs_in(provider):
@@ -234,6 +234,10 @@ def way_for(provider: Mapping[str, Json], cluster: Mapping[str, Json], *, ahead:
         return nowhere(cluster)
     try:
         kubeconfig = kubeconfig_of(cluster)
+        if any(part.get("type") == "python" for part in _parts(provider)) and (
+            why := beyond_python(cluster, kubeconfig)
+        ):
+            raise TargetError(why)
         if _logs_in(provider):
             recognise(cluster, ahead=ahead)
     except AnotherCluster as error:
@@ -242,7 +246,7 @@ def way_for(provider: Mapping[str, Json], cluster: Mapping[str, Json], *, ahead:
             "undone by then, `gameday recover` undoes"
         ) from None
     except TargetError as error:
-        if str(provider.get("module", "")).partition(".")[0] == "chaosk8s":
+        if by_chaosk8s(provider):
             raise ActivityFailed(str(error)) from None
         kubeconfig = nowhere(cluster)
     return kubeconfig
@@ -250,9 +254,19 @@ def way_for(provider: Mapping[str, Json], cluster: Mapping[str, Json], *, ahead:
 
 def _logs_in(provider: Mapping[str, Json]) -> bool:
     """Whether any of it may log in to a cluster; an HTTP request has an address of its own."""
+    return any(part.get("type") != "http" for part in _parts(provider))
+
+
+def by_chaosk8s(provider: Mapping[str, Json]) -> bool:
+    """Whether any of it is chaosk8s's."""
+    return any(str(part.get("module", "")).partition(".")[0] == "chaosk8s" for part in _parts(provider))
+
+
+def _parts(provider: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    """The provider, and that which judges what it says, where its tolerance is one."""
     tolerance = provider.get("tolerance")
     judge = tolerance.get("provider") if isinstance(tolerance, Mapping) else None
-    return any(isinstance(each, Mapping) and each.get("type") != "http" for each in (provider, judge))
+    return [each for each in (provider, judge) if isinstance(each, Mapping)]
 
 
 def _tolerated(tolerance: Json, output: Any, configuration: Mapping[str, Json], secrets: Mapping[str, Json]) -> bool:

@@ -2,7 +2,7 @@
 
 On a cluster an activity is led to the target's and to no other (`cluster.lending`). One that means another would fail
 under way, or, with a kubeconfig of its own, break what nobody said may be broken: so it is refused before the start.
-What a script does inside can't be known.
+What a script does inside can't be known. One that can't take the target's way as that is meant is refused as well.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gameday.cluster.lending import context_of
+from gameday.cluster.lending import beyond, context_of
 from gameday.faults import secrets as secret_places
+from gameday.faults.chaostoolkit import by_chaosk8s
 
 Json = Any
 
@@ -47,6 +48,11 @@ def strays(provider: Mapping[str, Json], cluster: Mapping[str, Json]) -> Iterato
         if option in ("context", "kube-context") and value.strip("'") == context_of(cluster):
             continue
         yield f"{variable or f'--{option}'} {value} stands among its arguments"
+
+
+def unable(provider: Mapping[str, Json], cluster: Mapping[str, Json]) -> str:
+    """Why a provider can't do what it does by the log-in to `cluster`, in words; "" where it can, or nobody knows."""
+    return beyond(cluster) if by_chaosk8s(provider) else ""
 
 
 def _secrets(provider: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

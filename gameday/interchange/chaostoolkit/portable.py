@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from gameday.cluster.api import Api
 from gameday.cluster.creations import object_name
 from gameday.cluster.errors import Refused, Unreachable
+from gameday.cluster.lending import beyond
 from gameday.cluster.resources import NETWORK_POLICIES, SERVICES
 from gameday.cluster.services import Service, check_namespace, check_unprotected, service, workload_of
 from gameday.errors import GamedayError
@@ -99,6 +100,8 @@ def in_activities(document: Mapping[str, Json], target: Mapping[str, Json], loss
     made = Portable(dict(document))
     if not found:
         return made
+    if why := beyond(target["settings"]["cluster"]):
+        raise CantExport(f"target {target['name']}: {why}")
     _Rewriting(scenario, target, losses, made).all(found)
     made.context = target["settings"]["cluster"].get("context")
     _said_of_all(target, losses)

@@ -7,6 +7,7 @@ import json
 import re
 import urllib.parse
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 from tests.support.kubernetes import answers, discovery, rbac, subresources, verbs
@@ -95,6 +96,18 @@ def identify(world: World, call: Call, authorization: str) -> None:
         call.user = user or ""
         raise answers.unauthorized()
     call.user = user
+
+
+def impersonate(world: World, call: Call, headers: Message) -> None:
+    """Put whom the user acts as into the call, where they may: rules of users and groups; all is recorded."""
+    for name, value in headers.items():
+        if name.lower().startswith("impersonate-"):
+            call.impersonating.setdefault(name, []).append(value)
+    for plural, key in (("users", "Impersonate-User"), ("groups", "Impersonate-Group")):
+        for name in call.impersonating.get(key, []):
+            if not rbac.allowed(world, call.user, "impersonate", "", plural, "", name, ""):
+                raise answers.forbidden(call.user, "impersonate", "", plural, None, name, None)
+    call.user = call.impersonating.get("Impersonate-User", [call.user])[0]
 
 
 def answer(world: World, call: Call) -> Answer | Watch:

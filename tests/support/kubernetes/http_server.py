@@ -161,6 +161,7 @@ class _Requests(http.server.BaseHTTPRequestHandler):
         else:
             try:
                 api.identify(world, call, self.headers.get("Authorization", ""))
+                api.impersonate(world, call, self.headers)
             except Failure as said:
                 refused = said
             with world.lock:

@@ -39,6 +39,8 @@ class Call:
     time: float = field(default_factory=time.time)
     status: int | None = None
     user_agent: str = ""
+    # Values of the headers that say whom the user acts as; `user` is that one then.
+    impersonating: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
