@@ -234,6 +234,7 @@ def _monitors(found: list[Settings]) -> Iterator[Finding]:
 def _store(url: str | None) -> Iterator[Finding]:
     from gameday.store import default_url, open_store
     from gameday.store.address import read_address
+    from gameday.store.errors import StoreEmpty, StoreMissing
 
     try:
         address = read_address(url or default_url())
@@ -243,6 +244,15 @@ def _store(url: str | None) -> Iterator[Finding]:
         with open_store(url, create=False) as store:
             store.prove_writable()
             schema, left = store.schema(), store.unrecovered()
+    except StoreEmpty as error:
+        hint = (
+            "restore it from a backup; `gameday recover --target NAME` finds what stands on a cluster; a run sets it up"
+        )
+        yield Finding("store", "fail", str(error), hint)
+        return
+    except StoreMissing:
+        yield Finding("store", "ok", f"{address.shown} will be set up by the first exercise")
+        return
     except GamedayError as error:
         yield Finding("store", "fail", str(error), "put that right, or name another store with --store")
         return

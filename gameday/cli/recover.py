@@ -32,8 +32,9 @@ def recover(exercise: str | None, target: str | None, config: Path | None, store
     """Undo every fault that a journal knows of and that nobody looks after: the engine died, the machine was off.
 
     Without ID: of all exercises. With --target also what no journal here knows of, found on the target itself. Ends
-    with 4 where something is still not recovered, or can't be looked at, with the commands to paste, and with 5 where
-    an engine on another machine was heard of so lately that it may be alive, or an exercise holds the target.
+    with 4 where something is still not recovered, or can't be looked at, with the commands to paste; with 5 where an
+    engine on another machine was heard of so lately that it may be alive, or an exercise holds the target; with 1 where
+    all is undone, and what somebody else did keeps something from being as it was before.
     """
     try:
         return _recover_all(exercise, target, config, store)
@@ -60,7 +61,7 @@ def _recover_all(exercise: str | None, target: str | None, config: Path | None, 
             raise UsageError("an ID or --target, not both: --target also recovers all that journals know of there")
         return recover_target(target, config, store)
     from gameday.store import open_store
-    from gameday.store.errors import NoSuchExercise, StoreMissing
+    from gameday.store.errors import NoSuchExercise, StoreEmpty, StoreMissing
 
     wanted: list[str] = []
     codes: set[int] = set()
@@ -74,7 +75,15 @@ def _recover_all(exercise: str | None, target: str | None, config: Path | None, 
                 standing = bool(opened.unrecovered())
     except StoreMissing as error:
         # Without a store nothing can be undone, but what lies there for it has to be told.
-        if _name_all(store) == Exit.OK:
+        code = _name_all(str(error))
+        if isinstance(error, StoreEmpty):
+            click.echo(
+                f"gameday: {error}. In that case a fault may stand that nobody knows of: restore the file with what "
+                "lay beside it (-wal); `gameday recover --target NAME` finds what stands on a cluster or a Toxiproxy",
+                err=True,
+            )
+            return Exit.NOT_RECOVERED
+        if code == Exit.OK:
             raise UsageError(
                 f"{error}, so there is nothing to recover. If exercises ran with another store, name it with --store; "
                 "where journals are lost, `gameday recover --target NAME` searches a cluster or a Toxiproxy itself"
@@ -149,15 +158,13 @@ def _of_another(path: Path, stores: Sequence[str]) -> Exit:
     return _not_placed(path, f"its store, {' or '.join(address.shown for address in addresses)}, is not there")
 
 
-def _name_all(store: str | None) -> Exit:
+def _name_all(missing: str) -> Exit:
     """Where there is no store: say what there is for it."""
     from gameday.cli import clerk
-    from gameday.store import default_url, spill
-    from gameday.store.address import read_address
+    from gameday.store import spill
     from gameday.store.port import spill_folders
 
     code = Exit.OK
-    missing = f"there is no store at {read_address(store or default_url()).shown}"
     for folder in spill_folders():
         for path in [*spill.ours(folder, spill.SUFFIX), *spill.ours(folder, clerk.SUFFIX)]:
             code = _not_placed(path, missing)
@@ -297,13 +304,14 @@ def _recover(ident: str, store: str | None, config: Path | None, way: Where | No
     url = store or default_url()
     with open_store(url, create=False) as opened:
         lease = opened.lease(ident)
-        started = opened.records(ident, limit=1) if opened.summary(ident).unrecovered else ()
+        known = opened.records(ident)
     if not lease.held(time.time()):
         # Guardian and engine may be there and stand still; a guardian keeps its claim for as long as it is there.
         for killed in end_frozen(ident, url, lease.holder):
             click.echo(f"{ident}: {killed} stood still and was killed", err=True)
     click.echo(f"{ident}: undoing what is left", err=True)
-    before = ways_in(ident, started[0].event, config, way) if started else []
+    left = {fault.entry for fault in fold(known).unrecovered}
+    before = ways_in(ident, known[0].event, config, way) if left else []
     resume(ident, store, mode="recover", before=before).wait()
     with open_store(store, create=False) as opened:
         state = fold(opened.records(ident))
@@ -319,4 +327,8 @@ def _recover(ident: str, store: str | None, config: Path | None, way: Where | No
             click.echo("\n".join([text, *(f"    {command}" for command in fault.commands)]), err=True)
     if state.phase == "ended":
         click.echo(f"{ident}: debrief: gameday report {ident}", err=True)
-    return Exit.NOT_RECOVERED if state.unrecovered else Exit.OK
+    if state.unrecovered:
+        return Exit.NOT_RECOVERED
+    # What was told when it was undone (by another recovery, say) is not told again.
+    unwell = any(fault.unwell for fault in state.faults.values() if fault.entry in left)
+    return Exit.FAILED if unwell else Exit.OK

@@ -32,8 +32,8 @@ def of_target(name: str, store: str) -> dict[str, bool]:
     try:
         with open_store(store, create=False) as opened:
             here = [summary for summary in opened.exercises() if summary.target == name]
-    except StoreMissing:
-        click.echo("no store is here: the target itself is searched", err=True)
+    except StoreMissing as error:
+        click.echo(f"{error}; the target itself is searched", err=True)
         return {}
     found: dict[str, bool] = {}
     for summary in here:

@@ -32,12 +32,19 @@ FRESH = 300.0
 """Seconds for which a claim that has run out may be that of a living exercise whose clock is behind."""
 
 
+class CantLook(TargetError):
+    """Whether faults stand on the target, nobody can say."""
+
+    exit_code = Exit.NOT_RECOVERED
+
+
 def recover_target(name: str, config: Path | None, store: str) -> int:
     """Take away what gameday left on the target `name`; returns the exit code.
 
     Raises:
         UsageError: there is no such target, or nothing of gameday's could be told from anything else there.
-        RefusedError, TargetError: an exercise is alive there, or the target can't be asked; nothing was touched.
+        RefusedError: an exercise is alive there; nothing was touched.
+        CantLook: the target can't be asked. What journals know of there was undone all the same, or reported.
     """
     from gameday.cli.recover_journals import of_other_names, of_target, still_open
     from gameday.targets.resolving import check_target
@@ -50,13 +57,20 @@ def recover_target(name: str, config: Path | None, store: str) -> int:
     blind: list[str] = []
     undone: set[tuple[str, str]] = set()
     way = target.settings.get("cluster")
+    unasked: CantLook | None = None
     if target.kind == "kubernetes":
-        target = _there(target, blind)
-        dead |= of_other_names(target, store)
-        _refuse_a_claim(target, dead)
+        try:
+            target = _there(target, blind)
+            dead |= of_other_names(target, store)
+            _refuse_a_claim(target, dead)
+        except CantLook as error:
+            # Their engines are dead, and what they know of needs no search.
+            unasked = error
     else:
         _refuse_an_engine(target, store)
     codes += [_by_journal(ident, store, config, way) for ident, standing in dead.items() if standing]
+    if unasked is not None:
+        raise unasked
     try:
         if target.kind == "kubernetes":
             codes.append(_cluster(target, list(dead), blind, undone))
@@ -64,7 +78,7 @@ def recover_target(name: str, config: Path | None, store: str) -> int:
                 _loud(text, (command,))
         if target.settings.get("proxy"):
             codes.append(_toxics(str(target.settings["proxy"]).rstrip("/")))
-    except (RefusedError, TargetError) as error:
+    except RefusedError as error:
         if Exit.NOT_RECOVERED not in codes:
             raise
         click.echo(f"gameday: {error}", err=True)
@@ -107,7 +121,7 @@ def _there(target: TargetInfo, blind: list[str]) -> TargetInfo:
     What can't be said of the others goes into `blind`.
 
     Raises:
-        TargetError: it can't be asked, or lets us look into none.
+        CantLook: it can't be asked, or lets us look into none.
     """
     from gameday.cluster.api import Api, words
     from gameday.cluster.errors import Refused, Unreachable
@@ -145,12 +159,12 @@ def _there(target: TargetInfo, blind: list[str]) -> TargetInfo:
     return replace(target, settings={**target.settings, "namespaces": there})
 
 
-def _cant_ask(target: TargetInfo, error: Exception) -> TargetError:
+def _cant_ask(target: TargetInfo, error: Exception) -> CantLook:
     from gameday.cluster.api import words
 
-    return TargetError(
+    return CantLook(
         f"target {target.name} ({words(target.settings['cluster'])}): whether an exercise is alive there can't be "
-        f"asked: {error}"
+        f"asked, so it was not searched: {error}"
     )
 
 
@@ -232,7 +246,7 @@ def _cluster(target: TargetInfo, dead: Sequence[str], blind: list[str], undone: 
         # So no exercise begins meanwhile, and one that only seems to be dead is not disturbed.
         claimed = lease.acquire(where, namespaces, us, lambda text: click.echo(text, err=True), clearing=True)
     except (Refused, Unreachable) as error:
-        raise TargetError(f"target {target.name}: {error}") from None
+        raise CantLook(f"target {target.name}: {error}") from None
     try:
         return _clear(target, _Found(us, claimed, undone), dead, blind)
     finally:
@@ -251,7 +265,7 @@ def _clear(target: TargetInfo, state: _Found, dead: Sequence[str], blind: list[s
     try:
         found, hidden = litter.find(api, namespaces)
     except Unreachable as error:
-        raise TargetError(f"target {target.name}: {error}") from None
+        raise CantLook(f"target {target.name}: {error}") from None
     blind += hidden
     for one in _not_of_others(api, found, state, {state.us, *dead}):
         _take_away(api, one, state)
@@ -389,7 +403,7 @@ def _toxics(api: str) -> Exit:
         left = set(_ours(api))
         disabled = [name for name, state in _proxies(api).items() if not state.get("enabled", True)]
     except (Unanswered, RuntimeError) as error:
-        raise TargetError(f"the proxy at {api} can't be asked, or not told: {error}") from None
+        raise CantLook(f"the proxy at {api} can't be asked, or not told: {error}") from None
     for proxy, toxic in standing:
         gone = (proxy, toxic) not in left
         click.echo(

@@ -22,7 +22,15 @@ from sqlalchemy.pool import QueuePool
 
 from gameday.store import schema, tables
 from gameday.store.address import Address
-from gameday.store.errors import BadAddress, StoreBusy, StoreError, StoreGone, StoreMissing, StoreReadOnly
+from gameday.store.errors import (
+    BadAddress,
+    StoreBusy,
+    StoreEmpty,
+    StoreError,
+    StoreGone,
+    StoreMissing,
+    StoreReadOnly,
+)
 from gameday.store.trouble import told
 
 SETTING_UP = 5.0
@@ -37,11 +45,12 @@ class Database:
     """A pool of connections to one store; may be used from several threads."""
 
     def __init__(self, address: Address, *, create: bool, busy: float, steps: Sequence[schema.Step] = schema.STEPS):
-        """Open it, setting it up or bringing it up to date where needed.
+        """Open it, bringing it up to date where needed, or, with `create`, setting it up.
 
         `busy`: seconds to wait for a lock.
         """
         self.address = address
+        self._create = create
         self._busy = busy
         self._pid = os.getpid()
         self._inherited: list[Any] = []
@@ -104,6 +113,9 @@ class Database:
             if path.is_dir():
                 raise BadAddress(f"store {path} is a folder: name a file in it")
             if path.exists():
+                if not self._create and path.stat().st_size == 0:
+                    # Not even opened: SQLite would throw away the log beside it, which may be all that is left.
+                    raise StoreEmpty(self.address.shown)
                 return
             if not create:
                 raise StoreMissing(f"there is no store at {path}: nothing was recorded there yet")
@@ -205,6 +217,12 @@ class Database:
             self._immutable = True
             self.engine.dispose()
             up_to_date = self._up_to_date(steps)
+        if not self._create and not up_to_date and self._is_empty():
+            # Set up, it would say that nothing ever happened.
+            if self.address.path is not None:
+                raise StoreEmpty(self.address.shown)
+            # Somebody has to make a database before it can be used first.
+            raise StoreMissing(f"there is no store in {self.address.shown}: nothing was recorded there yet")
         self._use_wal()
         if up_to_date:
             return
@@ -219,6 +237,10 @@ class Database:
     def _up_to_date(self, steps: Sequence[schema.Step]) -> bool:
         with self.engine.connect() as connection:
             return schema.check(schema.number_of(connection), self.address, steps)
+
+    def _is_empty(self) -> bool:
+        with self.engine.connect() as connection:
+            return schema.is_empty(connection)
 
     def _use_wal(self) -> None:
         """Readers and the writer don't wait for each other. The file remembers it, a copy made by SQLite may not."""

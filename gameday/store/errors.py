@@ -9,6 +9,7 @@ StoreError                 the journal can't be read or written
 │   ├── StoreGone          the file or the server isn't there any more
 │   └── JournalGap         records before these ones are missing: absorb the spill first
 ├── StoreMissing           nothing has been recorded there yet              exit 2
+│   └── StoreEmpty         there is a file, and nothing in it: it may have been lost   exit 4
 ├── StoreTooNew            a newer gameday wrote it
 ├── BadAddress             the URL can't be used                              exit 2
 ├── ExerciseExists         that id is taken
@@ -42,6 +43,7 @@ __all__ = [
     "NoSuchExercise",
     "StoreBusy",
     "StoreCorrupt",
+    "StoreEmpty",
     "StoreError",
     "StoreFull",
     "StoreGone",
@@ -88,6 +90,13 @@ class JournalGap(StoreUnavailable):
 
 class StoreMissing(StoreError):
     exit_code = Exit.INVALID
+
+
+class StoreEmpty(StoreMissing):
+    exit_code = Exit.NOT_RECOVERED
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(f"the store at {shown} is empty: nothing was recorded there yet, or what was recorded is lost")
 
 
 class StoreTooNew(StoreError):

@@ -33,7 +33,8 @@ class Standing:
 
 def standing(path: Path) -> list[Standing]:
     """Exercises in the store at `path` with faults that are not recovered and whose engine does not live."""
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_size == 0:
+        # The log beside an empty file would be gone once SQLite has opened it.
         return []
     try:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.05)
@@ -53,10 +54,12 @@ def standing(path: Path) -> list[Standing]:
 def idle(path: Path) -> bool:
     """Whether the store at `path` surely has no exercise under way and no fault that stands; in doubt False."""
     try:
+        if path.stat().st_size == 0:
+            return False
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.05)
         try:
             return connection.execute(_BUSY).fetchone() is None
         finally:
             connection.close()
-    except (sqlite3.Error, ValueError):
+    except (sqlite3.Error, OSError, ValueError):
         return False

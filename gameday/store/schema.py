@@ -32,6 +32,13 @@ def number_of(connection: Connection) -> int:
     return int(found[0])
 
 
+def is_empty(connection: Connection) -> bool:
+    """Whether nothing is set up there: no table at all in a file, none of ours in a database that others may use."""
+    if connection.dialect.name == "sqlite":
+        return not inspect(connection).get_table_names()
+    return number_of(connection) == 0
+
+
 def check(found: int, address: Address, steps: Sequence[Step] = STEPS) -> bool:
     """Whether the store is up to date; False where `bring_up` has to run.
 

@@ -137,6 +137,19 @@ def test_what_lies_there_is_named_where_the_store_itself_is_missing(place: Place
     assert not place.store.exists()
 
 
+def test_an_empty_store_is_not_one_in_which_nothing_happened(place: Place, spills: Path) -> None:
+    (spills / "gone.aftermath.json").write_text(json.dumps(aftermath(place, "gone", facts=[LEAKED])))
+    place.store.write_bytes(b"")
+    done = place.call("recover")
+    assert (done.returncode, done.stdout) == (4, ""), done.stderr
+    assert f"the store at {place.store} is empty" in done.stderr
+    assert "`gameday recover --target NAME` finds what stands on a cluster" in done.stderr
+    assert "curl -X DELETE http://x/f1" in done.stderr, "what lies there for it is named all the same"
+    assert place.store.stat().st_size == 0
+    listed = place.call("show")
+    assert listed.returncode == 2 and "is empty" in listed.stderr
+
+
 # --- exercises that make trouble --------------------------------------------------------------------------------------
 
 

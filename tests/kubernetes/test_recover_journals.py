@@ -95,3 +95,31 @@ def test_where_nobody_can_tell_that_it_is_the_same_it_says_what_to_do_for_the_jo
     done = place.call("recover", ident)
     assert done.returncode == 0, done.stdout + done.stderr
     assert place.exercise().faults["dark"].stage == "recovered"
+
+
+def test_what_is_undone_and_not_as_it_was_since_somebody_else_deleted_it_has_failed(
+    cluster: DoubleCluster, place: Place
+) -> None:
+    ident = left(place)
+    cluster.delete("Deployment", "web")
+    done = place.call("recover")
+    assert f"{ident}  dark  recovered  nothing of it is left, and it is not as it was before" in done.stdout
+    assert done.returncode == 1, done.stdout + done.stderr
+    again = place.call("recover")
+    assert (again.returncode, again.stdout) == (0, "nothing to recover\n"), "it was told"
+
+
+def test_what_a_journal_knows_of_is_undone_or_said_also_where_the_target_cant_be_searched(
+    cluster: DoubleCluster, place: Place
+) -> None:
+    ident = left(place)
+    apps = {"apiGroups": ["apps"], "resources": ["*"], "verbs": ["*"], "namespace": cluster.namespace}
+    cluster.rules("gameday", [])
+    refused = place.call(*RECOVER)
+    assert refused.returncode == 4, "nobody can say: " + refused.stderr
+    assert f"NOT RECOVERED: {ident} dark" in refused.stderr and "kubectl" in refused.stdout
+    assert "can't be asked, so it was not searched" in refused.stderr and "403" in refused.stderr
+    cluster.rules("gameday", [apps, {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}])
+    blind = place.call(*RECOVER)
+    assert f"{ident}  dark  recovered" in blind.stdout and replicas(cluster) == 2
+    assert blind.returncode == 4, "what else stands there nobody can say: " + blind.stderr

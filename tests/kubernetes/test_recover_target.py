@@ -216,7 +216,7 @@ def test_what_may_not_be_looked_at_is_not_certain(cluster: DoubleCluster, recove
 
 
 @pytest.mark.double
-def test_a_cluster_that_is_gone_is_refused_and_one_that_goes_meanwhile_is_not_certain(
+def test_nothing_is_certain_of_a_cluster_that_is_gone_nor_of_one_that_goes_meanwhile(
     cluster: DoubleCluster, recover: Recover
 ) -> None:
     scaled(cluster)
@@ -227,7 +227,7 @@ def test_a_cluster_that_is_gone_is_refused_and_one_that_goes_meanwhile_is_not_ce
     cluster.gone()
     code, out, said = recover()
     cluster.back()
-    assert (code, out) == (5, "") and "can't be reached" in said
+    assert (code, out) == (4, "") and "can't be reached" in said
     assert recover()[0] == 0
     assert replicas(cluster) == 2
 

@@ -19,12 +19,14 @@ from gameday.store.errors import (
     BadAddress,
     StoreBusy,
     StoreCorrupt,
+    StoreEmpty,
     StoreGone,
     StoreMissing,
     StoreReadOnly,
     StoreTooNew,
     StoreUnavailable,
 )
+from gameday.store.quick import idle, standing
 from gameday.store.trouble import told
 
 from .conftest import run_apart
@@ -236,6 +238,41 @@ def test_a_store_that_must_exist_and_does_not(path: Path) -> None:
     with pytest.raises(StoreMissing, match="nothing was recorded"):
         open_store(str(path), create=False)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["alone", "beside its log"])
+def test_an_empty_file_that_must_be_a_store(path: Path, log: bool) -> None:
+    path.write_bytes(b"")
+    beside = path.with_name("gameday.db-wal")
+    if log:
+        beside.write_bytes(b"all that is left")
+    with pytest.raises(StoreEmpty, match="is empty") as refused:
+        open_store(str(path), create=False)
+    assert refused.value.exit_code == Exit.NOT_RECOVERED, "what was in it nobody knows"
+    assert standing(path) == [] and not idle(path)
+    assert path.stat().st_size == 0 and beside.exists() == log, "SQLite would throw away what lies beside it"
+    with open_store(str(path)) as anew:
+        assert anew.exercises() == [], "an exercise may begin in it"
+    open_store(str(path), create=False).close()
+
+
+def test_a_file_without_a_table_that_must_be_a_store(path: Path) -> None:
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA journal_mode=WAL")
+    raw.close()
+    before = path.read_bytes()
+    assert before
+    with pytest.raises(StoreEmpty, match="is empty"):
+        open_store(str(path), create=False)
+    assert path.read_bytes() == before
+
+
+def test_a_database_that_nobody_used_yet_is_a_store_that_is_missing(postgresql: str) -> None:
+    with pytest.raises(StoreMissing, match="nothing was recorded") as refused:
+        open_store(postgresql, create=False)
+    assert refused.value.exit_code == Exit.INVALID
+    open_store(postgresql).close()
+    open_store(postgresql, create=False).close()
 
 
 def test_a_folder_is_no_store(tmp_path: Path) -> None:
