@@ -5,10 +5,10 @@ Everything here does nothing for targets of other kinds. The `cluster` room is i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gameday.engine.ports import Call, Json, TargetInfo
 from gameday.errors import UsageError
@@ -17,6 +17,29 @@ from gameday.scenario.problems import nearest_or_all
 if TYPE_CHECKING:
     from gameday.engine.following import Follower
     from gameday.scenario.models import Scenario
+
+
+class Waiting(Protocol):
+    """Whoever waits for a start."""
+
+    def say(self, text: str) -> None:
+        """What it is waited for."""
+
+    def go_on(self) -> None:
+        """Called each second of the waiting. Raises GamedayError where the start is not wanted any more."""
+
+
+class InTerminal:
+    """Waits in a terminal: is told on stderr, and calls a start off by a signal."""
+
+    def say(self, text: str) -> None:
+        # Here and not above: an engine has no use for it.
+        from click import echo
+
+        echo(text, err=True)
+
+    def go_on(self) -> None:
+        return
 
 
 def preload(target: Mapping[str, Json], faults: Collection[str]) -> list[str]:
@@ -92,8 +115,11 @@ def engine_choices(words: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
-def held(target: Mapping[str, Json]) -> str:
-    """Who holds the claim to a cluster's namespaces now, in words; "" where nobody does. Only reads."""
+def held(target: Mapping[str, Json], say: Callable[[str], None] | None = None) -> str:
+    """Who holds the claim to a cluster's namespaces now, in words; "" where nobody does. Only reads.
+
+    `say` hears of a claim that a run would watch, and then take over.
+    """
     if not is_cluster(target):
         return ""
     from gameday.cluster.errors import Refused, Unreachable
@@ -101,14 +127,16 @@ def held(target: Mapping[str, Json]) -> str:
 
     try:
         settings = target["settings"]
-        return holder(settings["cluster"], settings["namespaces"], _say) or ""
+        return holder(settings["cluster"], settings["namespaces"], say) or ""
     except (Refused, Unreachable) as error:
         return f"whether another exercise holds the target can't be asked: {error}"
 
 
 @contextmanager
-def claimed(target: Mapping[str, Json], exercise: str) -> Iterator[None]:
+def claimed(target: Mapping[str, Json], exercise: str, waiting: Waiting) -> Iterator[None]:
     """The claim to a cluster's namespaces, for an exercise that is about to start; given back where that fails.
+
+    `waiting` is told while a claim that may be dead is watched, and may call it off.
 
     Raises:
         RefusedError, TargetError: another exercise has it, or it can't be had; nothing was touched.
@@ -120,7 +148,7 @@ def claimed(target: Mapping[str, Json], exercise: str) -> Iterator[None]:
     from gameday.cluster.errors import Refused, Unreachable
 
     where, namespaces = target["settings"]["cluster"], target["settings"]["namespaces"]
-    lease.acquire(where, namespaces, exercise, _say)
+    lease.acquire(where, namespaces, exercise, waiting.say, go_on=waiting.go_on)
     try:
         yield
     except BaseException:
@@ -164,10 +192,3 @@ def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | No
 def _whose(target: Mapping[str, Json], exercise: str) -> dict[str, Json]:
     settings = target["settings"]
     return {"where": settings["cluster"], "namespaces": settings["namespaces"], "identity": exercise}
-
-
-def _say(text: str) -> None:
-    # Here and not above: an engine has no use for it.
-    from click import echo
-
-    echo(text, err=True)

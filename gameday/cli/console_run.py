@@ -17,8 +17,11 @@ from gameday.errors import Exit
 from gameday.interchange.files import load_file
 from gameday.targets.settings import Settings
 
+SUFFIXES = (".yaml", ".yml")
+
 if TYPE_CHECKING:
     from gameday.console.feed import Feed
+    from gameday.console.starting import Starting
 
 
 def run_in_console(
@@ -65,7 +68,7 @@ def run_in_console(
             seed=seed,
         )
 
-    def start(path: Path) -> Feed:
+    def start(path: Path, starting: Starting) -> Feed:
         with begun_ahead() as ahead:
             staged = stage(
                 path,
@@ -79,7 +82,7 @@ def run_in_console(
                 ahead=ahead,
             )
             payload = payload_of(staged, store=store, attended=True, seed=seed)
-            launch_staged(staged, payload, despite_faults=despite_faults, ahead=ahead)
+            launch_staged(staged, payload, despite_faults=despite_faults, ahead=ahead, waiting=starting)
         started.append(payload.exercise)
         return live_feed(payload.exercise, store)
 
@@ -102,7 +105,18 @@ def load_target(path: Path, settings: Settings, parameters: dict[str, str]) -> s
 
 
 def scenario_files() -> list[Path]:
-    """What there is to pick from: the scenarios here, else those that ship."""
-    here = Path("scenarios")
-    folder = here if here.is_dir() else shipped_scenarios()
-    return sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml") and path.is_file())
+    """What there is to pick from: the scenarios in this folder and below `scenarios`, else those that ship."""
+    here = [path for path in Path().iterdir() if path.suffix in SUFFIXES and path.is_file() and _has_timeline(path)]
+    below = [path for path in Path("scenarios").rglob("*") if path.suffix in SUFFIXES and path.is_file()]
+    if here or below:
+        return [*sorted(here), *sorted(below)]
+    return sorted(path for path in shipped_scenarios().rglob("*") if path.suffix in SUFFIXES and path.is_file())
+
+
+def _has_timeline(path: Path) -> bool:
+    """Whether a file that may be anything is meant as a scenario, in order or not."""
+    try:
+        with path.open("rb") as file:
+            return any(line.startswith(b"timeline:") for line in file)
+    except OSError:
+        return False

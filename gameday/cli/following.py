@@ -8,13 +8,14 @@ import time
 import click
 
 from gameday.cli.ahead import log_path
+from gameday.cli.frozen import Standstill, end_frozen, recover_rest
 from gameday.cli.launching import Running
 from gameday.cli.outlet import is_lost
 from gameday.console import plain
 from gameday.engine.control import ControlError
 from gameday.errors import Exit, StoreError
 from gameday.exercise.state import Exercise
-from gameday.store import open_store
+from gameday.store import Holder, open_store
 from gameday.store.port import spill_folders
 from gameday.store.store import Store
 
@@ -23,6 +24,8 @@ BEGINNING = 5.0
 """Seconds that an engine which has begun the journal is given to say its name in it."""
 AFTERMATH = 120.0
 """Seconds that the journal is given to end after the guardian was killed."""
+_TAKING_OVER = threading.Lock()
+"""Held while another engine is put in the place of one that stood still: until then nobody writes the journal."""
 
 
 def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
@@ -39,8 +42,11 @@ def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
     waiting = threading.Thread(target=lambda: result.append(running.wait()), daemon=True)
     waiting.start()
     follower = Follower(running.store, running.exercise)
+    standstill = Standstill(running.process.pid)
     while waiting.is_alive():
         follower.look()
+        if standstill.lasts(follower.holder):
+            undo_without_them(running, follower.holder())
         if attended and is_lost(2):
             # A console that nobody sees is none: the exercise must know.
             raise BrokenPipeError
@@ -57,6 +63,25 @@ def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
         return result[0]
     known = follower.exercise.exit_code
     return Exit.NOT_RECOVERED if known is None else known
+
+
+def holder_of(running: Running) -> Holder | None:
+    """Who has the journal's lease; None where nobody has, or it can't be asked now."""
+    try:
+        with open_store(running.store, create=False) as store:
+            return store.lease(running.exercise).holder
+    except StoreError:
+        return None
+
+
+def undo_without_them(running: Running, holder: Holder | None) -> bool:
+    """Where guardian and engine stand still: kill them, which undoes, and have it verified. Whether they were."""
+    with _TAKING_OVER:
+        killed = end_frozen(running.exercise, running.store, holder)
+        if killed:
+            text = f"{', '.join(killed)} stood still and was killed; {recover_rest(running.exercise, running.store)}"
+            click.secho(f"gameday: {text}", err=True, fg="red", bold=True)
+        return bool(killed)
 
 
 def _incomplete(state: Exercise, exercise: str) -> None:
@@ -77,8 +102,9 @@ def _incomplete(state: Exercise, exercise: str) -> None:
 
 
 def _after_the_guardian(follower: Follower) -> None:
-    """The guardian was killed: the engine undoes and ends. Wait for it as long as it lives."""
-    began = time.monotonic()
+    """The guardian was killed: the engine, or who takes its place, undoes and ends. Wait for it as long as it lives."""
+    with _TAKING_OVER:
+        began = time.monotonic()
     while time.monotonic() < began + AFTERMATH:
         follower.look()
         begun = follower.exercise.engine_pid is not None or time.monotonic() > began + BEGINNING
@@ -105,6 +131,13 @@ class Follower:
         except StoreError:
             return True
         return holder is not None and holder.runs_here()
+
+    def holder(self) -> Holder | None:
+        """Who has the journal's lease; None where nobody has, or it can't be asked now."""
+        try:
+            return self._store.lease(self._id).holder if self._store is not None else None
+        except StoreError:
+            return None
 
     def look(self) -> None:
         try:

@@ -54,8 +54,8 @@ def manifests(
     """Print the service account and the roles that exactly these scenarios need on their cluster, as YAML.
 
     Name all scenarios that the account is for: what is applied later takes the place of what was before. Nothing is
-    written anywhere; without a connection the engines are those of the settings. Ends with 5 where a fault can't be
-    done on the target, as a preview does.
+    written anywhere; without a connection the engines are those of the settings. Ends with 5 where the target has
+    nothing that does a fault. What each fault would touch is not asked: see `gameday preview`.
     """
     from gameday.cli.clusters import engine_choices
     from gameday.cli.rights import also, impossible, wanted

@@ -149,7 +149,7 @@ def preview_of(
             refusals += other_clusters(scenario, info.to_json())
             refusals += missing_rights(scenario, info.to_json())
             warnings += missing_evidence(scenario, info.to_json())
-        if store is not None and (reason := in_use(info, store, despite_faults=despite_faults)):
+        if store is not None and (reason := in_use(info, store, despite_faults=despite_faults, say=warnings.append)):
             refusals.append(reason)
     asked: list[Probing] = [*scenario.steady_state, *scenario.abort_when]
     answers = asyncio.run(_ask(asked, info)) if reachable and allowed else [None] * len(asked)

@@ -295,8 +295,8 @@ def _nothing_stands(ident: str, store: str | None) -> bool:
 
 
 def _recover(ident: str, store: str | None, config: Path | None, way: Where | None) -> Exit:
+    from gameday.cli.frozen import end_frozen
     from gameday.cli.recover_login import ways_in
-    from gameday.cli.respond import end_frozen
     from gameday.cli.resuming import resume
     from gameday.exercise.fold import fold
     from gameday.store import default_url, open_store

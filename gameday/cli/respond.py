@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,7 +15,6 @@ from gameday.errors import Exit, UsageError
 if TYPE_CHECKING:
     from gameday.engine.requests import Request
     from gameday.exercise.state import Exercise
-    from gameday.store import Holder
     from gameday.store.store import Store
 
 PATIENCE = 5.0
@@ -338,6 +336,7 @@ def _send_abort(store: Store, exercise: str, url: str, reason: str, who: str) ->
     """What was done, in words, and for how many seconds it is worth waiting for the faults to settle."""
     import signal
 
+    from gameday.cli.frozen import end_frozen, recover_rest
     from gameday.cli.launching import reach
     from gameday.engine.control import ControlError
     from gameday.engine.requests import Abort, to_json
@@ -360,7 +359,7 @@ def _send_abort(store: Store, exercise: str, url: str, reason: str, who: str) ->
     holder = lease.holder
     killed = end_frozen(exercise, url, holder)
     if killed:
-        return f"{', '.join(killed)} stood still and was killed; {_recover_rest(exercise, url)}", SETTLING
+        return f"{', '.join(killed)} stood still and was killed; {recover_rest(exercise, url)}", SETTLING
     if holder is not None and holder.runs_here() and send(holder.pid, holder.start_ticks, signal.SIGTERM):
         return f"the guardian's socket does not answer; sent SIGTERM to the engine (pid {holder.pid})", SETTLING
     store.post(exercise, to_json(Abort(reason)), source="cli", actor=who, wall=time.time())
@@ -375,83 +374,6 @@ def _send_abort(store: Store, exercise: str, url: str, reason: str, who: str) ->
         f"Run{where}: gameday recover {exercise}",
         PATIENCE,
     )
-
-
-def end_frozen(exercise: str, url: str, holder: Holder | None) -> list[str]:
-    """SIGKILL the guardian and the engine if both stand still (stopped by a signal, or dead); what was killed.
-
-    Then the undo workers are alone, and undo. Where the engine runs, nothing is done: it sees to its guardian itself.
-    """
-    import signal
-
-    from gameday.engine.control import socket_path
-    from gameday.engine.processes import alive, stopped
-    from gameday.faults.processes import send
-
-    engine = (holder.pid, holder.start_ticks) if holder is not None and holder.runs_here() else None
-    if engine is not None and not stopped(*engine):
-        return []
-    guardian = _guardian(socket_path(exercise, url), engine)
-    named = {"the guardian": guardian, "the engine": engine}
-    frozen = {name: process for name, process in named.items() if process is not None and stopped(*process)}
-    workers = _alike(guardian[0]) if guardian is not None and "the guardian" in frozen else []
-    for process in frozen.values():
-        send(*process, signal.SIGKILL)
-    for worker in workers:
-        # Stopped along with the guardian, they could not undo. (Injections died with it.)
-        send(*worker, signal.SIGCONT)
-    until = time.monotonic() + PATIENCE
-    while any(alive(*process) for process in frozen.values()) and time.monotonic() < until:
-        time.sleep(0.01)
-    return [f"{name} (pid {process[0]})" for name, process in frozen.items()]
-
-
-def _guardian(path: Path, engine: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Pid and start of the guardian: it listens at `path`, be it that it never answers, or is the engine's parent."""
-    import socket
-    import struct
-
-    from gameday.engine.processes import parent_of, start_ticks
-
-    pid = 0
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(1.0)
-        try:
-            line.connect(str(path))
-            pid = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-        except OSError:
-            # Nobody listens, or too many wait there already.
-            pid = (parent_of(engine[0]) if engine is not None else None) or 0
-    start = start_ticks(pid) if pid > 0 and b"gameday.engine.guardian" in _command(pid) else None
-    return None if start is None else (pid, start)
-
-
-def _alike(parent: int) -> list[tuple[int, int]]:
-    """Forks of a process that are its children: pid and start."""
-    from gameday.engine.processes import parent_of, start_ticks
-
-    pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
-    children = [pid for pid in pids if parent_of(pid) == parent and _command(pid) == _command(parent)]
-    return [(pid, start) for pid in children if (start := start_ticks(pid)) is not None]
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def _recover_rest(exercise: str, url: str) -> str:
-    """Have another engine undo and verify what is left; what was done, in words."""
-    from gameday.cli.resuming import resume
-    from gameday.errors import GamedayError
-
-    try:
-        resume(exercise, url, mode="recover")
-    except GamedayError as error:
-        return f"its undos go on alone, and nobody verifies them ({error}). Run: gameday recover {exercise}"
-    return "its undos went out at once, and another engine verifies them"
 
 
 def _settled(store: Store, exercise: str, patience: float) -> Exercise:

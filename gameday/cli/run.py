@@ -19,6 +19,7 @@ from gameday.errors import Exit, RefusedError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from gameday.cli.ahead import Ahead
+    from gameday.cli.clusters import Waiting
     from gameday.cli.launching import Running
     from gameday.cli.payload import Payload
     from gameday.cli.staging import Staged
@@ -212,20 +213,30 @@ def _say_what_is_up(staged: Staged) -> None:
     folder = Path(staged.target.settings["state_dir"])
     try:
         still = control.find(folder) is not None
-    except control.SandboxError:
+    except (control.SandboxError, OSError):
         still = True
     click.echo("the shop is still up: gameday sandbox down" if still else "the shop is taken down again", err=True)
 
 
-def launch_staged(staged: Staged, payload: Payload, *, despite_faults: bool, ahead: Ahead | None = None) -> Running:
-    """Start the exercise; where that fails, what was brought up for it is taken down again."""
-    from gameday.cli.clusters import claimed
+def launch_staged(
+    staged: Staged,
+    payload: Payload,
+    *,
+    despite_faults: bool,
+    ahead: Ahead | None = None,
+    waiting: Waiting | None = None,
+) -> Running:
+    """Start the exercise; where that fails, what was brought up for it is taken down again.
+
+    `waiting` hears what it waits for; unless given, that is said on stderr.
+    """
+    from gameday.cli.clusters import InTerminal, claimed
     from gameday.cli.launching import launch
     from gameday.cli.staging import refuse_a_target_in_use
 
     try:
         refuse_a_target_in_use(staged, payload.store, despite_faults=despite_faults)
-        with claimed(payload.target, payload.exercise):
+        with claimed(payload.target, payload.exercise, waiting or InTerminal()):
             return launch(payload, after=staged.after(payload.exercise), ahead=ahead)
     except StoreError as error:
         staged.take_down()
@@ -253,21 +264,23 @@ def finish_attended(exercise: str, store: str, folder: Path) -> int:
 
 def write_debrief_of(exercise: str, store: str, folder: Path) -> Path | None:
     """The debrief in all formats; the path of the page, or None (said on stderr) where it can't be written."""
+    try:
+        return _write_debrief(exercise, store, folder)
+    except Exception as error:  # noqa: BLE001 - the exercise's own exit code must not be lost over its paper
+        click.echo(f"the debrief could not be written ({error}); try: gameday report {exercise} --output DIR", err=True)
+        return None
+
+
+def _write_debrief(exercise: str, store: str, folder: Path) -> Path:
     from gameday.cli.resuming import as_it_stands
     from gameday.debrief.previous import previous_actions
     from gameday.debrief.write import write_debrief
-    from gameday.errors import GamedayError
     from gameday.store import open_store
 
-    try:
-        with open_store(store, create=False) as opened:
-            records = as_it_stands(opened, exercise)
-            previous = previous_actions(opened, records)
-        paths = write_debrief(records, folder, ("md", "html", "json"), previous=previous)
-    except (GamedayError, OSError) as error:
-        # The exercise's own exit code must not be lost over its paper; it can be written again at any time.
-        click.echo(f"the debrief could not be written ({error}); try: gameday report {exercise} --output DIR", err=True)
-        return None
+    with open_store(store, create=False) as opened:
+        records = as_it_stands(opened, exercise)
+        previous = previous_actions(opened, records)
+    paths = write_debrief(records, folder, ("md", "html", "json"), previous=previous)
     return next((path for path in paths if path.suffix == ".html"), paths[0])
 
 
@@ -281,10 +294,11 @@ class Stopping:
         self.received = ""
         self._ahead = ahead
         self._running: Running | None = None
-        lost = () if attended else (signal.SIGHUP,)
+        # nohup stays nohup. A shell starts what it puts into the background with SIGINT ignored: whoever sends one all
+        # the same wants the faults gone.
+        lost = () if attended or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
         for number in (signal.SIGINT, signal.SIGTERM, *lost):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
-                signal.signal(number, self._on_signal)
+            signal.signal(number, self._on_signal)
 
     def goes_to(self, running: Running) -> None:
         self._running = running
@@ -304,12 +318,15 @@ class Stopping:
             threading.Thread(target=self._abort, daemon=True).start()
 
     def _abort(self) -> None:
+        from gameday.cli.following import holder_of, undo_without_them
         from gameday.engine.control import ControlError
 
-        assert self._running is not None
+        running = self._running
+        assert running is not None
         try:
-            with self._running.control() as control:
+            with running.control() as control:
                 control.abort(f"{self.received} received", user_name())
         except ControlError as error:
-            click.echo(f"abort: {error}; signalling the guardian instead", err=True)
-            self._running.process.send_signal(signal.SIGTERM)
+            if not undo_without_them(running, holder_of(running)):
+                click.echo(f"abort: {error}; signalling the guardian instead", err=True)
+                running.process.send_signal(signal.SIGTERM)

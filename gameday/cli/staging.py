@@ -167,10 +167,11 @@ def refuse_a_target_in_use(staged: Staged, store: str, *, despite_faults: bool) 
         raise RefusedError(reason)
 
 
-def in_use(target: TargetInfo, store: str, *, despite_faults: bool) -> str:
+def in_use(target: TargetInfo, store: str, *, despite_faults: bool, say: Say | None = None) -> str:
     """Why a run on `target` would be refused now although policy allows it: what uses it, or stands there, else "".
 
-    Writes nothing into the store. Like a run it waits a moment for an exercise that is just ending.
+    Writes nothing into the store. Like a run it waits a moment for an exercise that is just ending. `say` hears what a
+    run would wait for.
     """
     if target.kind == "none":
         return ""
@@ -181,7 +182,7 @@ def in_use(target: TargetInfo, store: str, *, despite_faults: bool) -> str:
         reason = ""
     except StoreError as error:
         return str(error)
-    reason = reason or clusters.held(target.to_json())
+    reason = reason or clusters.held(target.to_json(), say)
     if reason:
         return reason
     claim = Payload("new", "preview", store, HEARTBEAT, attended=False, target=target.to_json())

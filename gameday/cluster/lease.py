@@ -69,24 +69,27 @@ def permissions(namespaces: Sequence[str]) -> list[str]:
 def holder(where: Where, namespaces: Sequence[str], say: Say | None = None) -> str | None:
     """Who holds a claim that has not run out by its own times, in words; None where nobody does. Only reads.
 
-    That there is no such namespace is said as well. Of a claim whose times tell nothing `say` hears that it would be
-    watched first.
+    That there is no such namespace is said as well. Of a claim that a run would take over `say` hears for how long it
+    would be watched before.
     """
     api = Api(where)
     for namespace in namespaces:
         there = api.get(LEASES, namespace, NAME)
         if there is None and absent(api, [namespace]):
             return str(NoNamespace(namespace))
-        if there is None or _left(there) <= 0:
+        if there is None or not _identity(there):
             continue
-        if nobody_left(there):
-            if say is not None:
-                say(f"{_words(there, namespace)}, and nobody of it is left on this machine: a run would take it over")
-            continue
-        if not _untellable(there):
+        dead = nobody_left(there)
+        if _left(there) > 0 and not _untellable(there) and not dead:
             return f"{_words(there, namespace)}; {_dead(api, namespace)}"
+        if reason := _too_long(api, namespace, there, dead):
+            return reason
         if say is not None:
-            say(f"{_words(there, namespace)}: a run would watch for {_lasts(there):.0f} s whether it is renewed")
+            left = ", and nobody of it is left on this machine" if dead else ""
+            say(
+                f"{_words(there, namespace)}{left}: a run would watch for {_watched(there, dead):.0f} s whether it is "
+                "renewed, and then take it over"
+            )
     return None
 
 
@@ -148,11 +151,18 @@ def _claim(api: Api, namespace: str, thing: Mapping[str, Any]) -> Claim:
 
 
 def acquire(
-    where: Where, namespaces: Sequence[str], identity: str, say: Say | None = None, *, clearing: bool = False
+    where: Where,
+    namespaces: Sequence[str],
+    identity: str,
+    say: Say | None = None,
+    *,
+    clearing: bool = False,
+    go_on: Callable[[], None] | None = None,
 ) -> list[str]:
     """Claim all namespaces for `identity`, in order; all or none. Claims that may be dead are watched before, together.
 
     `clearing`: those that are not there, or on their way out, are passed over, since nobody can begin anything in them.
+    `go_on` is called each second while one is watched; what it raises ends that, and nothing is claimed.
     Returns those that were claimed.
 
     Raises:
@@ -163,7 +173,7 @@ def acquire(
     api = Api(where)
     taken: list[str] = []
     try:
-        run_out = _run_out(api, namespaces, identity, say)
+        run_out = _run_out(api, namespaces, identity, say, go_on)
         for namespace in namespaces:
             try:
                 _acquire(api, namespace, identity, run_out.get(namespace))
@@ -182,7 +192,9 @@ def acquire(
     return taken
 
 
-def _run_out(api: Api, namespaces: Sequence[str], identity: str, say: Say | None) -> dict[str, Json]:
+def _run_out(
+    api: Api, namespaces: Sequence[str], identity: str, say: Say | None, go_on: Callable[[], None] | None
+) -> dict[str, Json]:
     """What stands in claims of others (their `spec`), after all were watched for as long as they last.
 
     Raises:
@@ -198,14 +210,13 @@ def _run_out(api: Api, namespaces: Sequence[str], identity: str, say: Say | None
         dead = nobody_left(there)
         if _left(there) > 0 and not _untellable(there) and not dead:
             raise _held(api, namespace, there)
-        if _lasts(there) > LONGEST and not dead:
-            raise Held(
-                f"{_words(there, namespace)}: by its own word it lasts {_lasts(there):.0f} s, too long to watch "
-                f"whether it is renewed; {_dead(api, namespace)}"
-            )
+        if reason := _too_long(api, namespace, there, dead):
+            raise Held(reason)
         seen[namespace] = there["spec"]
-        until = max(until, began + (min(LATE, _lasts(there)) if dead else _lasts(there)))
+        until = max(until, began + _watched(there, dead))
     while seen and (left := until - boot_clock()) > 0:
+        if go_on is not None:
+            go_on()
         if say is not None and (not said or boot_clock() - said > _SAY):
             said = boot_clock()
             whose = ", ".join(f"{_identity({'spec': spec})} (Lease {each}/{NAME})" for each, spec in seen.items())
@@ -218,6 +229,21 @@ def _run_out(api: Api, namespaces: Sequence[str], identity: str, say: Say | None
             elif there["spec"] != seen[namespace]:
                 raise _held(api, namespace, there)
     return seen
+
+
+def _watched(thing: Mapping[str, Any], dead: bool) -> float:
+    """Seconds for which a claim is watched before it is taken over. `dead`: nobody is left who could renew it."""
+    return min(LATE, _lasts(thing)) if dead else _lasts(thing)
+
+
+def _too_long(api: Api, namespace: str, thing: Mapping[str, Any], dead: bool) -> str:
+    """Why a claim that may be dead is not watched; "" where it is."""
+    if dead or _lasts(thing) <= LONGEST:
+        return ""
+    return (
+        f"{_words(thing, namespace)}: by its own word it lasts {_lasts(thing):.0f} s, too long to watch "
+        f"whether it is renewed; {_dead(api, namespace)}"
+    )
 
 
 def _acquire(api: Api, namespace: str, identity: str, run_out: Json) -> None:
@@ -431,7 +457,7 @@ def _untellable(thing: Mapping[str, Any]) -> bool:
 
 def _words(thing: Mapping[str, Any], namespace: str) -> str:
     left = _left(thing)
-    how = f"for another {max(left, 0):.0f} s"
+    how = f"for another {left:.0f} s" if left > 0 else "though by its own times it has run out"
     if _untellable(thing):
         how = f"renewed {left - _lasts(thing):.0f} s ahead of this machine's clock"
     return f"exercise {_identity(thing)} holds namespace {namespace} (Lease {NAME}, {how})"

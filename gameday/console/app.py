@@ -35,6 +35,7 @@ from gameday.console.screens.preview import Preview
 from gameday.console.screens.run import Run
 from gameday.console.snapshot import Snapshot
 from gameday.console.stamping import Stamping
+from gameday.console.starting import Starting
 from gameday.console.summary import REAL_SENTENCE
 from gameday.console.times import clean
 from gameday.console.widgets.notice import Said
@@ -109,7 +110,7 @@ class Console(App[Left]):
         *,
         scenarios: Callable[[], Sequence[ScenarioCard]] | None = None,
         preview: Callable[[Path], PreviewModel] | None = None,
-        start: Callable[[Path], Feed] | None = None,
+        start: Callable[[Path, Starting], Feed] | None = None,
         report: Callable[[str], str] | None = None,
         afterwards: Callable[[str, str, float], None] | None = None,
         first: Path | None = None,
@@ -135,8 +136,7 @@ class Console(App[Left]):
         self._pumping = pumping
         self._pump: Pump | None = None
         self._stamping = Stamping()
-        self._starting = False
-        self._abort_wanted: float | None = None
+        self._starting: Starting | None = None
         self._debriefed = False
 
     @property
@@ -202,14 +202,14 @@ class Console(App[Left]):
 
     def start_exercise(self, path: Path) -> None:
         """Start it, in a thread; the run screen comes when it runs."""
-        self._starting = True
-        self._begin(path)
+        self._starting = Starting(lambda text: self.call_from_thread(self._waits, text))
+        self._begin(path, self._starting)
 
     @work(thread=True, group="start", exit_on_error=False)
-    def _begin(self, path: Path) -> None:
+    def _begin(self, path: Path, starting: Starting) -> None:
         assert self._start is not None, "a console without a feed is wired with preview and start"
         try:
-            feed = self._start(path)
+            feed = self._start(path, starting)
         except (GamedayError, OSError) as error:
             self.call_from_thread(self._not_begun, str(error))
         except Exception as error:  # noqa: BLE001 - ours, but the facilitator must not wait for a start that will not come
@@ -219,22 +219,27 @@ class Console(App[Left]):
         else:
             self.call_from_thread(self.adopt, feed)
 
+    def _waits(self, text: str) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Preview):
+                screen.waits(text)
+
     def _not_begun(self, error: str) -> None:
-        self._starting = False
-        self._abort_wanted = None
+        self._starting = None
         for screen in self.screen_stack:
             if isinstance(screen, Preview):
                 screen.failed(error)
 
     def adopt(self, feed: Feed) -> None:
-        self._starting = False
+        pressed = self._starting.abort_wanted if self._starting is not None else None
+        self._starting = None
         self._feed = feed
         self._pump = Pump(feed, self.post_message, self.clocks)
         self._pump.start(reading=self._pumping)
-        if self._abort_wanted is not None:
-            self._pump.abort("aborted while it was starting", self.who, self._abort_wanted)
+        if pressed is not None:
+            self._pump.abort("aborted while it was starting", self.who, pressed)
         self.push_screen(Run())
-        if self._abort_wanted is not None:
+        if pressed is not None:
             self.push_screen(AbortPanel(0.0))
 
     # --- what comes from the feed ------------------------------------------------------------------------------------
@@ -380,8 +385,8 @@ class Console(App[Left]):
         if self._pump is not None and not self.read_only and not self._over():
             self._pump.abort(reason, self.who, pressed)
             self._show_abort(sentence)
-        elif self._starting:
-            self._abort_wanted = pressed
+        elif self._starting is not None:
+            self._starting.abort_wanted = pressed
             self.tell("ABORT", "it is only just starting, and is aborted as soon as it can be", tone="warn")
         elif self.read_only:
             told = f"`gameday abort {self.waiting_for}` in a terminal stops it"
@@ -413,7 +418,7 @@ class Console(App[Left]):
             return
         exercise = self.snapshot.exercise
         if self._pump is None:
-            if self._starting:
+            if self._starting is not None:
                 self.tell("STARTING", "the abort key stops it", tone="warn")
             else:
                 self.exit("ended")

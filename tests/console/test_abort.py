@@ -11,6 +11,7 @@ from gameday.console.app import Console
 from gameday.console.screens.aborting import AbortPanel, clear_rows
 from gameday.console.screens.debrief import Debrief
 from gameday.console.screens.run import Run
+from gameday.console.starting import Starting
 from gameday.engine import requests as r
 from gameday.errors import StoreError
 from gameday.exercise import events as e
@@ -149,7 +150,7 @@ async def test_abort_while_it_is_being_started() -> None:
     feed = HeldFeed(journal.records)
     go = threading.Event()
 
-    def start(_: Path) -> HeldFeed:
+    def start(_: Path, __: Starting) -> HeldFeed:
         assert go.wait(20)
         return feed
 

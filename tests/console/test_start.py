@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from gameday.console.preview_model import PreviewModel
 from gameday.console.screens.pick import Pick
 from gameday.console.screens.preview import Preview
 from gameday.console.screens.run import Run
+from gameday.console.starting import Starting
 from gameday.errors import RefusedError
 
 from . import states
@@ -25,7 +27,7 @@ class Started:
         self.error = error
         self.feed = HeldFeed(running().records)
 
-    def __call__(self, path: Path) -> HeldFeed:
+    def __call__(self, path: Path, _: Starting) -> HeldFeed:
         self.paths.append(path)
         if self.error:
             raise RefusedError(self.error)
@@ -118,3 +120,29 @@ async def test_nothing_runs_so_there_is_nothing_to_abort() -> None:
         await pilot.pause()
         assert isinstance(app.screen, Preview)
         assert start.feed.aborts == []
+
+
+@played
+async def test_what_a_start_waits_for_is_shown_and_an_abort_ends_the_waiting() -> None:
+    aborted = threading.Event()
+
+    def start(_: Path, starting: Starting) -> HeldFeed:
+        starting.say("watching for another 60 s whether exercise x-1 renews its claim")
+        starting.go_on()
+        assert aborted.wait(20)
+        starting.go_on()
+        raise AssertionError("it went on")
+
+    app = Console(scenarios=lambda: states.CARDS, preview=lambda _: states.preview(), start=start, who="dana")
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.press("enter")
+        await until(pilot, lambda: "proxy payments" in words(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: "STARTING  watching for another 60 s" in words(app))
+        await pilot.press("ctrl+x")
+        aborted.set()
+        await until(pilot, lambda: "it was called off before it began" in words(app))
+        assert "Nothing was touched" in words(app)
+        await pilot.press("escape", "ctrl+c")
+        await pilot.pause()
+    assert app.return_value == "ended"

@@ -55,6 +55,30 @@ def test_abort_kills_those_that_stand_still_and_recovers(place: Place, target: T
     place.gone()
 
 
+@pytest.mark.parametrize("engine_is", ["stopped", "killed"])
+def test_the_command_that_waits_kills_those_that_stand_still_and_has_it_undone(
+    place: Place, target: Target, engine_is: str
+) -> None:
+    guardian, engine = effective(place)
+    stop(guardian)
+    os.kill(engine, signal.SIGSTOP if engine_is == "stopped" else signal.SIGKILL)
+    assert place.started[0].wait(60) == 3, place.said()
+    assert f"the guardian (pid {guardian})" in place.said() and "stood still and was killed" in place.said()
+    assert target.requests("DELETE", "/state/broken")
+    assert place.exercise().phase == "ended"
+    place.gone()
+
+
+def test_a_signal_to_the_command_ends_what_stands_still_at_once(place: Place, target: Target) -> None:
+    guardian, engine = effective(place)
+    stop(guardian)
+    os.kill(engine, signal.SIGKILL)
+    place.started[0].send_signal(signal.SIGTERM)
+    wait_for(lambda: target.requests("DELETE", "/state/broken"), 8, "the fault to be undone")
+    assert place.started[0].wait(60) == 3, place.said()
+    place.gone()
+
+
 def test_recover_kills_those_that_stand_still(place: Place, target: Target) -> None:
     guardian, engine = effective(place)
     stop(guardian, engine)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +18,7 @@ from tests.endings.scripts import activity, script
 from tests.support.processes import wait_for
 from tests.support.runs import Place, Target, kinds
 
+ROOT = Path(__file__).parents[2]
 RUN = ("run", "scenario.yaml", "--target", "lab", "--unattended")
 
 
@@ -136,6 +141,46 @@ def test_a_stopping_signal_aborts_and_undoes(place: Place, target: Target, numbe
     assert process.wait(30) == 3, place.said()
     assert target.requests("DELETE", "/state/broken")
     assert place.exercise().phase == "ended"
+    place.gone()
+
+
+def test_an_interrupt_is_heard_by_what_a_script_put_into_the_background(place: Place, target: Target) -> None:
+    place.write("scenario.yaml", script(activity()))
+    command = shlex.join([sys.executable, "-m", "gameday", *RUN])
+    # Such a shell starts it with SIGINT ignored.
+    shell = subprocess.Popen(
+        ["/bin/sh", "-c", f"{command} 2>err & echo $! >pid; wait $!"],
+        cwd=place.folder,
+        env={**place.environment, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+    )
+    place.wait_until("effective", lambda x: x.faults and x.faults["broken"].effective)
+    os.kill(int((place.folder / "pid").read_text()), signal.SIGINT)
+    assert shell.wait(30) == 3, place.said()
+    assert target.requests("DELETE", "/state/broken")
+    place.gone()
+
+
+def test_a_program_that_is_replaced_meanwhile_costs_the_paper_and_not_the_exit_code(
+    place: Place, target: Target, tmp_path: Path
+) -> None:
+    package = tmp_path / "installed" / "gameday"
+    shutil.copytree(ROOT / "gameday", package, ignore=shutil.ignore_patterns("__pycache__"))
+    lying = {"type": "http", "url": "${lab}/lie", "method": "DELETE"}
+    place.write("scenario.yaml", script(activity(undo=lying), limits={"recovery": "1s"}))
+    with (place.folder / "err").open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "gameday", *RUN],
+            cwd=place.folder,
+            env={**place.environment, "PYTHONPATH": str(package.parent)},
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+        )
+    place.wait_until("effective", lambda x: x.faults and x.faults["broken"].effective)
+    (package / "debrief").rename(package / "gone")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 4, place.said()
+    assert "the debrief could not be written" in place.said() and "Traceback" not in place.said()
     place.gone()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gameday.cluster import holders, lease
+from gameday.console.starting import CalledOff
 from gameday.engine.processes import boot_clock
 from gameday.errors import TargetError
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
@@ -307,3 +308,36 @@ def test_a_preview_says_whose_it_is(cluster: Cluster, tmp_path: Path) -> None:
     assert "exercise x-other holds namespace" in " ".join(done.stdout.split())
     lease.release(where(cluster), [cluster.namespace], "x-other")
     assert place.call("preview", "scenario.yaml").returncode == 0
+
+
+def test_an_abandoned_claim_is_said_before_a_run_waits_for_it(cluster: Cluster) -> None:
+    acquire(cluster, "x-1")
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    cluster.patch("Lease", lease.NAME, {"spec": {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}})
+    said: list[str] = []
+    assert lease.holder(where(cluster), [cluster.namespace], said.append) is None
+    assert said == [
+        f"exercise x-1 holds namespace {cluster.namespace} (Lease gameday, though by its own times it has run out): "
+        "a run would watch for 60 s whether it is renewed, and then take it over"
+    ]
+    cluster.patch("Lease", lease.NAME, {"spec": {"leaseDurationSeconds": 3000}})
+    assert "too long to watch" in str(lease.holder(where(cluster), [cluster.namespace]))
+
+
+def test_whoever_waits_for_a_claim_may_call_it_off_and_has_claimed_nothing(cluster: Cluster) -> None:
+    acquire(cluster, "x-1")
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    cluster.patch("Lease", lease.NAME, {"spec": {"renewTime": then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}})
+    asked: list[None] = []
+
+    def go_on() -> None:
+        asked.append(None)
+        if len(asked) == 3:
+            raise CalledOff("it was called off")
+
+    began = boot_clock()
+    with pytest.raises(CalledOff):
+        lease.acquire(where(cluster), [cluster.namespace], "x-2", go_on=go_on)
+    assert boot_clock() - began < 30
+    there = claim(cluster)
+    assert there is not None and there["spec"]["holderIdentity"] == "x-1"

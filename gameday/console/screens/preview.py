@@ -68,6 +68,12 @@ class Preview(ConsoleScreen):
         self._text.rows = tuple(_told(model))
         self._allow()
 
+    def waits(self, text: str) -> None:
+        """What a start under way waits for, above everything else."""
+        if self.starting and self.model is not None:
+            self._text.rows = (Paragraph("STARTING  ", clean(text), "bold $text-warning"), *_told(self.model))
+            self.query_one("#preview-body", VerticalScroll).scroll_home(animate=False)
+
     def failed(self, error: str) -> None:
         """No preview, or no start; nothing was touched."""
         self.starting = False
@@ -76,6 +82,7 @@ class Preview(ConsoleScreen):
             Paragraph(title="Nothing was touched. Esc goes back."),
         )
         self._go.disabled = True
+        self._go.label = "Start (F5)"
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
