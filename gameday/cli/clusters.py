@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gameday.engine.ports import Call, Json, TargetInfo
-from gameday.errors import UsageError
+from gameday.errors import TargetError, UsageError
 from gameday.scenario.problems import nearest_or_all
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def claimed(target: Mapping[str, Json], exercise: str, waiting: Waiting) -> Iter
     except BaseException:
         try:
             lease.release(where, namespaces, exercise)
-        except (Refused, Unreachable):
+        except (Refused, Unreachable, TargetError):
             # It runs out by itself, and what went wrong before is what has to be told.
             pass
         raise

@@ -171,7 +171,7 @@ class Api:
         Raises:
             Refused: it answered 400 or more.
             Unreachable: it did not answer within `timeout` seconds, or the connection broke.
-            TargetError: it is another cluster than it was, or logging in again leads to another server.
+            TargetError: it is another cluster than it was, or we can't log in again, or not to the same server.
         """
         until = time.monotonic() + timeout
         query = dict(query or {})
@@ -276,6 +276,7 @@ class Api:
         self, method: str, path: str, query: Mapping[str, str], body: Json, kind: str, limits: tuple[float, float]
     ) -> Any:
         from kubernetes.client.exceptions import ApiException
+        from kubernetes.config.config_exception import ConfigException
         from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json"}
@@ -299,6 +300,14 @@ class Api:
             raise _refused(method, path, error, self.where) from None
         except (HTTPError, OSError) as error:
             raise self._unreachable(method, path, error, limits[1]) from error
+        except ConfigException as error:
+            raise TargetError(f"{words(self.where)} can't be used: {_why(error, self.where)}") from None
+        except ValueError:
+            # Its text is not said: what could not be sent stands in it, and that may be a token.
+            raise TargetError(
+                f"{words(self.where, whole=True)} can't be used: {method} {path} can't be sent: a header or the "
+                "address holds what HTTP has no way to write. Look at the token, user and server of the log-in"
+            ) from None
 
     def _chunks(self, response: Any, path: str) -> Iterator[bytes]:
         from urllib3.exceptions import HTTPError

@@ -143,13 +143,15 @@ def _service_account() -> tuple[dict[str, Json], dict[str, Json], dict[str, Json
     from kubernetes.client.configuration import Configuration
     from kubernetes.config import incluster_config
 
+    from gameday.cluster import logins
+
     found = Configuration()
-    incluster_config.load_incluster_config(client_configuration=found)
+    logins.load_pod(found)
     token = Path(incluster_config.SERVICE_TOKEN_FILENAME)
     space = token.with_name("namespace")
     more = {"namespace": space.read_text().strip()} if space.is_file() else {}
     cluster = {"server": found.host, "certificate-authority": str(found.ssl_ca_cert)}
-    return cluster, {"tokenFile": str(token)}, more
+    return cluster, {"tokenFile": str(token), "token": logins.token_in(token)}, more
 
 
 @contextmanager

@@ -3,15 +3,19 @@
 Whoever forks workers keeps the kubeconfig as it was (`keep`): an exercise that has begun must be undone also where the
 file was deleted, or written anew, meanwhile. A log-in plugin is bounded by time and killed with all that it started;
 that it fails is raised, where the client itself would go on as nobody. Of a token that runs out, the old one is used
-for as long as no new one can be had: whether it is still good is for the API server to say.
+for as long as no new one can be had: whether it is still good is for the API server to say. A token that no header can
+carry is refused before it is sent: what fails then would say the token in its text.
 
 Imported with the client, not before.
 """
 
 from __future__ import annotations
 
+import base64
+import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kubernetes.config import incluster_config
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.dateutil import parse_rfc3339
 from kubernetes.config.exec_provider import ExecProvider
@@ -33,6 +38,9 @@ PLUGIN = 8.0
 ASKING = 120.0
 NOT_AGAIN = 30.0
 """Seconds for which a plugin that has failed is not asked for a fresh token, while there is an old one."""
+
+_FIT = re.compile(r"[\x20-\x7e]+")
+"""What a token may be made of."""
 
 _kept: dict[str, Any] = {}
 
@@ -59,6 +67,11 @@ def load(kubeconfig: str, context: str | None, server: str, folder: str, configu
     added = headers(loader.user)
     loader.load_and_set(configuration)
     return added
+
+
+def load_pod(configuration: Any) -> None:
+    """Set `configuration` up by the service account of the pod that we run in. Raises as `load` does."""
+    _Pod(incluster_config.SERVICE_TOKEN_FILENAME, incluster_config.SERVICE_CERT_FILENAME).load_and_set(configuration)
 
 
 def _found(kubeconfig: str, context: str | None, server: str) -> Any:
@@ -92,7 +105,48 @@ def parts(kubeconfig: str, context: str, server: str) -> tuple[dict[str, Any], d
 
     own = named("context", context)
     cluster = named("cluster", own.pop("cluster", None))
-    return cluster, named("user", own.pop("user")) if own.get("user") else {}, own
+    user = named("user", own.pop("user")) if own.get("user") else {}
+    if token := _token(user):
+        # For Python's client, which takes the token before its file, and that as it is.
+        user["token"] = token
+    return cluster, user, own
+
+
+def token_in(path: Path) -> str:
+    """The token that a file holds, without the line break that an editor leaves at its end.
+
+    Raises:
+        ConfigException: it holds none, or one that can't be sent.
+        OSError: it can't be read.
+    """
+    found = path.read_bytes().strip()
+    if not found:
+        raise ConfigException(f"its token file {path} is empty")
+    return _fit(found.decode("latin-1"), f"token in {path}")
+
+
+def _token(user: Mapping[str, Any], folder: str = "") -> str:
+    """The token of a kubeconfig's user, "" for none. As with kubectl its file comes first, where that can be read."""
+    said, file = user.get("token"), user.get("tokenFile")
+    token = _fit(said, "token") if said else ""
+    if file:
+        try:
+            return token_in(Path(folder, str(file)))
+        except (OSError, ConfigException):
+            if not token:
+                raise
+    return token
+
+
+def _fit(token: Any, what: str) -> str:
+    if not isinstance(token, str):
+        raise ConfigException(f"its {what} is not text: put quotes around it")
+    if not _FIT.fullmatch(token):
+        raise ConfigException(
+            f"its {what} holds a line break, or another character that can't be sent in a header (it is not shown "
+            "here): write it anew, in one line, without anything around it"
+        )
+    return token
 
 
 _PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
@@ -137,6 +191,27 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]
         """As the kubeconfig has it; empty where the context has none."""
         return {} if self._user is None else self._user.value
 
+    def _load_authentication(self) -> None:
+        super()._load_authentication()
+        if "token" in self.__dict__:
+            # Also that of an `auth-provider`.
+            _fit(self.token, "token")
+
+    def _load_user_token(self) -> bool | None:
+        token = _token(self.user, self._get_base_path(self._user.path))
+        if token:
+            self.token = f"Bearer {token}"
+        return bool(token) or None
+
+    def _load_user_pass_token(self) -> bool | None:
+        name, password = self.user.get("username"), self.user.get("password")
+        if name is None or password is None:
+            return None
+        if not (isinstance(name, str) and isinstance(password, str)):
+            raise ConfigException("its username or password is not text: put quotes around it")
+        self.token = f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
+        return True
+
     def _load_from_exec_plugin(self) -> bool | None:
         if "exec" not in self._user:
             return None
@@ -144,28 +219,49 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]
         if old and time.monotonic() - self._failed_at < NOT_AGAIN:
             return True
         try:
-            status = _run(ExecProvider(self._user["exec"], self._get_base_path(self._cluster.path), self._cluster))
+            self._ask_plugin()
         except ConfigException:
             if not old:
                 raise
             self._failed_at = time.monotonic() or 1.0
-            return True
+        return True
+
+    def _ask_plugin(self) -> None:
+        plugin = ExecProvider(self._user["exec"], self._get_base_path(self._cluster.path), self._cluster)
+        status, name = _run(plugin), f"its log-in plugin {plugin.args[0]}"
+        expiry = None
+        if said := status.get("expirationTimestamp"):
+            try:
+                expiry = parse_rfc3339(said)
+            except (AttributeError, TypeError, ValueError):
+                raise ConfigException(f"{name} gave an expirationTimestamp that is no time") from None
         if status.get("token"):
-            self.token = f"Bearer {status['token']}"
+            self.token = f"Bearer {_fit(status['token'], f'token, which comes from {name},')}"
         elif status.get("clientCertificateData") and status.get("clientKeyData"):
             self.cert_file = self._written(str(status["clientCertificateData"]))
             self.key_file = self._written(str(status["clientKeyData"]))
         else:
-            raise ConfigException("its log-in plugin gave neither a token nor a certificate with its key")
-        if status.get("expirationTimestamp"):
-            self.expiry = parse_rfc3339(status["expirationTimestamp"])
-        return True
+            raise ConfigException(f"{name} gave neither a token nor a certificate with its key")
+        if expiry is not None:
+            self.expiry = expiry
 
     def _written(self, content: str) -> str:
         descriptor, name = tempfile.mkstemp(dir=self._temp_file_path)
         with os.fdopen(descriptor, "w") as file:
             file.write(content)
         return name
+
+
+class _Pod(incluster_config.InClusterConfigLoader):  # type: ignore[misc]
+    """With a token that can be sent, and goes on with the one it has where the next can't be read."""
+
+    def _read_token_file(self) -> None:
+        try:
+            self.token = f"Bearer {token_in(Path(self._token_filename))}"
+        except (ConfigException, OSError):
+            if "token" not in self.__dict__:
+                raise
+        self.token_expires_at = datetime.datetime.now() + self._token_refresh_period
 
 
 def _run(plugin: Any) -> dict[str, Any]:

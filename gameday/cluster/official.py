@@ -88,10 +88,11 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
         ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: the kubeconfig is wrong.
     """
     load()
-    from kubernetes import config
     from kubernetes.client.api_client import ApiClient
     from kubernetes.client.configuration import Configuration
     from urllib3 import Retry
+
+    from gameday.cluster import logins
 
     configuration = Configuration()
     configuration.retries = Retry(total=0, redirect=0)
@@ -100,10 +101,8 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
     with _ONE_AT_A_TIME, ExitStack() as until_read:
         if in_cluster:
             # It brings files of its own: a pod whose file system is read-only needs no /tmp for this.
-            config.load_incluster_config(client_configuration=configuration)
+            logins.load_pod(configuration)
         else:
-            from gameday.cluster import logins
-
             folder = until_read.enter_context(tempfile.TemporaryDirectory(prefix="gameday-"))
             added = logins.load(kubeconfig or "", context, server, folder, configuration)
         made = ApiClient(configuration)

@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import socket
 import sys
@@ -44,6 +45,9 @@ _KEYS = {
     "process": ("path", "arguments"),
 }
 """What each kind of provider reads; everything else is left out."""
+
+_HEADER = re.compile(r"(header value)\b.*", re.IGNORECASE | re.DOTALL)
+"""What HTTP libraries say of one that can't be sent, a log-in's token say: the value follows."""
 
 _UNTOLD = (
     "the journal does not say how the cluster was reached that this is for, and the one that is current now is not "
@@ -353,7 +357,7 @@ def _words(error: Exception) -> str:
     """What went wrong, as chaoslib says it if it was chaoslib's own exception, else with the exception's name."""
     from chaoslib.exceptions import ChaosException
 
-    text = str(error) or "no reason given"
+    text = _HEADER.sub(r"\1 (not shown: it may be a secret)", str(error)) or "no reason given"
     return text if isinstance(error, ChaosException) else f"{type(error).__name__}: {text}"
 
 

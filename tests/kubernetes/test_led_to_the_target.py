@@ -233,7 +233,7 @@ def test_in_a_pod_it_is_the_service_account_also_where_there_is_a_kubeconfig(
     found = activity.run_activity(program("import os; print(open(os.environ['KUBECONFIG']).read())"), cluster=pod)
     made = json.loads(found["stdout"])
     assert made["clusters"][0]["cluster"]["server"] == "https://192.0.2.7:443"
-    assert made["users"][0]["user"] == {"tokenFile": str(tmp_path / "token")}
+    assert made["users"][0]["user"] == {"tokenFile": str(tmp_path / "token"), "token": "t0ken"}
     assert made["contexts"][0]["context"]["namespace"] == "gameday"
 
 
