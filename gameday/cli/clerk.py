@@ -17,6 +17,7 @@ from typing import Any
 
 from gameday.engine import decide as do
 from gameday.engine.control import make_ours
+from gameday.engine.ports import evidence_of
 from gameday.exercise import events as ev
 from gameday.exercise.fold import apply, fold
 from gameday.exercise.record import Record
@@ -117,7 +118,7 @@ def write_down(store: Store, facts: dict[str, Any]) -> Exercise:
         new.append(record)
 
     if exercise.phase != "ended":
-        _missing(exercise, facts, add)
+        _missing(exercise, records, facts, add)
         _never_held(before, records, facts, add)
         add(ev.EngineLost(facts["reason"]))
         if not exercise.attended:
@@ -130,9 +131,11 @@ def write_down(store: Store, facts: dict[str, Any]) -> Exercise:
     return exercise
 
 
-def _missing(exercise: Exercise, facts: dict[str, Any], add: Any) -> None:
+def _missing(exercise: Exercise, records: list[Record], facts: dict[str, Any], add: Any) -> None:
     """Events for those facts that the engine did not live to journal."""
     seen = dict(exercise.faults)
+    strikes = {(r.event.entry, r.wall) for r in records if isinstance(r.event, ev.FaultRepeated)}
+    announced = {entry for entry, fault in seen.items() if fault.striking}
     for fact in facts["facts"]:
         entry = fact["entry"]
         known = seen.get(entry)
@@ -141,6 +144,11 @@ def _missing(exercise: Exercise, facts: dict[str, Any], add: Any) -> None:
         match fact["fact"]:
             case "injecting" if known.injecting is None:
                 add(ev.FaultInjecting(entry, fact["pid"]), fact["wall"])
+            case "again" if (entry, fact["wall"]) not in strikes:
+                # What it was about to strike is let only when that stands in the journal.
+                repeated = ev.FaultRepeated(entry, evidence_of(fact["output"]))
+                if entry in announced or not repeated.evidence.startswith(ev.CALLED_OFF):
+                    add(repeated, fact["wall"])
             case "undoing" if known.stage != "undoing":
                 add(ev.FaultUndoing(entry, fact["reason"]), fact["wall"])
             case "undo_sent" if known.attempts < fact["attempt"]:

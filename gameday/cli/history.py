@@ -162,6 +162,7 @@ def _workload_json(workload: WorkloadState) -> dict[str, Any]:
 
 
 def _fault_json(state: Exercise, fault: FaultState) -> dict[str, Any]:
+    from gameday.exercise.strikes import unsure
     from gameday.exercise.wholeness import whole_again
 
     return {
@@ -181,6 +182,7 @@ def _fault_json(state: Exercise, fault: FaultState) -> dict[str, Any]:
         "ended_at": _at(fault.ended),
         "strikes": {
             "struck": fault.strikes,
+            "may_have_struck": list(unsure(fault)),
             "refused": [{"reason": reason, "times": times} for reason, times in fault.passed.items()],
         },
         "undo_attempts": fault.attempts,

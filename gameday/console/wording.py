@@ -145,7 +145,17 @@ def _faded(event: e.FaultFaded, before: Exercise) -> Sentence:
     return Sentence("FAULT", f"{event.entry} DOES NOT STAND any more{_tail(event.evidence)}", "warn")
 
 
+def _striking(event: e.FaultStriking, before: Exercise) -> Sentence:
+    return Sentence("FAULT", f"{event.entry} is about to strike again: {together(event.targets)}", "quiet")
+
+
 def _repeated(event: e.FaultRepeated, before: Exercise) -> Sentence:
+    if event.evidence.startswith(e.CALLED_OFF):
+        what = event.evidence.removeprefix(e.CALLED_OFF)
+        return Sentence("FAULT", f"{event.entry} was stopped before it struck again: {what}", "quiet")
+    if event.evidence.startswith(e.MAY_HAVE):
+        what = event.evidence.removeprefix(e.MAY_HAVE)
+        return Sentence("FAULT", f"{event.entry} MAY HAVE STRUCK again, which nobody heard of: {what}", "warn")
     if event.evidence.startswith(e.NOT_THIS_TIME):
         return Sentence(
             "FAULT", f"{event.entry} did not strike again: {event.evidence.removeprefix(e.NOT_THIS_TIME)}", "warn"
@@ -369,6 +379,7 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
         "FAULT", f"{event.entry} FAILED: {event.error}; it is undone all the same", "bad"
     ),
     e.FaultEffective: lambda event, _: Sentence("FAULT", f"{event.entry} is EFFECTIVE{_tail(event.evidence)}", "warn"),
+    e.FaultStriking: _striking,
     e.FaultRepeated: _repeated,
     e.FaultFaded: _faded,
     e.FaultStandsAgain: lambda event, _: Sentence("FAULT", f"{event.entry} stands again{_tail(event.evidence)}"),

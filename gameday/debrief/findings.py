@@ -17,7 +17,7 @@ from gameday.debrief.view import Debrief, ExpectationView, Finding, Level
 from gameday.debrief.words import count, line, span
 from gameday.exercise import events as ev
 from gameday.exercise.state import Exercise
-from gameday.exercise.strikes import never_again, refused
+from gameday.exercise.strikes import never_again, turns, unsure
 from gameday.exercise.timings import landmarks
 
 _ORDER: dict[Level, int] = {"high": 0, "medium": 1, "low": 2, "good": 3}
@@ -203,9 +203,14 @@ def _faded(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
 def _let_pass(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     """Of a fault that strikes again and again, turns in which it did not."""
     for fault in x.faults.values():
+        if maybe := unsure(fault):
+            title = f"Fault {line(fault.entry, 80)} may have struck {count(len(maybe), 'more time')}"
+            detail = f"It was stopped while it did, or had no answer: {'; '.join(line(what) for what in maybe)}"
+            advice = "See whether these were hit: what the target says of itself stands in the timeline."
+            yield _finding("may-have-struck", "low", title, detail, advice, seen.maybe.get(fault.entry, [])[:50])
         if not fault.passed:
             continue
-        title = f"Fault {line(fault.entry, 80)} struck {fault.strikes} of {fault.strikes + refused(fault)} times"
+        title = f"Fault {line(fault.entry, 80)} struck {fault.strikes} of {turns(fault)} times"
         advice = "What it was to show is shown in part; see whether the limits, the rights, or the pace are the reason."
         reasons = "; ".join(f"{line(why)} ({count(times, 'time')})" for why, times in fault.passed.items())
         level: Level = "medium" if never_again(fault) else "low"

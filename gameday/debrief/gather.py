@@ -33,6 +33,10 @@ class Gathered:
     """Sequence numbers of the events that tell why a fault did not take hold, by entry."""
     passed: dict[str, list[int]] = field(default_factory=dict)
     """Those of turns that a fault which strikes again and again let pass, by entry."""
+    maybe: dict[str, list[int]] = field(default_factory=dict)
+    """Those of strikes of which nobody knows whether they came through."""
+    striking: dict[str, Record] = field(default_factory=dict)
+    """The last that was announced of a fault which strikes again and again."""
     once_more: dict[str, int] = field(default_factory=dict)
     """How often an undo that had worked was sent again, by entry: no attempt that failed went before it."""
     checks: list[CheckView] = field(default_factory=list)
@@ -76,6 +80,14 @@ def gather(records: Sequence[Record], exercise: Exercise) -> Gathered:
         row = row_of(record, exercise.scenario, states, found.withdrawn)
         if row is not None:
             found.rows.append(row)
+    for fault in exercise.faults.values():
+        if fault.striking and (last := found.striking.get(fault.entry)) is not None:
+            # Whatever was killed then, nobody lived to tell what became of it.
+            found.maybe.setdefault(fault.entry, []).append(last.seq)
+            what = line(", ".join(fault.striking))
+            text = f"Fault {line(fault.entry, 80)} about to strike again, and may have: {what}"
+            at = when(last.wall, last.clock)
+            found.rows.append(Row(seq=last.seq, at=at, lane="system", kind=last.kind, text=text, actor="", late=0.0))
     found.pauses.extend(_at_the_end(open_pause, exercise))
     # What was backdated stands where it happened.
     found.rows.sort(key=lambda row: (row.at.clock, row.seq))
@@ -103,6 +115,10 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
             found.once_more[entry] = found.once_more.get(entry, 0) + 1
         case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.NOT_THIS_TIME):
             found.passed.setdefault(entry, []).append(record.seq)
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.MAY_HAVE):
+            found.maybe.setdefault(entry, []).append(record.seq)
+        case ev.FaultStriking(entry=entry):
+            found.striking[entry] = record
         case ev.FaultFailed(entry=entry) | ev.FaultRefused(entry=entry):
             found.failed.setdefault(entry, []).append(record.seq)
         case ev.Warned(text=text):

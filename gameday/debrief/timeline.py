@@ -117,6 +117,12 @@ def _fault(event: ev.Event) -> str | None:
             return f"Fault {line(entry, 80)} stood again{f': {line(evidence)}' if evidence else ''}"
         case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.NOT_THIS_TIME):
             return f"Fault {line(entry, 80)} did not strike again: {line(evidence.removeprefix(ev.NOT_THIS_TIME))}"
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.CALLED_OFF):
+            return (
+                f"Fault {line(entry, 80)} stopped before it struck again: {line(evidence.removeprefix(ev.CALLED_OFF))}"
+            )
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.MAY_HAVE):
+            return f"Fault {line(entry, 80)} may have struck again: {line(evidence.removeprefix(ev.MAY_HAVE))}"
         case ev.FaultRepeated(entry=entry, evidence=evidence):
             return f"Fault {line(entry, 80)} struck again{f': {line(evidence)}' if evidence else ''}"
         case ev.FaultUndoing(entry=entry, reason=reason) if reason.startswith(PASSES):

@@ -67,6 +67,7 @@ class Arming:
             claim=self._claim,
             # A fault of a guardian that died: what it started is not ours to wait for, only to kill.
             touched=orphan,
+            struck=list(message.get("struck", ())),
         )
         try:
             held.fork_worker()
@@ -100,6 +101,12 @@ class Arming:
         self._jobs.watch(message["id"], worker, held.mark, call.timeout, inject=True)
         self._undoing.tell("injecting", {"entry": held.entry, "pid": worker.pid})
         worker.tell(b"g")
+
+    def strike(self, entry: str) -> None:
+        """The engine has it in the journal what an injection that goes on is about to strike: let it."""
+        held = self._undoing.held.get(entry)
+        if held is not None and held.stage == "injecting":
+            held.struck = self._jobs.let_strike(held.mark)
 
     def dismiss(self, entry: str) -> None:
         """The engine has it in the journal that this fault is over, or that nothing was ever injected."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gameday.engine import decide as do
 from gameday.engine.composed import with_checks
 from gameday.engine.plan_request import PLANNING, plan_arguments
-from gameday.engine.ports import Call, Plan
+from gameday.engine.ports import Call, Plan, evidence_of
 from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
 from gameday.scenario.models import Entry
@@ -226,6 +226,11 @@ class FaultLife:
         reply = await self._c.link.run(standing)
         return dict(reply.output) if reply.ok and isinstance(reply.output, dict) and "holds" in reply.output else None
 
+    async def _let_strike(self, entry: str, told: int) -> None:
+        """What is about to be struck stands in the journal before it is: whatever is killed then, it is known."""
+        if await self._c.journal.durable(told) and self._c.exercise.faults[entry].stage in ("injecting", "effective"):
+            self._c.link.strike(entry)
+
     def undo(self, entry: str, reason: str) -> None:
         self._c.link.undo([entry], reason)
         if reason == do.UNSEEN:
@@ -252,7 +257,8 @@ class FaultLife:
         for fault in self._c.exercise.unrecovered:
             if fault.plan is not None:
                 plan = self._c.ports.as_now(Plan.from_json(fault.plan))
-                await self._c.link.arm(fault.entry, plan, recovery=self._recovery, orphan=True)
+                recovery = self._recovery
+                await self._c.link.arm(fault.entry, plan, recovery=recovery, orphan=True, struck=fault.struck)
 
     def guardian_said(self, fact: dict[str, Any]) -> None:
         """A fact of the guardian's as events, with the guardian's own times."""
@@ -264,8 +270,15 @@ class FaultLife:
         match fact["fact"]:
             case "injecting":
                 self._c.append(ev.FaultInjecting(entry, fact["pid"]), **envelope)
+            case "striking":
+                if state is not None and state.stage in ("injecting", "effective"):
+                    striking = ev.FaultStriking(entry, fact["targets"], fact["objects"])
+                    self._c.start(self._let_strike(entry, self._c.append(striking, **envelope)))
             case "again":
-                self._c.append(ev.FaultRepeated(entry, _evidence(fact["output"])), **envelope)
+                repeated = ev.FaultRepeated(entry, evidence_of(fact["output"]))
+                # One that was never let strike, and of which nothing was said either.
+                if state is None or state.striking or not repeated.evidence.startswith(ev.CALLED_OFF):
+                    self._c.append(repeated, **envelope)
             case "inject_failed" if state is not None and state.stage not in ("undoing", "recovered", "leaked"):
                 self._c.append(ev.FaultFailed(entry, fact["error"]), **envelope)
             case "undoing" if state is not None and state.stage != "undoing":
@@ -294,8 +307,3 @@ class FaultLife:
             if scenario.entry_id(index) == name:
                 return entry
         raise LookupError(f"the scenario has no entry {name!r}")
-
-
-def _evidence(output: Any) -> str:
-    """What an injection that goes on says of one more strike."""
-    return str(output.get("evidence", "")) if isinstance(output, dict) else str(output or "")

@@ -28,8 +28,9 @@ from gameday.engine.brief import Config
 from gameday.engine.held import Undoing, kill_escaped
 from gameday.engine.jobs import Jobs
 from gameday.engine.peers import Peer, Peers
-from gameday.engine.ports import Call
+from gameday.engine.ports import Call, announced, evidence_of
 from gameday.engine.processes import become_subreaper, boot_clock
+from gameday.exercise.events import MAY_HAVE
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _MOST_ERRORS = 50
@@ -88,11 +89,17 @@ class Guardian:
         self._send({"item": ident, "output": output})
 
     def _again(self, mark: str, message: dict[str, Any]) -> None:
-        """An injection that goes on did something once more, or could not go on."""
+        """An injection that goes on is about to strike, did so once more, or could not go on."""
         entry = mark.partition("/")[2]
-        failed = message["what"] == "failed"
-        fields = {"error": message.get("error", "")} if failed else {"output": message.get("output")}
-        self._fact("inject_failed" if failed else "again", {"entry": entry, **fields})
+        output: Any = message.get("output")
+        if message["what"] == "failed":
+            self._fact("inject_failed", {"entry": entry, "error": message.get("error", "")})
+        elif announced(output):
+            self._fact("striking", {"entry": entry, "targets": output["striking"], "objects": output["objects"]})
+        else:
+            if entry in self.undoing.held and not evidence_of(output).startswith(MAY_HAVE):
+                self.undoing.held[entry].struck = []
+            self._fact("again", {"entry": entry, "output": output})
 
     def _flush(self) -> None:
         try:
@@ -265,6 +272,8 @@ class Guardian:
                 self._forking(message, lambda: self.jobs.run(message["id"], call, message.get("poll")))
             case "stop":
                 self.jobs.stop(message["id"])
+            case "strike":
+                self.arming.strike(message["entry"])
             case "settled":
                 self.arming.dismiss(message["entry"])
             case "ready":

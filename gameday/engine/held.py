@@ -6,12 +6,13 @@ that went out earlier (for speed: it is sent at once) counts as done only when a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gameday.engine.ports import BUT_UNWELL, Call
+from gameday.engine.ports import BUT_UNWELL, Call, Json
 from gameday.engine.processes import kill_marked
 from gameday.engine.workers import MARK, Worker, fork_undo
 
@@ -77,6 +78,8 @@ class Held:
     retry_at: float | None = None
     choices: list[str] = field(default_factory=list)
     """What the last attempt would have a person choose from, in the place of `commands`: it is no use to hurry then."""
+    struck: list[Json] = field(default_factory=list)
+    """What its injection has struck last, or is about to, and nobody knows whether that came through."""
     error: str = ""
     told: str = ""
     """The failure that was told last; the same one is told again only now and then."""
@@ -191,6 +194,8 @@ class Undoing:
                 return
             self.tell("forked", {"entry": held.entry})
         assert held.worker is not None
+        if held.struck:
+            held.worker.tell(b"s%s\n" % json.dumps(held.struck).encode())
         held.worker.tell(b"g\n")
 
     def reported(self, held: Held, message: dict[str, Any]) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gameday.engine.ports import Call
+from gameday.engine.ports import Call, Json, announced
 from gameday.engine.processes import boot_clock, kill_marked
 from gameday.engine.workers import MARK, Worker, fork_gated, parse
+from gameday.exercise.events import CALLED_OFF, MAY_HAVE
 
 Answer = Callable[[str, bool, Any, str | None], None]
 """How answers leave: `answer(id, ok, output, error)`."""
@@ -36,6 +37,10 @@ class Job:
     buffer: bytes = b""
     answered: bool = False
     """An injection that goes on has been answered with its first item, and lives until its fault is undone."""
+    striking: dict[str, Any] | None = None
+    """What it is about to strike (`ports.about_to_strike`), until it says what became of that."""
+    let: bool = False
+    """Its gate was opened for that."""
 
 
 class Jobs:
@@ -62,6 +67,15 @@ class Jobs:
         """Kill a call that goes on; it is answered as killed."""
         if (job := self._jobs.get(ident)) is not None and not job.inject:
             job.worker.kill()
+
+    def let_strike(self, mark: str) -> list[Json]:
+        """Open the gate of an injection that has announced a strike; the objects of that strike."""
+        for job in self._jobs.values():
+            if job.inject and job.mark == mark and job.striking is not None and not job.let:
+                job.let = True
+                job.worker.tell(b"g")
+                return list(job.striking.get("objects", ()))
+        return []
 
     def watch(self, ident: str, worker: Worker, mark: str, timeout: float, *, inject: bool) -> None:
         """Answer for `worker`, whose gate is the caller's to open."""
@@ -110,6 +124,7 @@ class Jobs:
             job.until = float("inf")
             self._item(job.id, message.get("output"))
         elif job.answered:
+            job.striking, job.let = (message["output"] if announced(message.get("output")) else None), False
             self._again(job.mark, message)
         else:
             job.answered, job.until = True, float("inf")
@@ -123,6 +138,10 @@ class Jobs:
         job.worker.release()
         if not job.inject:
             job.worker.kill()
+        if job.striking is not None:
+            how = MAY_HAVE if job.let else CALLED_OFF
+            evidence = how + ", ".join(map(str, job.striking["striking"]))
+            self._again(job.mark, {"what": "item", "output": {"evidence": evidence}})
         if not job.answered:
             self._answer(job.id, message["what"] == "done", message.get("output"), message.get("error"))
         elif message["what"] == "failed":

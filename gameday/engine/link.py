@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,10 @@ class Link:
     def undo(self, entries: list[str], reason: str) -> None:
         self._send({"do": "undo", "entries": entries, "reason": reason})
 
+    def strike(self, entry: str) -> None:
+        """Let an injection that goes on do what it has announced."""
+        self._send({"do": "strike", "entry": entry})
+
     def settled(self, entry: str) -> None:
         self._send({"do": "settled", "entry": entry})
 
@@ -75,8 +79,10 @@ class Link:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._guardian, signal.SIGKILL)
 
-    async def arm(self, entry: str, plan: Plan, *, recovery: float, orphan: bool = False) -> Reply:
-        """The guardian holds the undo of `entry` when this returns ok."""
+    async def arm(
+        self, entry: str, plan: Plan, *, recovery: float, orphan: bool = False, struck: Sequence[Json] = ()
+    ) -> Reply:
+        """The guardian holds the undo of `entry` when this returns ok. `struck`: what it may have struck last."""
         return await self._ask(
             {
                 "do": "arm",
@@ -87,6 +93,7 @@ class Link:
                 "commands": list(plan.commands),
                 "recovery": recovery,
                 "orphan": orphan,
+                "struck": list(struck),
             }
         )
 

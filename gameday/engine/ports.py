@@ -6,13 +6,15 @@ imports an adapter. All shapes travel as JSON, since they cross process borders 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 Json = Any
 """A value that `json.dumps` takes: None, bool, int, float, str, list, dict with str keys."""
 
+MOST_STRUCK = 300
+"""Of so many objects at the most a strike tells its verification: those are to be named, not a whole cluster."""
 BUT_UNWELL = "nothing of it is left, and it is not as it was before: "
 """How the error of an undo begins that has done all it can: what somebody else did keeps the target from being well."""
 
@@ -49,6 +51,10 @@ class Plan:
     does not hold, `"undone": True` says that nothing of the fault is left, and that its evidence is somebody else's
     change: when the recovery limit is over it has recovered, and failed.
     `undo` is idempotent and legal at every moment from arming on, even if nothing was injected.
+
+    An injection that returns an iterator goes on until it is undone. It yields `{"evidence": str}` after each strike,
+    and `about_to_strike` before each but the first, which this plan tells: it goes on from there when that is durable
+    in the journal. Where `recovered` takes `struck`, that is what it may have struck when it was stopped, or [].
     """
 
     summary: str
@@ -108,6 +114,22 @@ class Plan:
             passes=bool(data.get("passes", False)),
             standing=_call(data.get("standing")),
         )
+
+
+def about_to_strike(targets: Sequence[str], objects: Sequence[Json] = ()) -> dict[str, Json]:
+    """What an injection that goes on yields before each further strike; see `Plan`. `objects` as `recovered` has them
+    as `struck`."""
+    return {"striking": list(targets), "objects": list(objects)[:MOST_STRUCK]}
+
+
+def announced(item: Json) -> bool:
+    """Whether what an injection yielded is `about_to_strike`."""
+    return isinstance(item, dict) and bool(item.get("striking"))
+
+
+def evidence_of(item: Json) -> str:
+    """What an injection that goes on says of one more strike."""
+    return str(item.get("evidence", "")) if isinstance(item, dict) else str(item or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gameday.engine.ports import BUT_UNWELL, Call, Json
+from gameday.engine.ports import BUT_UNWELL, Call, Json, announced
 from gameday.engine.processes import (
     alive,
     boot_clock,
@@ -180,7 +180,8 @@ def fork_gated(call: Call, mark: str, *, poll: float | None = None, not_after: f
     """A worker that runs `call` once its gate opens; with `poll` (seconds) again and again until it holds.
 
     Woken up after `not_after` (boot clock), from a machine's sleep, say, it runs nothing.
-    What returns an iterator (a generator) goes on: each of its items is reported as it comes.
+    What returns an iterator (a generator) goes on: each of its items is reported as it comes. Where one announces a
+    strike the gate has closed behind it: it goes on when it is opened again, and never when that doesn't happen.
     """
     parent = os.getpid()
 
@@ -196,6 +197,8 @@ def fork_gated(call: Call, mark: str, *, poll: float | None = None, not_after: f
             if isinstance(output, Iterator):
                 for item in output:
                     report(results, "item", output=item)
+                    if announced(item) and os.read(control, 1) != b"g":
+                        return
                 output = None
         except Exception as error:
             report(results, "failed", error=words(error))
@@ -246,11 +249,11 @@ def fork_undo(
             raise
         holds = function(recovered.name) if recovered is not None else None
         report(results, "ready")
-        order, groups, clean = wait_for_order(control)
+        order, groups, clean, struck = wait_for_order(control)
         if order == "stay":
             return
         if order == "go":
-            _attempt(results, undo, run, recovered, holds)
+            _attempt(results, undo, run, _knowing(recovered, struck), holds)
             return
         for group in groups:
             if not _reused(group, groups):
@@ -287,19 +290,36 @@ def _prepare(undo: Call | None) -> Callable[..., Json] | None:
     return run
 
 
-def wait_for_order(control: int) -> tuple[str, dict[int, int | None], bool]:
-    """Read the command pipe: what to do, groups to kill before (see `_reused`), whether nothing was ever injected.
+def _knowing(recovered: Call | None, struck: list[Json]) -> Call | None:
+    """The verification, told what may have been struck last where it asks for that; see `ports.Plan`."""
+    if recovered is None or not struck:
+        return recovered
+    args = dict(recovered.args)
+    if "struck" in args:
+        args["struck"] = struck
+    if "calls" in args:
+        # Several verifications at once, see `composed`.
+        calls = [_knowing(Call.from_json(one), struck) for one in args["calls"]]
+        args["calls"] = [one.to_json() for one in calls if one is not None]
+    return replace(recovered, args=args)
+
+
+def wait_for_order(control: int) -> tuple[str, dict[int, int | None], bool, list[Json]]:
+    """Read the command pipe: what to do, groups to kill before (see `_reused`), whether nothing was ever injected, and
+    what may have been struck last.
 
     Lines: `k<group>` kill it should you be alone; `d<group>` not any more, since it is gone and its number may become
-    another's; `t` something was injected, and its group is gone; `g` go; `x` stay away. The end means: alone, go.
+    another's; `t` something was injected, and its group is gone; `s<JSON>` what may have been struck last; `g` go; `x`
+    stay away. The end means: alone, go.
     """
+    struck: list[Json] = []
     groups: dict[int, int | None] = {}
     clean = True
     buffer = b""
     while True:
         chunk = os.read(control, 4096)
         if not chunk:
-            return "alone", groups, clean
+            return "alone", groups, clean, struck
         buffer += chunk
         while b"\n" in buffer:
             line, buffer = buffer.split(b"\n", 1)
@@ -310,10 +330,12 @@ def wait_for_order(control: int) -> tuple[str, dict[int, int | None], bool]:
                 groups.pop(int(line[1:]), None)
             elif line == b"t":
                 clean = False
+            elif line[:1] == b"s":
+                struck = json.loads(line[1:])
             elif line == b"g":
-                return "go", groups, clean
+                return "go", groups, clean, struck
             elif line == b"x":
-                return "stay", groups, clean
+                return "stay", groups, clean, struck
 
 
 def _reused(group: int, starts: dict[int, int | None]) -> bool:

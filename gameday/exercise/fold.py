@@ -153,6 +153,7 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
             | ev.FaultEffective()
             | ev.FaultFaded()
             | ev.FaultStandsAgain()
+            | ev.FaultStriking()
             | ev.FaultRepeated()
             | ev.FaultUndoing()
             | ev.UndoSent()
@@ -271,11 +272,21 @@ def _fault_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
             return _fault(x, event.entry, faded=None, faded_evidence="")
         case ev.FaultInjected():
             return _fault(x, event.entry, strikes=fault.strikes + 1)
-        case ev.FaultRepeated(evidence=said) if said.startswith(ev.NOT_THIS_TIME):
-            passed = passed_once_more(fault.passed, said.removeprefix(ev.NOT_THIS_TIME))
-            return _fault(x, event.entry, passed=passed)
-        case ev.FaultRepeated():
-            return _fault(x, event.entry, strikes=fault.strikes + 1)
+        case ev.FaultStriking():
+            # One that was announced before, and never told of, stays one that may have come.
+            lost = (*fault.maybe, ", ".join(fault.striking)) if fault.striking else fault.maybe
+            return _fault(x, event.entry, striking=_texts(event.targets), struck=tuple(event.objects), maybe=lost)
+        case ev.FaultRepeated(evidence=said) if said.startswith(ev.MAY_HAVE):
+            maybe = (*fault.maybe, said.removeprefix(ev.MAY_HAVE))
+            return _fault(x, event.entry, striking=(), maybe=maybe)
+        case ev.FaultRepeated(evidence=said):
+            known = _fault(x, event.entry, striking=(), struck=())
+            if said.startswith(ev.CALLED_OFF):
+                return known
+            if said.startswith(ev.NOT_THIS_TIME):
+                passed = passed_once_more(fault.passed, said.removeprefix(ev.NOT_THIS_TIME))
+                return _fault(known, event.entry, passed=passed)
+            return _fault(known, event.entry, strikes=fault.strikes + 1)
         case ev.FaultEffective() if unrecovered:
             now = "effective" if fault.stage == "injecting" else fault.stage
             return _fault(x, event.entry, stage=now, effective=at, evidence=event.evidence)

@@ -61,6 +61,12 @@ class FaultState:
     commands: tuple[str, ...] = ()
     strikes: int = 0
     """How often it struck, the first time included."""
+    striking: tuple[str, ...] = ()
+    """What it was about to strike once more; empty once it is known what became of that."""
+    struck: tuple[Json, ...] = ()
+    """The same as the verification of recovery knows it; also where nobody knows whether it came through."""
+    maybe: tuple[str, ...] = ()
+    """Of which strikes nobody knows whether they came through; see `strikes`."""
     faded: Moment | None = None
     """Since when it was seen not to stand any more, though it was to last; None where it stands, or nobody looks."""
     faded_evidence: str = ""

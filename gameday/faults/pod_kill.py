@@ -9,9 +9,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StrictBool, model_validator
 
-from gameday.engine.ports import Backend, Call, Json, Plan
+from gameday.engine.ports import Backend, Call, Json, Plan, about_to_strike
+from gameday.engine.processes import boot_clock
 from gameday.errors import GamedayError
-from gameday.exercise.events import NOT_THIS_TIME
+from gameday.exercise.events import CALLED_OFF, NOT_THIS_TIME
 from gameday.faults.declaration import FaultDeclaration, published_service
 from gameday.faults.presence import Home, check_here, home
 from gameday.faults.processes import named, send, state
@@ -147,20 +148,37 @@ def _kill(instances: Sequence[Mapping[str, Json]]) -> str:
 
 
 def _repeat(instances: Sequence[Mapping[str, Json]], again: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
+    due, turn = boot_clock(), 0
+    end = due + (again["context"].get("duration") or float("inf"))
     yield {"evidence": _kill(instances)}
     asked = PodKillParameters.model_validate(again["params"])
     assert asked.every is not None
-    due, turn = time.monotonic(), 0
-    while True:
-        due, turn = max(due + asked.every, time.monotonic()), turn + 1
-        time.sleep(max(0.0, due - time.monotonic()))
+    while (due := max(due + asked.every, boot_clock())) < end:
+        turn += 1
+        time.sleep(max(0.0, due - boot_clock()))
         try:
             chosen = choose("pod-kill", again["target"], asked, again["context"], everything=asked.all, turn=turn)
-            said = _kill(chosen)
         except (ValueError, RuntimeError, GamedayError) as error:
             # Those of the last turn are not back yet, say: this turn passes.
-            said = f"{NOT_THIS_TIME}{error}"
-        yield {"evidence": said}
+            yield {"evidence": f"{NOT_THIS_TIME}{error}"}
+            continue
+        yield about_to_strike([named(each) for each in chosen])
+        if boot_clock() >= end:
+            yield {"evidence": f"{CALLED_OFF}{', '.join(named(each) for each in chosen)}: its time is over"}
+        else:
+            yield {"evidence": _strike(chosen)}
+
+
+def _strike(instances: Sequence[Mapping[str, Json]]) -> str:
+    """The same again, as evidence: nothing that was begun is said not to have been."""
+    done: list[str] = []
+    missed: list[str] = []
+    for each in instances:
+        (done if send(each["pid"], each["start"], signal.SIGKILL) else missed).append(named(each))
+    gone = f"gone before it was killed: {', '.join(missed)}"
+    if not done:
+        return f"{NOT_THIS_TIME}{gone}"
+    return f"killed {', '.join(done)}{f'; {gone}' if missed else ''}"
 
 
 def undo(service: str) -> None:

@@ -76,6 +76,28 @@ def test_turns_that_a_repeated_fault_let_pass_are_counted_with_the_reasons() -> 
     assert said in render_markdown(view) and said in render_html(view)
 
 
+def test_a_strike_of_which_nobody_knows_is_told_and_counted() -> None:
+    injected = (49.5, ev.FaultInjected("payments-dark"))
+    lost = (52.0, ev.FaultRepeated("payments-dark", f"{ev.MAY_HAVE}web-2: no answer"))
+    cut = (59.0, ev.FaultStriking("payments-dark", ["web-3"]))
+    view = debrief(injected, EFFECTIVE, lost, cut, *UNDONE, ENDED)
+    found = rules(view)["may-have-struck"]
+    assert (found.level, found.title) == ("low", "Fault payments-dark may have struck 2 more times")
+    assert found.detail.endswith("web-2: no answer; web-3")
+    assert {record["kind"] for record in view.journal if record["seq"] in found.evidence} == {
+        "fault_repeated",
+        "fault_striking",
+    }
+    assert "let-pass" not in rules(view)
+    said = "struck 1 of 3 times; may have struck web-2: no answer; may have struck web-3"
+    assert said in render_markdown(view) and said in render_html(view)
+    rows = [row.text for row in view.timeline if row.kind in ("fault_striking", "fault_repeated")]
+    assert rows == [
+        "Fault payments-dark may have struck again: web-2: no answer",
+        "Fault payments-dark about to strike again, and may have: web-3",
+    ]
+
+
 def test_a_fault_that_somebody_took_away_does_not_count_as_standing_from_then_on() -> None:
     faded = (110.0, ev.FaultFaded("payments-dark", "toxic x is not on proxy payments any more"))
     asked = [(130.0, ev.ProbeAsked("c")), (131.0, ev.ProbeAnswered("c", "c", False, {"kind": "value", "value": 1}))]

@@ -190,6 +190,26 @@ def test_a_clerk_keeps_what_it_was_told_of_an_unknown_exercise(place: Place) -> 
     assert clerk(place, aftermath(place, "empty", held=[])).returncode == 0
 
 
+def test_a_clerk_writes_down_the_strikes_that_the_engine_did_not_live_to_journal(place: Place) -> None:
+    known = ev.FaultRepeated("f1", "deleted web-2")
+    with open_store(str(place.store)) as store:
+        epoch = store.create(started("strikes"), dead())
+        going = [ev.FaultInjecting("f1"), known, ev.FaultStriking("f1", ["web-3"])]
+        store.append("strikes", epoch, [armed(2), *(record(number, event) for number, event in enumerate(going, 3))])
+        heard = next(each.wall for each in store.records("strikes") if each.event == known)
+    told = {"fact": "again", "entry": "f1", "boot": 1.0}
+    facts = [
+        {**told, "wall": heard, "output": {"evidence": "deleted web-2"}},
+        {**told, "wall": heard + 2, "output": {"evidence": "may have struck: web-3"}},
+        {"fact": "recovered", "entry": "f1", "wall": heard + 3, "boot": 1.0, "evidence": "whole"},
+    ]
+    assert clerk(place, aftermath(place, "strikes", facts=facts)).returncode == 0
+    with open_store(str(place.store)) as store:
+        events = [each.event for each in store.records("strikes")]
+    strikes = [event.evidence for event in events if isinstance(event, ev.FaultRepeated)]
+    assert strikes == ["deleted web-2", "may have struck: web-3"], "each once"
+
+
 def test_a_clerk_makes_no_store(place: Place) -> None:
     assert clerk(place, aftermath(place, "lost")).returncode == 1
     assert not place.store.exists()

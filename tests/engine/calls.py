@@ -46,6 +46,30 @@ def inject_again(world: str, name: str, every: float = 0.02, fails: int = 0) -> 
         time.sleep(every)
 
 
+def strike_again(world: str, name: str, every: float = 0.02, lasts: float = 0.0) -> Iterator[dict[str, Any]]:
+    """Strikes now, and again and again, each time announced; a later strike takes `lasts` seconds to be through."""
+    inject(world, name)
+    yield {"evidence": "strike 1"}
+    number = 1
+    while True:
+        time.sleep(every)
+        number += 1
+        yield {"striking": [f"thing {number}"], "objects": [{"name": f"thing-{number}"}]}
+        inject(world, name)
+        time.sleep(lasts)
+        yield {"evidence": f"strike {number}"}
+
+
+def strike_slowly(world: str, name: str) -> Iterator[dict[str, Any]]:
+    yield from strike_again(world, name, lasts=0.2)
+
+
+def gone_knowing(world: str, name: str, struck: list[dict[str, str]]) -> dict[str, Any]:
+    """As `gone`, with what it was told may have been struck."""
+    found = gone(world, name)
+    return {**found, "evidence": f"{found['evidence']}; may have been struck: {[one['name'] for one in struck]}"}
+
+
 def watch(world: str, says: list[dict[str, Any]], ends: bool = False) -> Iterator[dict[str, Any]]:
     """Says this, and then that it lives."""
     note(world, f"watching {os.getpid()}")

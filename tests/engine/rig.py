@@ -180,7 +180,13 @@ class Rig:
         timeout = more.pop("timeout", 5.0)
         message = {
             "undo": call(undo, timeout, **args),
-            "recovered": call(more.pop("verify", "gone"), more.pop("holding", 1.0), world=str(self.world), name=entry)
+            "recovered": call(
+                more.pop("verify", "gone"),
+                more.pop("holding", 1.0),
+                world=str(self.world),
+                name=entry,
+                **more.pop("verify_args", {}),
+            )
             if recovered
             else None,
             "objects": [entry],

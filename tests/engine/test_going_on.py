@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gameday.engine.following import Confirmed, Follower
 from gameday.engine.ports import Call
 from gameday.engine.processes import alive, boot_clock
 from gameday.exercise import events as ev
+from gameday.exercise.strikes import unsure
 
 from .rig import Rig, call, wait_until
 from .stage import Stage
@@ -77,6 +79,79 @@ def test_when_the_guardian_is_killed_the_strikes_end_before_the_undo(rig: Rig) -
     rig.process.send_signal(signal.SIGKILL)
     wait_until(lambda: rig.disturbed() == set() and rig.ledger()[-1] == "undone a", "the undo worker's own undo")
     rig.assert_nothing_after_the_last_undo("a")
+
+
+# --- strikes that are announced --------------------------------------------------------------------------------------
+
+
+KNOWING: dict[str, Any] = {"verify": "gone_knowing", "verify_args": {"struck": []}}
+
+
+def test_what_is_announced_waits_until_it_is_let_and_is_told_before_it_is_done(rig: Rig) -> None:
+    assert rig.arm("a", **KNOWING)["ok"]
+    assert rig.answer(rig.inject("a", "strike_again"))["ok"]
+    told = rig.fact("striking", "a")
+    assert (told["targets"], told["objects"]) == (["thing 2"], [{"name": "thing-2"}])
+    time.sleep(0.3)
+    assert strikes(rig, "a") == 1, "nobody has it in the journal yet"
+    rig.send(do="strike", entry="a")
+    assert rig.fact("again", "a")["output"] == {"evidence": "strike 2"}
+    assert strikes(rig, "a") == 2
+    rig.send(do="undo", entries=["a"], reason="its time is over")
+    assert rig.fact("recovered", "a")["evidence"].endswith("may have been struck: []")
+    rig.send(do="settled", entry="a")
+    assert rig.end(0) == 0
+    last = [m["output"]["evidence"] for m in rig.heard if m.get("fact") == "again"][-1]
+    assert last in ("strike 2", "called off: thing 3")
+
+
+def test_a_strike_that_was_stopped_halfway_may_have_struck_and_the_verification_knows_what(rig: Rig) -> None:
+    assert rig.arm("a", **KNOWING)["ok"]
+    assert rig.answer(rig.inject("a", "strike_again", lasts=60.0))["ok"]
+    rig.fact("striking", "a")
+    rig.send(do="strike", entry="a")
+    wait_until(lambda: strikes(rig, "a") == 2, "the second strike")
+    rig.send(do="undo", entries=["a"], reason="its time is over")
+    assert rig.fact("again", "a")["output"] == {"evidence": "may have struck: thing 2"}
+    assert rig.fact("recovered", "a")["evidence"].endswith("may have been struck: ['thing-2']")
+    rig.assert_nothing_after_the_last_undo("a")
+    rig.send(do="settled", entry="a")
+    assert rig.end(0) == 0
+
+
+def test_a_strike_that_was_never_let_was_called_off(rig: Rig) -> None:
+    assert rig.arm("a")["ok"]
+    assert rig.answer(rig.inject("a", "strike_again"))["ok"]
+    rig.fact("striking", "a")
+    rig.send(do="undo", entries=["a"], reason="its time is over")
+    assert rig.fact("again", "a")["output"] == {"evidence": "called off: thing 2"}
+    assert rig.fact("recovered", "a")
+    assert strikes(rig, "a") == 1
+    rig.send(do="settled", entry="a")
+    assert rig.end(0) == 0
+
+
+def test_the_journal_has_each_strike_before_it_is_begun(stage: Stage) -> None:
+    """Also the last one: its worker is killed in the midst of it, and what it may have struck is known."""
+    begun: list[str] = []
+
+    def strikes_so_far(fact: dict[str, Any]) -> None:
+        if fact.get("fact") == "again":
+            begun.append(fact["output"]["evidence"])
+
+    stage.on_fact = strikes_so_far
+    script = stage.script({"for": "600ms", "with": {"inject": "strike_slowly"}})
+    assert asyncio.run(stage.run(script)) == 0
+    events = stage.events()
+    announced = [event.targets[0] for event in stage.of(ev.FaultStriking)]
+    struck = stage.rig.ledger().count("inject f0")
+    assert len(announced) >= struck - 1 >= 1, "the first is told by the plan"
+    for number, event in enumerate(events):
+        if isinstance(event, ev.FaultRepeated):
+            assert any(isinstance(before, ev.FaultStriking) for before in events[:number])
+    fault = stage.conductor.exercise.faults["f0"]
+    assert fault.strikes + len(unsure(fault)) == struck
+    assert not fault.striking
 
 
 # --- beside an exercise --------------------------------------------------------------------------------------------

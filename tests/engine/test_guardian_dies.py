@@ -69,18 +69,19 @@ def test_a_worker_on_its_own_kills_an_injection_but_nobody_who_has_its_number_by
 def test_a_worker_on_its_own_kills_only_what_was_not_taken_back() -> None:
     mine = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
-        for line, groups, clean in [
-            (b"k%d\n", {mine.pid}, False),
-            (b"k%d\nd%d\n", set(), False),
-            (b"t\n", set(), False),
-            (b"", set(), True),
+        for line, groups, clean, struck in [
+            (b"k%d\n", {mine.pid}, False, []),
+            (b"k%d\nd%d\n", set(), False, []),
+            (b"t\n", set(), False, []),
+            (b"", set(), True, []),
+            (b's[{"name": "web-1"}]\n', set(), True, [{"name": "web-1"}]),
         ]:
             control, tell = os.pipe()
             os.write(tell, line.replace(b"%d", b"%d" % mine.pid))
             os.close(tell)
             order = wait_for_order(control)
             os.close(control)
-            assert (order[0], set(order[1]), order[2]) == ("alone", groups, clean)
+            assert (order[0], set(order[1]), order[2], order[3]) == ("alone", groups, clean, struck)
     finally:
         mine.kill()
         mine.wait()

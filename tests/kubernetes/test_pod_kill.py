@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gameday.cluster.services import as_pod
+from gameday.engine.ports import announced
 from gameday.faults import planning
 from gameday.faults.kubernetes import pod_kill
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster, is_ready
@@ -304,6 +305,18 @@ def test_evictions_ask_the_budgets_and_deletions_say_that_they_do_not(cluster: C
 # --- again and again -----------------------------------------------------------------------------------------
 
 
+def strike(strikes: Any) -> str:
+    """What became of the next turn; where it strikes, that was announced with just those pods."""
+    said = next(strikes)
+    if not announced(said):
+        return str(said["evidence"])
+    names = said["striking"]
+    assert [one["name"] for one in said["objects"]] == names
+    outcome = str(next(strikes)["evidence"])
+    assert any(name in outcome for name in names)
+    return outcome
+
+
 @pytest.mark.usefixtures("web")
 def test_again_and_again_with_others_each_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = plan(cluster, every="1s")
@@ -313,7 +326,7 @@ def test_again_and_again_with_others_each_time(cluster: Cluster, monkeypatch: py
     dead: set[str] = set()
     for _ in range(3):
         living = set(uids(cluster).values())
-        said = next(strikes)["evidence"]
+        said = strike(strikes)
         (killed,) = [name for name in living if said == f"deleted {name}"]
         assert killed not in dead
         dead.add(killed)
@@ -330,10 +343,10 @@ def test_a_turn_that_the_limits_do_not_allow_passes(cluster: Cluster, monkeypatc
     next(strikes)
     cluster.patch("Deployment", "web", {"spec": {"replicas": 1}})
     cluster.whole("web")
-    assert next(strikes)["evidence"].startswith("not this time: pod-kill on web: it would touch 1 of 1 pods, 100 %")
+    assert strike(strikes).startswith("not this time: pod-kill on web: it would touch 1 of 1 pods, 100 %")
     cluster.patch("Deployment", "web", {"spec": {"replicas": 3}})
     cluster.whole("web")
-    assert next(strikes)["evidence"].startswith("deleted web-")
+    assert strike(strikes).startswith("deleted web-")
 
 
 @pytest.mark.double
@@ -344,10 +357,103 @@ def test_the_limits_are_for_all_its_turns_together(cluster: DoubleCluster, monke
     monkeypatch.setattr(pod_kill.time, "sleep", lambda _: None)
     cluster.settings(startup=60.0)
     strikes = call(planned, "inject")
-    assert next(strikes)["evidence"].startswith("deleted web-")
-    said = next(strikes)["evidence"]
+    assert strike(strikes).startswith("deleted web-")
+    said = strike(strikes)
     assert said.startswith("not this time: pod-kill on web: it would touch 2 of 3 pods, 67 %, 1 that are not ready")
     assert sum(is_ready(pod) for pod in cluster.pods("app=web")) == 2
+
+
+@pytest.mark.usefixtures("web")
+def test_no_strike_is_begun_that_is_due_when_its_time_is_over(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every 2 s for 4 s are two strikes: whether there was a third was chance."""
+    clock = [100.0]
+    monkeypatch.setattr(pod_kill, "boot_clock", lambda: clock[0])
+    monkeypatch.setattr(pod_kill, "confirm", lambda *_: float("inf"))
+    real = pod_kill.time.sleep
+
+    def wait(seconds: float) -> None:
+        if seconds > 1.0:
+            clock[0] += seconds
+        real(min(seconds, 0.1))
+
+    monkeypatch.setattr(pod_kill.time, "sleep", wait)
+    strikes = call(plan(cluster, {"duration": 4.0}, every="2s"), "inject")
+    for begun in (100.0, 102.0):
+        assert strike(strikes).startswith("deleted web-") and clock == [begun]
+        cluster.whole("web")
+    before = uids(cluster)
+    assert list(strikes) == []
+    assert uids(cluster) == before
+
+
+@pytest.mark.usefixtures("web")
+def test_a_strike_that_was_let_too_late_touches_nothing(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    strikes = call(plan(cluster, {"duration": 4.0}, every="2s"), "inject")
+    monkeypatch.setattr(pod_kill, "boot_clock", lambda: clock[0])
+    strike(strikes)
+    cluster.whole("web")
+    before = uids(cluster)
+    monkeypatch.setattr(pod_kill.time, "sleep", lambda pause: clock.__setitem__(0, clock[0] + pause))
+    assert announced(next(strikes))
+    clock[0] = 104.0
+    assert next(strikes)["evidence"].startswith("called off: web-")
+    assert uids(cluster) == before and list(strikes) == []
+
+
+@pytest.mark.double
+@pytest.mark.usefixtures("web")
+def test_a_strike_whose_answer_gets_lost_may_have_struck(
+    cluster: DoubleCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told as one that did not come through; the pod was gone."""
+    strikes = call(plan(cluster, every="1s", count=1), "inject")
+    strike(strikes)
+    cluster.whole("web")
+    before = uids(cluster)
+    cluster.misbehave(verb="delete", resource="pods", reset="after", times=1)
+    said = strike(strikes)
+    assert said.startswith("may have struck: web-") and "can't be reached" in said
+    assert len(set(before) - set(uids(cluster))) == 1
+
+
+@pytest.mark.usefixtures("web")
+def test_a_strike_that_hit_some_of_its_pods_is_a_strike(cluster: Cluster) -> None:
+    """It was told as a turn that it let pass."""
+    strikes = call(plan(cluster, every="1s", count=2), "inject")
+    strike(strikes)
+    cluster.whole("web")
+    first, second = next(strikes)["striking"]
+    cluster.delete("Pod", second)
+    cluster.until(lambda: cluster.get("Pod", second) is None)
+    said = next(strikes)["evidence"]
+    assert said.startswith(f"deleted {first}; then: pod ") and "was gone before it was killed" in said
+
+
+@pytest.mark.usefixtures("web")
+def test_recovery_reckons_with_a_strike_that_was_stopped_halfway(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its deletion comes through a moment after its sender was killed: it was called recovered before that."""
+    planned = plan(cluster, every="1s")
+    assert planned["recovered"]["args"]["struck"] == []
+    late, spared = [pod_kill._small(as_pod(pod)) for pod in cluster.pods("app=web")][:2]
+    asked = {**planned["recovered"]["args"], "struck": [late, spared]}
+
+    def meanwhile(seconds: float) -> None:
+        assert seconds == 1.0
+        monkeypatch.undo()
+        cluster.delete("Pod", str(late["name"]))
+
+    monkeypatch.setattr(pod_kill.time, "sleep", meanwhile)
+    first = pod_kill.recovered(**asked)
+    assert not first["holds"], first
+    whole = cluster.until(lambda: (said := pod_kill.recovered(**asked))["holds"] and said)
+    assert whole["evidence"].endswith(
+        f"of the strike that was stopped: {late['name']} was hit; {spared['name']} was not hit"
+    )
 
 
 # --- bad days ------------------------------------------------------------------------------------------------

@@ -32,14 +32,16 @@ from gameday.cluster.services import (
     service,
     survey,
 )
-from gameday.engine.ports import Call, Json, Plan
+from gameday.engine.ports import Call, Json, Plan, about_to_strike
 from gameday.engine.processes import boot_clock
-from gameday.exercise.events import NOT_THIS_TIME
+from gameday.exercise.events import CALLED_OFF, MAY_HAVE, NOT_THIS_TIME
 from gameday.faults.pod_kill import PodKillParameters
 from gameday.scenario.duration import format_duration
 
 _ROOM = "gameday.faults.kubernetes.pod_kill"
 _TRIES = 3
+_ON_ITS_WAY = 1.0
+"""Seconds after which a deletion whose sender was killed has come through, or never does."""
 
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
@@ -71,6 +73,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         notes.append(f"what runs {its.name} is not known; it is whole again with {wanted} ready pods")
     if before is not None:
         notes.append(worse(before))
+    repeated = asked.every is not None
     kill: dict[str, Json] = {
         "where": target["settings"]["cluster"],
         "pods": [_small(pod) for pod in choice.pods],
@@ -83,12 +86,11 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         "service": {"target": _slim(target), "name": its.name},
         "wanted": wanted,
         "before": before,
+        **({"struck": []} if repeated else {}),
     }
     how = "evict" if asked.evict else "kill"
     summary = f"{how} {', '.join(pod.name for pod in choice.pods)} of {its.name}"
-    repeated = asked.every is not None
-    if repeated:
-        assert asked.every is not None
+    if asked.every is not None:
         summary += f", and again every {format_duration(asked.every)}"
         kill["again"] = {
             "every": asked.every,
@@ -192,7 +194,7 @@ def inject(
 def _kill(api: Api, pods: Sequence[Mapping[str, Json]], evict: bool, grace: float | None, opt_in: str | None) -> str:
     for pod in pods:
         _kill_one(api, pod, evict, grace, opt_in)
-    return f"{'evicted' if evict else 'deleted'} {', '.join(str(pod['name']) for pod in pods)}"
+    return _killed(evict, [str(pod["name"]) for pod in pods])
 
 
 def _kill_one(api: Api, pod: Mapping[str, Json], evict: bool, grace: float | None, opt_in: str | None) -> None:
@@ -230,6 +232,27 @@ def _kill_one(api: Api, pod: Mapping[str, Json], evict: bool, grace: float | Non
         version = as_pod(there).version
 
 
+def _strike(api: Api, pods: Sequence[Mapping[str, Json]], evict: bool, grace: float | None, opt_in: str | None) -> str:
+    """The same again, as evidence: nothing that was begun is said not to have been."""
+    done: list[str] = []
+    for pod in pods:
+        try:
+            _kill_one(api, pod, evict, grace, opt_in)
+        except Unreachable as error:
+            if not error.never_sent:
+                maybe = f"{MAY_HAVE}{pod['name']}: {error}"
+                return f"{maybe}; {_killed(evict, done)} before" if done else maybe
+            return f"{_killed(evict, done)}; then: {error}" if done else f"{NOT_THIS_TIME}{error}"
+        except (ValueError, RuntimeError) as error:
+            return f"{_killed(evict, done)}; then: {error}" if done else f"{NOT_THIS_TIME}{error}"
+        done.append(str(pod["name"]))
+    return _killed(evict, done)
+
+
+def _killed(evict: bool, names: Sequence[str]) -> str:
+    return f"{'evicted' if evict else 'deleted'} {', '.join(names)}"
+
+
 def _repeat(
     api: Api,
     pods: Sequence[Mapping[str, Json]],
@@ -238,26 +261,32 @@ def _repeat(
     opt_in: str | None,
     again: Mapping[str, Any],
 ) -> Iterator[dict[str, Json]]:
+    due, turn = boot_clock(), 0
+    end = due + (again["context"].get("duration") or float("inf"))
     yield {"evidence": _kill(api, pods, evict, grace, opt_in)}
     asked = PodKillParameters.model_validate(again["params"])
     its = service(again["target"], asked.service)
-    due, turn = time.monotonic(), 0
-    while True:
-        due, turn = max(due + float(again["every"]), time.monotonic()), turn + 1
-        time.sleep(max(0.0, due - time.monotonic()))
+    while (due := max(due + float(again["every"]), boot_clock())) < end:
+        turn += 1
+        time.sleep(max(0.0, due - boot_clock()))
         try:
             # A machine that was suspended wakes up here: by then the pods may be another exercise's.
             ours_until = confirm(api, its.namespace, str(again["context"]["exercise"]))
             check_namespace(api, its.namespace)
             choice, *_ = _choose(api, its, asked, again["target"], again["context"], turn=turn)
             list(_budgets(api, its, asked, choice))
-            if boot_clock() >= ours_until:
-                raise RuntimeError("it took so long that the target may be another's by now")
-            said = _kill(api, [_small(pod) for pod in choice.pods], evict, grace, opt_in)
         except (ValueError, RuntimeError) as error:
             # Fewer pods than the limits want, say, since the last ones are not back yet: this turn passes.
-            said = f"{NOT_THIS_TIME}{error}"
-        yield {"evidence": said}
+            yield {"evidence": f"{NOT_THIS_TIME}{error}"}
+            continue
+        chosen, names = [_small(pod) for pod in choice.pods], [pod.name for pod in choice.pods]
+        yield about_to_strike(names, chosen)
+        if boot_clock() >= end:
+            yield {"evidence": f"{CALLED_OFF}{', '.join(names)}: its time is over"}
+        elif boot_clock() >= ours_until:
+            yield {"evidence": f"{NOT_THIS_TIME}it took so long that the target may be another's by now"}
+        else:
+            yield {"evidence": _strike(api, chosen, evict, grace, opt_in)}
 
 
 def prepare_undo(where: Where) -> None:
@@ -274,22 +303,22 @@ def undo(where: Where) -> None:
 def effective(where: Where, pods: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     """Whether those very pods are gone, or on their way."""
     api = prepared(where)
-    still = []
-    for pod in pods:
-        there = api.get(PODS, str(pod["namespace"]), str(pod["name"]))
-        if there is not None and as_pod(there).uid == pod["uid"] and not as_pod(there).leaving:
-            still.append(str(pod["name"]))
-    if still:
+    if still := _living(api, pods):
         return {"holds": False, "evidence": f"still there: {', '.join(still)}"}
     return {"holds": True, "evidence": f"gone: {', '.join(str(pod['name']) for pod in pods)}"}
 
 
 def recovered(
-    where: Where, service: Mapping[str, Any], wanted: int, before: Mapping[str, Json] | None = None
+    where: Where,
+    service: Mapping[str, Any],
+    wanted: int,
+    before: Mapping[str, Json] | None = None,
+    struck: Sequence[Mapping[str, Json]] = (),
 ) -> dict[str, Json]:
     """Whether the service has as many ready pods again as it should; where it was degraded `before`, as it had then.
 
-    What was killed has its deletion time from that moment on, and isn't counted; what was only to be killed is.
+    What was killed has its deletion time from that moment on, and isn't counted; what was only to be killed is. Of what
+    may have been `struck` last, when that was stopped, a moment shows which of the two it is.
     """
     from gameday.cluster.services import service as find
 
@@ -302,4 +331,23 @@ def recovered(
             return without_pods(api, its, wanted) or {"holds": False, "evidence": str(error)}
     except Unreachable as error:
         return {"holds": False, "evidence": str(error)}
-    return whole_again(api, runs, its, wanted, before)
+    whole = whole_again(api, runs, its, wanted, before)
+    if not whole["holds"] or not struck:
+        return whole
+    if _living(api, struck):
+        time.sleep(_ON_ITS_WAY)
+        whole = whole_again(api, runs, its, wanted, before)
+    spared = _living(api, struck)
+    hit = [str(pod["name"]) for pod in struck if str(pod["name"]) not in spared]
+    told = [f"{', '.join(names)} {how}" for names, how in ((hit, "was hit"), (spared, "was not hit")) if names]
+    return {**whole, "evidence": f"{whole['evidence']}; of the strike that was stopped: {'; '.join(told)}"}
+
+
+def _living(api: Api, pods: Sequence[Mapping[str, Json]]) -> list[str]:
+    """Which of those very pods are there still, and are to stay."""
+    found = ((pod, api.get(PODS, str(pod["namespace"]), str(pod["name"]))) for pod in pods)
+    return [
+        str(pod["name"])
+        for pod, there in found
+        if there is not None and as_pod(there).uid == pod["uid"] and not as_pod(there).leaving
+    ]
