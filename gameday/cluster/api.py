@@ -318,25 +318,40 @@ class Api:
             raise self._unreachable("WATCH", path, error, 0.0) from error
 
     def _unreachable(self, method: str, path: str, error: Exception, timeout: float) -> Unreachable:
-        from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ReadTimeoutError
+        from urllib3.exceptions import (
+            ConnectTimeoutError,
+            MaxRetryError,
+            NewConnectionError,
+            ProxyError,
+            ReadTimeoutError,
+        )
 
         cause: BaseException = error
         if isinstance(error, MaxRetryError) and error.reason is not None:
             cause = error.reason
-        never_sent = isinstance(cause, NewConnectionError | ConnectTimeoutError)
+        by_proxy = isinstance(cause, ProxyError)
+        if isinstance(cause, ProxyError):
+            # The connection to the proxy, or through it, did not come about.
+            cause = cause.original_error
+        never_sent = by_proxy or isinstance(cause, NewConnectionError | ConnectTimeoutError)
         inner = cause.args[0] if cause.args else None
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            why = f"its certificate is not to be trusted: {inner.verify_message}"
+        whose = "the proxy's" if by_proxy else "its"
+        refused = cause if isinstance(cause, ssl.SSLCertVerificationError) else inner
+        if isinstance(refused, ssl.SSLCertVerificationError):
+            why = f"{whose} certificate is not to be trusted: {refused.verify_message}"
         elif "refused" in str(cause):
-            why = "connection refused"
+            why = f"connection refused{' by the proxy' if by_proxy else ''}"
         elif isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
             why = f"no connection within {CONNECTING:g} s"
         elif isinstance(cause, ReadTimeoutError | TimeoutError):
             why = f"no answer within {timeout:.3g} s"
         else:
             why = str(cause).rpartition(": ")[2].strip("()'\" ") or type(cause).__name__
+            if str(cause).startswith("Tunnel connection failed"):
+                why = f"the proxy does not let it through: {why}"
+        proxy = f" by the proxy {self._client.configuration.proxy}" if self._client.configuration.proxy else ""
         return Unreachable(
-            f"the API server {self.server} can't be reached ({method} {path}): {why}", never_sent=never_sent
+            f"the API server {self.server} can't be reached{proxy} ({method} {path}): {why}", never_sent=never_sent
         )
 
 

@@ -15,12 +15,11 @@ _USER, _UID, _GROUPS, _EXTRA = "as", "as-uid", "as-groups", "as-user-extra"
 _UNFIT = re.compile(r"[^!#$&'*+.^_`|~0-9A-Za-z-]")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-Headers = list[tuple[str, str]]
-"""Name and value of each; a name may be there more than once."""
 
+def headers(user: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of what has to be sent with each request that is made for this user of a kubeconfig.
 
-def headers(user: Mapping[str, Any]) -> Headers:
-    """What has to be sent with each request that is made for this user of a kubeconfig; nothing where it is itself.
+    A name may be there more than once; nothing is where it acts as itself.
 
     Raises:
         ValueError: the keys are not what they must be, or can't be sent.
@@ -52,7 +51,7 @@ def whom(user: Mapping[str, Any]) -> str:
     return str(user.get(_USER) or "")
 
 
-def send_with(manager: Any, added: Headers) -> None:
+def send_with(manager: Any, added: Sequence[tuple[str, str]]) -> None:
     """Have all requests by this pool manager of urllib3 carry these headers too, to the server that they are for.
 
     Where the pools send them, and not through the client, in whose headers no name can be there twice; nor can it in

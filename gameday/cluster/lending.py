@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gameday.cluster import proxies
 from gameday.cluster.api import CONNECTING, Where, taken, words
 from gameday.cluster.errors import AnotherCluster, Refused, Unreachable
 from gameday.cluster.impersonation import headers, whom
@@ -66,6 +67,7 @@ def kubeconfig_of(where: Where) -> dict[str, Json]:
         else:
             cluster, user, more = logins.parts(str(where.get("kubeconfig") or ""), context_of(where), server)
             headers(user)
+            proxies.chosen(str(cluster.get("server")), cluster.get("proxy-url"))
     except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"{words(where)} can't be lent: {' '.join(str(error).split())}") from None
     leads = str(cluster.get("server") or "").rstrip("/")
@@ -82,6 +84,12 @@ def beyond_python(where: Where, kubeconfig: Mapping[str, Json]) -> str:
             f"the log-in of {words(where)} impersonates {whom(user)!r}, which chaosk8s does not do: it would act with "
             "all the rights of the account that logs in. Use a context that logs in as that user itself, or kubectl in "
             "an activity of type process"
+        )
+    if kubeconfig["clusters"][0]["cluster"].get("proxy-url"):
+        return (
+            f"the kubeconfig of {words(where)} has a proxy-url, which chaosk8s does not heed: it would go to that "
+            "address by another way, and maybe to another cluster. Say the proxy by HTTPS_PROXY and HTTP_PROXY instead, "
+            "or use kubectl in an activity of type process"
         )
     return ""
 

@@ -21,9 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubernetes.config import incluster_config
 from kubernetes.config.config_exception import ConfigException
@@ -31,7 +31,7 @@ from kubernetes.config.dateutil import parse_rfc3339
 from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
 
-from gameday.cluster.impersonation import Headers, headers
+from gameday.cluster.impersonation import headers
 
 PLUGIN = 8.0
 """Seconds that a log-in plugin may take; a person at a terminal, whom it may ask, gets `ASKING`."""
@@ -45,6 +45,15 @@ _FIT = re.compile(r"[\x20-\x7e]+")
 _kept: dict[str, Any] = {}
 
 
+class Login(NamedTuple):
+    """What a kubeconfig says beside that which the client understands."""
+
+    headers: Sequence[tuple[str, str]] = ()
+    """To be sent with each request."""
+    proxy: Any = None
+    """Its `proxy-url`."""
+
+
 def keep(kubeconfig: str) -> None:
     """Remember a kubeconfig ("" for the default) for this process and all that are forked from it."""
     try:
@@ -53,10 +62,8 @@ def keep(kubeconfig: str) -> None:
         sys.stderr.write(f"the kubeconfig can't be kept in memory: {error}\n")
 
 
-def load(kubeconfig: str, context: str | None, server: str, folder: str, configuration: Any) -> Headers:
+def load(kubeconfig: str, context: str | None, server: str, folder: str, configuration: Any) -> Login:
     """Set `configuration` up by a kubeconfig; by that which was kept where it does not lead to `server` any more.
-
-    Returns what has to be sent with each request beside that.
 
     Raises:
         ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: it is wrong, or its
@@ -64,9 +71,9 @@ def load(kubeconfig: str, context: str | None, server: str, folder: str, configu
     """
     found = _found(kubeconfig, context, server)
     loader = _Loader(config_dict=found, config_base_path=None, active_context=context, temp_file_path=folder)
-    added = headers(loader.user)
+    login = Login(headers(loader.user), loader.cluster.get("proxy-url"))
     loader.load_and_set(configuration)
-    return added
+    return login
 
 
 def load_pod(configuration: Any) -> None:
@@ -190,6 +197,11 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]
     def user(self) -> Mapping[str, Any]:
         """As the kubeconfig has it; empty where the context has none."""
         return {} if self._user is None else self._user.value
+
+    @property
+    def cluster(self) -> Mapping[str, Any]:
+        """As the kubeconfig has it."""
+        return dict(self._cluster.value)
 
     def _load_authentication(self) -> None:
         super()._load_authentication()

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gameday.cluster.impersonation import Headers, send_with
+from gameday.cluster import proxies
+from gameday.cluster.impersonation import send_with
 
 _ONE_AT_A_TIME = threading.RLock()
 """The client remembers the files that it wrote, for all threads: one would be given the name of another's."""
@@ -97,19 +98,27 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
     configuration = Configuration()
     configuration.retries = Retry(total=0, redirect=0)
     configuration.connection_pool_maxsize = 1
-    added: Headers = []
+    # What the client takes from the environment by itself is not what kubectl takes.
+    configuration.proxy = None
+    login = logins.Login()
     with _ONE_AT_A_TIME, ExitStack() as until_read:
         if in_cluster:
             # It brings files of its own: a pod whose file system is read-only needs no /tmp for this.
             logins.load_pod(configuration)
         else:
             folder = until_read.enter_context(tempfile.TemporaryDirectory(prefix="gameday-"))
-            added = logins.load(kubeconfig or "", context, server, folder, configuration)
+            login = logins.load(kubeconfig or "", context, server, folder, configuration)
         made = ApiClient(configuration)
         made.user_agent = "gameday"
         if str(configuration.host).startswith("https:"):
             _keep_secrets_in_memory(made, configuration)
-    send_with(made.rest_client.pool_manager, added)
+        if (proxy := proxies.chosen(str(configuration.host), login.proxy)) is not None:
+            words = made.rest_client.pool_manager.connection_pool_kw
+            tls = _to_proxy(configuration) if proxy.url.startswith("https:") else None
+            made.rest_client.pool_manager = proxies.pool_manager(proxy, words, tls)
+            # To be shown; it is without credentials.
+            configuration.proxy = str(proxy)
+    send_with(made.rest_client.pool_manager, login.headers)
     return made
 
 
@@ -128,15 +137,27 @@ def contexts(kubeconfig: str | None) -> list[str]:
 
 def _keep_secrets_in_memory(client: Any, configuration: Any) -> None:
     """Certificates and keys as a TLS context instead of as files that are read for each connection."""
-    tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    # Newer Pythons are stricter about authorities than kubectl is, and than the authorities of many clusters are.
-    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not configuration.verify_ssl:
-        tls.check_hostname = False
-        tls.verify_mode = ssl.CERT_NONE
+    tls = _trusting(configuration, ssl.create_default_context(cafile=configuration.ssl_ca_cert))
     if configuration.cert_file:
         tls.load_cert_chain(configuration.cert_file, configuration.key_file)
     words = client.rest_client.pool_manager.connection_pool_kw
     for name in ("ca_certs", "cert_file", "key_file", "cert_reqs"):
         words.pop(name, None)
     words["ssl_context"] = tls
+
+
+def _to_proxy(configuration: Any) -> ssl.SSLContext:
+    """TLS to a proxy: the cluster's authority is trusted there as well, as kubectl does, and those of this machine."""
+    tls = ssl.create_default_context()
+    if configuration.ssl_ca_cert:
+        tls.load_verify_locations(cafile=configuration.ssl_ca_cert)
+    return _trusting(configuration, tls)
+
+
+def _trusting(configuration: Any, tls: ssl.SSLContext) -> ssl.SSLContext:
+    # Newer Pythons are stricter about authorities than kubectl is, and than the authorities of many clusters are.
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not configuration.verify_ssl:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    return tls
