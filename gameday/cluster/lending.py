@@ -88,8 +88,8 @@ def beyond_python(where: Where, kubeconfig: Mapping[str, Json]) -> str:
     if kubeconfig["clusters"][0]["cluster"].get("proxy-url"):
         return (
             f"the kubeconfig of {words(where)} has a proxy-url, which chaosk8s does not heed: it would go to that "
-            "address by another way, and maybe to another cluster. Say the proxy by HTTPS_PROXY and HTTP_PROXY instead, "
-            "or use kubectl in an activity of type process"
+            "address by another way, and maybe to another cluster. Say the proxy by HTTPS_PROXY and HTTP_PROXY "
+            "instead, or use kubectl in an activity of type process"
         )
     return ""
 
