@@ -1,7 +1,8 @@
 """Any Chaos Toolkit activity as a fault, as the undo of one, or as a probe.
 
-This file says what is known before anything runs: the plan, the time limits, the lines by which a person undoes it.
-`chaostoolkit` runs them. Whether a target may have code run against it is policy, and decided elsewhere.
+This file says what is known before anything runs: the plan and the time limits. `by_hand` has the lines by which a
+person undoes it, and `chaostoolkit` runs them. Whether a target may have code run against it is policy, and decided
+elsewhere.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from keyword import iskeyword
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from gameday.engine.ports import Backend, Call, Json, Plan
+from gameday.faults.by_hand import by_hand, in_words
 from gameday.faults.declaration import FaultDeclaration, Parameters
-from gameday.faults.secrets import groups, place
+from gameday.faults.secrets import groups
 from gameday.scenario.duration import parse_duration
 
 CHECK = "gameday.probes.sync:check"
@@ -88,7 +88,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     inject = _call("run_activity", asked.activity, target, ACTION_LIMIT)
     return Plan(
         summary=described(asked.activity),
-        targets=(by_hand(asked.activity, _configuration(asked.activity, target)),),
+        targets=(in_words(asked.activity, _configuration(asked.activity, target)),),
         # What undoes this too waits for it: it is sent when this is over, or dead.
         objects=tuple(f"activity:{name}" for name in (context["fault"], other) if name),
         inject=inject,
@@ -97,7 +97,8 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         recovered=_recovered(asked.recovered, where, other),
         commands=tuple(there(each, target) + by_hand(each, _configuration(each, target)) for each in undo or ()),
         notes=tuple(_notes([asked.activity, *(undo or ())], target)),
-        undone_by=", then ".join(described(each) for each in undo or ()) or (f"the undo of {other}" if other else ""),
+        undone_by=", then ".join(in_words(each, _configuration(each, target)) for each in undo or ())
+        or (f"the undo of {other}" if other else ""),
         effective_when=_verified("the action has succeeded", "effective", asked.effective),
         recovered_when=_recovered_when(asked, other),
     ).to_json()
@@ -258,109 +259,6 @@ def described(provider: Mapping[str, Json]) -> str:
     if kind == "http":
         return f"{str(provider.get('method', 'GET')).upper()} {str(provider.get('url')).partition('?')[0]}"
     return str(provider.get("path"))
-
-
-def by_hand(provider: Mapping[str, Json], configuration: Mapping[str, str]) -> str:
-    """A shell line that does what the provider does. The shell reads each secret from where it is."""
-    written = provider.get("secrets")
-    secrets = {
-        name: where
-        for group in (groups(written) if isinstance(written, Mapping) else {}).values()
-        for name, where in group.items()
-    }
-    configuration, variables = dict(configuration), {}
-    for name, value in (provider.get("configuration") or {}).items():
-        if not isinstance(value, Mapping):
-            configuration[name] = value
-        elif value.get("type") == "env" and (value.get("key") in os.environ or "default" not in value):
-            variables[name] = ("env", str(value.get("key")))
-        elif value.get("type") == "env":
-            configuration[name] = value["default"]
-
-    def filled(value: Any) -> Any:
-        if isinstance(value, str):
-            return _NAME.sub(lambda found: str(configuration.get(found[1], found[0])), value)
-        if isinstance(value, Mapping):
-            return {key: filled(each) for key, each in value.items()}
-        return [filled(each) for each in value] if isinstance(value, list) else value
-
-    arguments = filled(provider.get("arguments"))
-    if provider["type"] == "python":
-        function = provider["func"]
-        script = f"from {provider['module']} import {function}; print({function}({_arguments(arguments or {})}))"
-        return f"python3 -c {_quoted(script)}"
-    if provider["type"] == "process":
-        # It finds its secrets in its environment.
-        given = [f"{name}={_shell_word(f'${{{name}}}', secrets)}" for name in secrets]
-        path = shlex.quote(str(provider["path"]))
-        if isinstance(arguments, str):
-            return " ".join([*given, path, arguments])
-        pairs = [each for pair in arguments.items() for each in pair] if isinstance(arguments, dict) else arguments
-        filled_in = [_shell_word(str(each), variables) for each in pairs or () if each not in (None, "")]
-        return " ".join([*given, path, *filled_in])
-    words = ["curl", "-sS", "--fail", "-X", str(provider.get("method", "GET")).upper()]
-    for name, value in (provider.get("headers") or {}).items():
-        secret = place(value)
-        words += ["-H", f"{name}: {f'${{{name}}}' if secret else filled(value)}"]
-        secrets |= {name: secret} if secret else {}
-    if isinstance(arguments, str):
-        words += ["--data", arguments]
-    elif arguments and "json" in str(provider.get("headers")):
-        words += ["--data", json.dumps(arguments)]
-    else:
-        words += [word for key, value in (arguments or {}).items() for word in ("--data-urlencode", f"{key}={value}")]
-    words += ["--get"] if arguments and words[4] == "GET" else []
-    read = {**secrets, **variables}
-    return " ".join(_shell_word(str(word), read) for word in [*words, filled(provider["url"])])
-
-
-def _arguments(arguments: Mapping[str, Json]) -> str:
-    """`name="checkout", count=1`; as a dictionary where a name is none that Python allows."""
-    if all(name.isidentifier() and not iskeyword(name) for name in arguments):
-        return ", ".join(f"{name}={_as_python(value)}" for name, value in arguments.items())
-    return f"**{_as_python(arguments)}"
-
-
-def _as_python(value: Json) -> str:
-    """A literal of Python with its text in double quotes, which stand in the single quotes of a shell as they are."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_as_python(key)}: {_as_python(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_as_python, value))}]"
-    return repr(value)
-
-
-def _quoted(text: str) -> str:
-    """`text` as one word for a shell, in the quotes that leave it readable."""
-    single = shlex.quote(text)
-    # An interactive shell looks for its history behind an exclamation mark, between double quotes too.
-    if "'" not in text or "!" in text:
-        return single
-    double = f'"{_escaped(text)}"'
-    return double if len(double) <= len(single) else single
-
-
-def _shell_word(text: str, secrets: Mapping[str, tuple[str, str]]) -> str:
-    """`text` as one word of a shell line, in which `${name}` of a secret is what the shell finds where that is."""
-    if not any(name in secrets for name in _NAME.findall(text)):
-        return _quoted(text)
-    word = ""
-    for index, part in enumerate(_NAME.split(text)):
-        if index % 2 and part in secrets:
-            kind, where = secrets[part]
-            word += {"env": f"${{{where}}}", "plain": _escaped(where)}.get(
-                kind, f"$(cat {shlex.quote(str(Path(where).expanduser()))})"
-            )
-        else:
-            word += _escaped(f"${{{part}}}" if index % 2 else part)
-    return f'"{word}"'
-
-
-def _escaped(text: str) -> str:
-    """`text` for between double quotes of a shell."""
-    return re.sub(r'([\\"$`])', r"\\\1", text)
 
 
 # --- in a worker -----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import pytest
 
 from gameday.engine.ports import Plan, TargetInfo
 from gameday.faults import activity
+from gameday.faults.by_hand import by_hand, in_words
 from gameday.faults.chaostoolkit import LARGEST_OUTPUT, ActivityFailed
 from gameday.faults.planning import plan
 
@@ -39,6 +40,11 @@ calls = []
 def greet(name="world", configuration=None, secrets=None):
     calls.append(name)
     return {"hello": name}
+
+def record(obj, configuration=None, secrets=None):
+    import json
+    told = {"obj": obj, "configuration": configuration, "secrets": secrets}
+    (Path(__file__).parent / "recorded").write_text(json.dumps(told))
 
 def fail(word="boom"):
     raise KeyError(word)
@@ -429,15 +435,15 @@ def test_planning_runs_nothing_of_the_activity(extension: str) -> None:
 def test_undo_by_hand_in_words_of_the_shell(server: str) -> None:
     header = {"Content-Type": "application/json", "Authorization": {"env": "TOKEN"}}
     provider = {"type": "http", "url": "${api}/x", "method": "POST", "arguments": {"on": True}, "headers": header}
-    line = activity.by_hand(provider, {"api": server})
-    subprocess.run(line, shell=True, check=True, capture_output=True)
+    line = by_hand(provider, {"api": server})
+    subprocess.run(line, shell=True, check=True, capture_output=True, env={**os.environ, "TOKEN": "t"})
     assert (asked[-1]["method"], asked[-1]["path"], json.loads(asked[-1]["body"])) == ("POST", "/x", {"on": True})
-    line = activity.by_hand({"type": "http", "url": server, "arguments": {"q": "a b"}}, {})
+    line = by_hand({"type": "http", "url": server, "arguments": {"q": "a b"}}, {})
     subprocess.run(line, shell=True, check=True, capture_output=True)
     assert (asked[-1]["method"], asked[-1]["path"]) == ("GET", "/?q=a+b")
-    line = activity.by_hand(python("json", "dumps", arguments={"obj": [1]}), {})
+    line = by_hand(python("json", "dumps", arguments={"obj": [1]}), {})
     assert subprocess.run(line, shell=True, check=True, capture_output=True, text=True).stdout == "[1]\n"
-    assert activity.by_hand({"type": "process", "path": "kubectl", "arguments": {"--n": "x"}}, {}) == "kubectl --n x"
+    assert by_hand({"type": "process", "path": "kubectl", "arguments": {"--n": "x"}}, {}) == "kubectl --n x"
 
 
 @pytest.mark.parametrize(
@@ -445,26 +451,27 @@ def test_undo_by_hand_in_words_of_the_shell(server: str) -> None:
 )
 def test_a_word_of_a_shell_line_stays_what_it_is(text: str) -> None:
     arguments = {"obj": {"text": text, "list": [text, 1, None, True]}}
-    line = activity.by_hand(python("json", "dumps", arguments=arguments), {})
+    line = by_hand(python("json", "dumps", arguments=arguments), {})
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == arguments["obj"]
-    url = activity.by_hand({"type": "http", "url": f"http://x/?q={text}"}, {})
+    url = by_hand({"type": "http", "url": f"http://x/?q={text}"}, {})
     assert shell_words(url)[-1] == f"http://x/?q={text}"
 
 
 def test_a_shell_line_can_be_read() -> None:
     provider = python("chaosk8s.pod.actions", "terminate_pods", arguments={"ns": "shop", "qty": 1})
-    line = "python3 -c 'from chaosk8s.pod.actions import terminate_pods; print(terminate_pods(ns=\"shop\", qty=1))'"
-    assert activity.by_hand(provider, {}) == line
-    assert 'f(**{"a-b": 1})' in activity.by_hand(python("m", "f", arguments={"a-b": 1}), {})
-    assert activity.by_hand({"type": "http", "url": "http://x/?q=it's"}, {}).endswith('GET "http://x/?q=it\'s"')
+    line = "-c 'from chaosk8s.pod.actions import terminate_pods; print(terminate_pods(ns=\"shop\", qty=1))'"
+    assert by_hand(provider, {}) == f"{sys.executable} {line}", "where its extension is"
+    assert in_words(provider, {}) == 'chaosk8s.pod.actions.terminate_pods(ns="shop", qty=1)'
+    assert 'f(**{"a-b": 1})' in by_hand(python("m", "f", arguments={"a-b": 1}), {})
+    assert by_hand({"type": "http", "url": "http://x/?q=it's"}, {}).endswith('GET "http://x/?q=it\'s"')
 
 
 def test_the_plan_says_what_this_very_activity_is_undone_and_verified_by() -> None:
     probe = {"type": "http", "url": "http://x/"}
     checked = {"name": "callers fail", "http": {"url": "http://x/"}, "expect": {"status": 502}}
     plan = planned({"activity": probe, "undo": {**probe, "method": "DELETE"}, "effective": checked})
-    assert plan.undone_by == "DELETE http://x/"
+    assert plan.undone_by == "curl -sS --fail -X DELETE http://x/"
     assert plan.effective_when == "the entry's `effective` check (callers fail) holds"
     assert plan.recovered_when == "the undo has succeeded: no `recovered` check says how to verify it"
 
@@ -478,10 +485,10 @@ def test_undo_by_hand_reads_secrets_from_where_they_are(tmp_path: Path) -> None:
         "headers": {"Authorization": {"env": "A_SECRET"}, "X-Token": {"file": str(token)}, "Plain": 'it\'s "$HOME"'},
         "secrets": {"key": {"env": "A_KEY"}},
     }
-    words = shell_words(activity.by_hand(provider, {}), A_SECRET='s"e$c', A_KEY="k&y")
+    words = shell_words(by_hand(provider, {}), A_SECRET='s"e$c', A_KEY="k&y")
     assert {'Authorization: s"e$c', "X-Token: from $file", 'Plain: it\'s "$HOME"', "http://x/k&y?q=$(no)"} <= set(words)
     process = {"type": "process", "path": "env", "secrets": {"TOKEN": {"file": str(token)}, "KEY": {"env": "A_KEY"}}}
-    lines = shell_words(activity.by_hand(process, {}), A_KEY="k&y")
+    lines = shell_words(by_hand(process, {}), A_KEY="k&y")
     assert {"TOKEN=from $file", "KEY=k&y"} <= set(lines)
 
 
@@ -492,3 +499,103 @@ def shell_words(line: str, **environment: str) -> list[str]:
         ["bash", "-c", script], env={**os.environ, **environment}, capture_output=True, text=True, check=True
     )
     return done.stdout.splitlines()
+
+
+CONFIGURATION = {
+    "n": {"type": "env", "key": "A_COUNT", "default": "2", "env_var_type": "int"},
+    "off": {"type": "env", "key": "A_SWITCH", "default": "no", "env_var_type": "bool"},
+    "share": {"type": "env", "key": "A_SHARE", "env_var_type": "float"},
+    "tags": {"team": "shop", "tiers": [1, 2]},
+    "settings": {"type": "env", "key": "A_SETTING", "env_var_type": "json"},
+    "place": {"type": "env", "key": "A_PLACE"},
+    "name": 'it\'s "web"',
+    "flag": True,
+}
+ARGUMENTS = {
+    "count": "${n}",
+    "off": "${off}",
+    "share": "${share}",
+    "tags": "${tags}",
+    "settings": "${settings}",
+    "flag": "${flag}",
+    "list": ["${n}", {"place": "${place}"}],
+    "text": "${n} of ${name} at ${place} for $$5, ${unknown}, $name",
+    "token": "${token}",
+}
+VALUES = {"A_SHARE": "0.5", "A_PLACE": "a 'place' & $HOME", "A_TOKEN": "s\"e'c$r`t", "A_SETTING": '{"deep": [true]}'}
+
+
+@pytest.mark.parametrize("count", [None, "7"])
+def test_what_is_pasted_does_just_what_the_real_call_does(
+    extension: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: str | None
+) -> None:
+    """With the same values of the same types: a number became a text, false a text that is true, and $$ stayed."""
+    for name, value in {**VALUES, **({"A_COUNT": count} if count else {})}.items():
+        monkeypatch.setenv(name, value)
+    secrets = {"group": {"token": {"env": "A_TOKEN"}}}
+    provider = python(extension, "record", arguments={"obj": ARGUMENTS}, configuration=CONFIGURATION, secrets=secrets)
+    undo = planned({"activity": provider, "undo": provider}).commands[0]
+    activity.run_activity(provider)
+    told = tmp_path / "recorded"
+    real = json.loads(told.read_text())
+    assert real["obj"]["count"] == int(count or 2) and real["obj"]["off"] is False and real["obj"]["flag"] is True
+    assert real["secrets"] == {"token": VALUES["A_TOKEN"]} and real["configuration"]["share"] == 0.5
+    told.unlink()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run(["bash", "-c", undo], check=True, capture_output=True, env=environment)
+    assert json.loads(told.read_text()) == real
+    assert not any(value in undo for name, value in VALUES.items() if name in ("A_TOKEN", "A_PLACE"))
+    told.unlink()
+    # Where a variable is not there it says which, and does nothing.
+    del environment["A_TOKEN"]
+    done = subprocess.run(["bash", "-c", undo], capture_output=True, text=True, env=environment)
+    assert done.returncode != 0 and "A_TOKEN" in done.stderr and not told.exists()
+
+
+def test_what_is_pasted_of_a_process_and_of_a_request_is_what_they_get(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in VALUES.items():
+        monkeypatch.setenv(name, value)
+    told = tmp_path / "told"
+    script = "import json, os, sys; open(sys.argv[1], 'w').write(json.dumps([sys.argv[2:], os.environ['token']]))"
+    words = [str(told), "--n", "${n}", "${off}", "a ${place}", "$$5", "${unknown}"]
+    provider = {"type": "process", "path": sys.executable, "arguments": ["-c", script, *words]}
+    provider |= {"configuration": CONFIGURATION, "secrets": {"token": {"env": "A_TOKEN"}}}
+    activity.run_activity(provider)
+    real = json.loads(told.read_text())
+    assert real[0] == ["--n", "2", "False", f"a {VALUES['A_PLACE']}", "$5", "${unknown}"]
+    told.unlink()
+    line = by_hand(provider, {})
+    subprocess.run(["bash", "-c", line], check=True, capture_output=True)
+    assert json.loads(told.read_text()) == real and VALUES["A_TOKEN"] not in line
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, env={**os.environ, "A_PLACE": "", "A_TOKEN": ""}
+    )
+    assert done.returncode == 0, "empty is not unset"
+    monkeypatch.delenv("A_TOKEN")
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode != 0 and "A_TOKEN" in done.stderr
+
+    monkeypatch.setenv("A_TOKEN", VALUES["A_TOKEN"])
+    body = {"replicas": "${n}", "off": "${off}", "tags": "${tags}"}
+    request = {"type": "http", "url": f"{server}/x/${{n}}", "method": "PATCH", "arguments": body}
+    request |= {"headers": {"Content-Type": "application/json"}, "configuration": CONFIGURATION}
+    line = by_hand(request, {})
+    subprocess.run(["bash", "-c", line.replace("-X PATCH", "-X POST")], check=True, capture_output=True)
+    assert asked[-1]["path"] == "/x/2"
+    assert json.loads(asked[-1]["body"]) == {"replicas": 2, "off": False, "tags": CONFIGURATION["tags"]}
+
+
+def test_a_plan_says_what_is_touched_and_put_back_with_its_values_and_without_secrets(
+    extension: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_TOKEN", "hunter2")
+    provider = python(extension, "greet", arguments={"name": "${n}"}, configuration={"n": CONFIGURATION["n"]})
+    kubectl = {"type": "process", "path": "echo", "arguments": ["scale", "--token", "${t}", "--replicas=${n}"]}
+    kubectl["configuration"] = {**provider["configuration"], "t": {"type": "env", "key": "A_TOKEN"}}
+    plan = planned({"activity": provider, "undo": [provider, kubectl]})
+    call = 'a_chaos_extension.greet(name=2, configuration={"n": 2})'
+    assert plan.targets == (call,)
+    assert plan.undone_by == f'{call}, then echo scale --token "${{A_TOKEN?}}" --replicas=2'
+    assert "hunter2" not in json.dumps(plan.to_json())

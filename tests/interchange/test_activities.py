@@ -216,4 +216,4 @@ def test_a_line_to_paste_has_the_configuration_in_it(monkeypatch: pytest.MonkeyP
     undo = {"type": "process", "path": "echo", "arguments": ["${base}", "${port}"], "configuration": configuration}
     over_http = {"type": "http", "url": "http://a:${port}/?u=${user}", "configuration": configuration}
     assert planned(undo).commands == ("echo 'http://a b' 80",)
-    assert planned(over_http).commands == ('curl -sS --fail -X GET "http://a:80/?u=${LAB_USER}"',)
+    assert planned(over_http).commands == ('curl -sS --fail -X GET "http://a:80/?u=${LAB_USER?}"',)

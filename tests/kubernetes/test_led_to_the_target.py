@@ -143,6 +143,20 @@ def test_what_a_person_pastes_reaches_the_target(two: Cluster, prod: Prod, tmp_p
     assert done.stdout.split() == [two.context, "current-context:", two.context], done
 
 
+def test_what_a_person_pastes_of_a_function_does_what_the_function_would(two: Cluster, prod: Prod) -> None:
+    """Its numbers are numbers (an API server takes no "2"), and it is run where its extension is."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("there is no kubectl here")
+    two.deployment("web", 1)
+    configuration = {"n": {"type": "env", "key": "REPL", "default": "2", "env_var_type": "int"}}
+    arguments = {"name": "web", "replicas": "${n}", "ns": two.namespace}
+    undo = {**scaled(two, 2), "arguments": arguments, "configuration": configuration}
+    line = planned(two, scaled(two, 1), undo).commands[0]
+    assert "replicas=2" in line
+    subprocess.run(["sh", "-c", line], capture_output=True, check=True, env={"PATH": os.environ["PATH"]})
+    assert replicas(two) == 2 and prod.asked == []
+
+
 def test_kubectl_reaches_the_target_and_finds_no_other_context(two: Cluster, prod: Prod) -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
