@@ -270,9 +270,9 @@ def _clear(target: TargetInfo, state: _Found, dead: Sequence[str], blind: list[s
     for one in _not_of_others(api, found, state, {state.us, *dead}):
         _take_away(api, one, state)
     try:
-        known = {one.shown for one in found}
         again = litter.find(api, namespaces)[0] if found and state.may_go_on(api) else []
-        more = [one for one in again if one.shown not in known]
+        # What is there still although it was taken away is tried once more, and said.
+        more = [one for one in again if one.shown not in state.left]
         for one in _not_of_others(api, more, state, {state.us, *dead}):
             _take_away(api, one, state)
         _clear_histories(api, namespaces, state)
@@ -299,7 +299,8 @@ def _clear_histories(api: Api, namespaces: Sequence[str], state: _Found) -> None
             if commands := verdict.get("commands"):
                 if shown not in state.left:
                     click.echo(f"{shown}  leaked  {verdict['evidence']}")
-                    _loud(f"NOT RECOVERED: {shown}: {verdict['evidence']}. Where nobody wants it so:", commands)
+                    why = f"{verdict['evidence']}. Whether anybody wants it so, a person has to say:"
+                    _loud(f"NOT RECOVERED: {shown}: {why}", commands)
                     state.left.append(shown)
             elif verdict["holds"]:
                 click.echo(f"{shown}  {verdict['evidence']}")
@@ -361,6 +362,8 @@ def _take_away(api: Api, one: Litter, state: _Found) -> None:
     whose = f"exercise {one.exercise or '?'}, {one.entry or '?'}"
     verdict: dict[str, Json] = {"holds": False, "evidence": "it was left alone"}
     try:
+        if state.may_go_on(api):
+            one = litter.meant(api, one)
         while state.may_go_on(api):
             verdict = litter.clear(api, one)
             if verdict["holds"] or time.monotonic() >= state.until:

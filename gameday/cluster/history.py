@@ -14,7 +14,7 @@ from typing import Any
 from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused
 from gameday.cluster.kubectl import kubectl
-from gameday.cluster.marks import Change
+from gameday.cluster.places import Change
 from gameday.cluster.resources import STATEFULSETS, Resource, meta, named, right
 from gameday.cluster.rollouts import history_of
 

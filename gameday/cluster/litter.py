@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gameday.cluster import creations, experiments, history, marks
+from gameday.cluster import creations, experiments, history, marks, returned
 from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.kubectl import kubectl
@@ -35,7 +35,7 @@ from gameday.cluster.resources import (
     meta,
     named,
 )
-from gameday.cluster.rollouts import history_of
+from gameday.cluster.rollouts import history_of, last_number
 from gameday.cluster.services import MANAGED, OURS, as_workload
 
 MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
@@ -105,7 +105,7 @@ def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[L
             continue
         if not mark and (EXERCISE not in tags if resource in CHANGED else tags.get(MANAGED) != OURS):
             continue
-        said = json.loads(mark) if _readable(mark) else {}
+        said = json.loads(mark) if returned.readable(mark) else {}
         yield Litter(
             resource,
             data.get("namespace"),
@@ -117,30 +117,58 @@ def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[L
         )
 
 
+def meant(api: Api, litter: Litter) -> Litter:
+    """With the mark of the fault whose labels are on it, where a rollback has taken that away, or has put an older one
+    in its place, and a copy of it is left. Raises as `clear` does."""
+    there = api.get(litter.resource, litter.namespace, litter.name) if litter.resource in CHANGED else None
+    if there is None or not _of_another(api, litter, there):
+        return litter
+    if not (mark := returned.lost_mark(api, litter.resource, there)):
+        raise RuntimeError(_NO_MARK.format(litter.shown))
+    return replace(litter, mark=mark)
+
+
+_NO_MARK = (
+    f"{{}} has the labels of a fault, and its mark is gone (annotation {MARK}, which a rollback takes away, or "
+    "replaces by an older one): what it was before can't be told here. Where its journal is, `gameday recover` "
+    "undoes it"
+)
+
+
+def _of_another(api: Api, litter: Litter, there: Mapping[str, Json]) -> bool:
+    """Whether the labels on it are of a fault that its mark, if any, is not of."""
+    now = annotations_of(there).get(MARK, "")
+    if now != litter.mark or not any(key in labels_of(there) for key in (EXERCISE, FAULT)):
+        return False
+    return not now or (returned.readable(now) and returned.told(api, litter.resource, there, now) == "another's")
+
+
 def clear(api: Api, litter: Litter) -> dict[str, Json]:
-    """Take one away and look whether it is, as `{"holds", "evidence"}`.
+    """Take one away and look whether it is, as `{"holds", "evidence"}`; one that is `meant`.
 
     Raises:
-        Interfered: somebody else has changed it since; it was left alone.
+        Interfered: somebody else has changed it since, or may have; it was left alone.
         Refused, Unreachable, RuntimeError: it could not be done.
     """
     if litter.mark:
-        if not _readable(litter.mark):
+        if not returned.readable(litter.mark):
             raise RuntimeError(f"{litter.shown}: its mark can't be read: {litter.mark[:200]}")
         there = api.get(litter.resource, litter.namespace, litter.name)
-        if there is not None and annotations_of(there).get(MARK) == litter.mark and marks.is_stale(there, litter.mark):
-            verdict = marks.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
-            # What somebody has set since is theirs, with its revision.
-            return _out_of_history(api, litter, verdict) if _broken_by(there, litter.mark) else verdict
+        if there is not None and annotations_of(there).get(MARK) == litter.mark:
+            told = returned.told(api, litter.resource, there, litter.mark)
+            if told == "over":
+                return returned.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
+            if told != "stands":
+                raise returned.untold(api, litter.resource, there, litter.mark)
         marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)
         verdict = marks.undone(api, litter.resource, litter.namespace, litter.name, litter.mark)
-        return _out_of_history(api, litter, verdict) if verdict["holds"] else verdict
+        verdict = _out_of_history(api, litter, verdict) if verdict["holds"] else verdict
+        if not verdict["holds"] or "gone" in verdict:
+            return verdict
+        left = returned.tidied(api, litter.resource, litter.namespace, litter.name, litter.mark)
+        return _and(verdict, left)
     if litter.resource in CHANGED:
-        raise RuntimeError(
-            f"{litter.shown} has the labels of a fault, and its mark is gone (annotation {MARK}, which a rollback "
-            "takes away): what it was before can't be told here. Where its journal is, `gameday recover` undoes it; a "
-            "Deployment's ReplicaSets may have a copy"
-        )
+        raise RuntimeError(_NO_MARK.format(litter.shown))
     if litter.resource in MARKED:
         return _unmarked(api, litter)
     if litter.resource in experiments.KINDS:
@@ -148,15 +176,6 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
         return experiments.clear(api, litter.resource, litter.namespace, litter.name, litter.own, patience=PATIENCE)
     creations.remove(api, litter.resource, litter.namespace, litter.name, litter.own)
     return creations.gone(api, litter.resource, litter.namespace, litter.name)
-
-
-def _broken_by(thing: Mapping[str, Json], mark: str) -> bool:
-    """Whether the pod template has what the mark's fault puts there."""
-    changes = [one for one in json.loads(mark)["changes"] if one["before"] != one["after"]]
-    return any(
-        one["path"].startswith("/spec/template/") and marks.value_at(thing, one["path"]) == one["after"]
-        for one in changes
-    )
 
 
 def _out_of_history(api: Api, litter: Litter, verdict: dict[str, Json]) -> dict[str, Json]:
@@ -191,7 +210,8 @@ def forgotten(api: Api, namespaces: Sequence[str]) -> Iterator[tuple[str, dict[s
         for namespace in namespaces:
             try:
                 revisions = api.items(history_of(kind), namespace)
-                for mark in {mark for one in revisions if _readable(mark := annotations_of(one).get(MARK, ""))}:
+                copies = {annotations_of(one).get(MARK, "") for one in revisions}
+                for mark in filter(returned.readable, copies):
                     yield from _forgotten(api, kind, namespace, revisions, mark)
             except Refused:
                 continue
@@ -204,23 +224,42 @@ def _forgotten(
     ours, others = history.like_changes(said["changes"]), said.get("revisions")
     owners = [owner for one in revisions for owner in meta(one).get("ownerReferences") or ()]
     name = next((str(owner["name"]) for owner in owners if owner["uid"] == said["uid"]), None)
-    if ours is None or others is None or name is None:
-        return
-    there = api.get(kind, namespace, name)
-    if there is None or meta(there)["uid"] != said["uid"] or MARK in annotations_of(there):
+    there = api.get(kind, namespace, name) if name is not None else None
+    if (
+        there is None
+        or meta(there)["uid"] != said["uid"]
+        or MARK in annotations_of(there)
+        or EXERCISE in labels_of(there)
+    ):
         # Gone, or a fault stands there: it is taken away with all that belongs to it.
         return
-    back = marks.again(there, mark)
+    what = named(kind, namespace, str(name))
+    back = returned.again(there, mark)
     if back:
         # A rollback of a StatefulSet brings its template back, and no mark: nothing else finds it.
-        commands = marks.by_hand(api.where, kind, namespace, name, said["changes"])[:1]
-        yield named(kind, namespace, name), {"holds": False, "evidence": back, "commands": list(commands)}
+        commands = marks.by_hand(api.where, kind, namespace, str(name), said["changes"])[:1]
+        if keep := returned.unmarked_by_hand(api, kind, there, mark):
+            commands = ("# to keep it, and have it said no more:", *keep, "# or to change it back:", *commands)
+        yield what, {"holds": False, "evidence": back, "commands": list(commands)}
         return
-    # One like it that was rolled out since has no such copy, and is somebody's.
-    others = [*others, *(str(meta(one)["uid"]) for one in revisions if annotations_of(one).get(MARK) != mark)]
-    verdict = history.taken_out(api, kind, namespace, there, ours, others)
-    if verdict["evidence"]:
-        yield named(kind, namespace, name), verdict
+    if ours is not None and others is not None:
+        # One like it that was rolled out since is somebody's.
+        others = [*others, *(str(meta(one)["uid"]) for one in revisions if _since(kind, one, mark))]
+        verdict = history.taken_out(api, kind, namespace, there, ours, others)
+        if verdict["evidence"]:
+            yield what, verdict
+        if not verdict["holds"]:
+            return
+    if left := returned.without_copies(api, kind, there, mark):
+        yield what, {"holds": True, "evidence": left}
+
+
+def _since(kind: Resource, revision: Mapping[str, Json], mark: str) -> bool:
+    """Whether a revision was rolled out after the fault, for the first time or again."""
+    before = str(json.loads(mark).get("revision"))
+    if annotations_of(revision).get(MARK) != mark:
+        return True
+    return kind == DEPLOYMENTS and before.isdecimal() and last_number(revision) != int(before) + 1
 
 
 def _and(verdict: Mapping[str, Json], more: str) -> dict[str, Json]:
@@ -237,12 +276,18 @@ def _unmarked(api: Api, litter: Litter) -> dict[str, Json]:
 
 def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
     """Shell lines that take it away."""
-    if litter.mark and _readable(litter.mark):
+    if litter.mark and returned.readable(litter.mark):
         changes = json.loads(litter.mark)["changes"]
         try:
             there = api.get(litter.resource, litter.namespace, litter.name)
         except (Refused, Unreachable):
             there = None
+        if there is not None and annotations_of(there).get(MARK) == litter.mark:
+            told = returned.told(api, litter.resource, there, litter.mark)
+            if told == "another's":
+                return _unlabelled(api, litter)
+            if told == "can't be told":
+                return returned.choices(api, litter.resource, there, litter.mark)
         if there is not None and (chosen := marks.choices(api, litter.resource, there, litter.mark)):
             return chosen
         return marks.by_hand(api.where, litter.resource, litter.namespace, litter.name, changes)
@@ -252,12 +297,7 @@ def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
     if litter.resource in experiments.KINDS:
         return experiments.by_hand(api.where, litter.resource, litter.namespace, litter.name)
     if litter.resource in CHANGED and not litter.mark:
-        thing = f"{litter.resource.full_name}/{litter.name}"
-        command = kubectl(api.where, litter.namespace)
-        return (
-            shlex.join([*command, "get", thing, "-o", "yaml"]),
-            shlex.join([*command, "label", thing, f"{EXERCISE}-", f"{FAULT}-"]),
-        )
+        return _unlabelled(api, litter)
     if litter.mark:
         # What it was before can't be told; it is somebody's, and not to be deleted.
         command = [*kubectl(api.where, litter.namespace), "get", f"{litter.resource.full_name}/{litter.name}"]
@@ -265,9 +305,12 @@ def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
     return (creations.delete_by_hand(api.where, litter.resource, litter.namespace, litter.name),)
 
 
-def _readable(mark: str) -> bool:
-    try:
-        said = json.loads(mark)
-        return isinstance(said["uid"], str) and all({"path", "before", "after"} <= set(one) for one in said["changes"])
-    except (ValueError, KeyError, TypeError):
-        return False
+def _unlabelled(api: Api, litter: Litter) -> tuple[str, ...]:
+    """Shell lines for whoever finds out what it was before."""
+    thing = f"{litter.resource.full_name}/{litter.name}"
+    command = kubectl(api.where, litter.namespace)
+    return (
+        shlex.join([*command, "get", thing, "-o", "yaml"]),
+        shlex.join([*command, "label", thing, f"{EXERCISE}-", f"{FAULT}-"]),
+        *([shlex.join([*command, "annotate", thing, f"{MARK}-"])] if litter.mark else []),
+    )

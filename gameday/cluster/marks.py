@@ -21,6 +21,12 @@ from typing import Any
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused
 from gameday.cluster.kubectl import kubectl
+from gameday.cluster.places import ABSENT as ABSENT
+from gameday.cluster.places import Change
+from gameday.cluster.places import pointer as pointer
+from gameday.cluster.places import replaced as _replaced
+from gameday.cluster.places import short as _short
+from gameday.cluster.places import value_at as value_at
 from gameday.cluster.resources import ALL, Resource, annotations_of, labels_of, meta, named
 
 MARK = "gameday.dev/fault"
@@ -29,15 +35,7 @@ EXERCISE = "gameday.dev/exercise"
 """Label of everything that gameday made or changed: the exercise."""
 FAULT = "gameday.dev/entry"
 """Label: the fault's entry in the scenario."""
-ABSENT = {"absent": True}
-"""What stands for a value that is not there."""
 _TRIES = 5
-
-Change = Mapping[str, Json]
-"""`{"path": JSON pointer, "before": value, "after": value}`; `ABSENT` where there is none.
-
-The same value before and after is no change, but what the others rely on: which container it is, of several, say.
-"""
 
 
 class Interfered(RuntimeError):
@@ -58,11 +56,13 @@ def mark_of(
     *,
     generation: int | None = None,
     revisions: Sequence[str] | None = None,
+    revision: str | None = None,
 ) -> str:
     """The mark that a fault leaves on an object; with it alone the fault can be undone.
 
     `generation`: its, before. `revisions`: those of its rollout history that are like the fault's and were there
-    before, by uid; None where the fault leaves none, or nobody could look.
+    before, by uid; None where the fault leaves none, or nobody could look. `revision`: the number of the one that it
+    had, where it is a Deployment.
     """
     mark = {
         "exercise": context["exercise"],
@@ -71,6 +71,7 @@ def mark_of(
         "changes": [dict(change) for change in changes],
         **({"generation": generation} if generation is not None else {}),
         **({"revisions": list(revisions)} if revisions is not None else {}),
+        **({"revision": revision} if revision is not None else {}),
     }
     return json.dumps(mark, sort_keys=True, separators=(",", ":"))
 
@@ -79,25 +80,6 @@ def label_value(text: str) -> str:
     """`text` as a label's value may be: at most 63 letters, digits, dashes, dots, underscores."""
     kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-" for letter in text)
     return kept[:63].strip("-_.") or "x"
-
-
-def value_at(thing: Any, pointer: str) -> Json:
-    """The value at a JSON pointer, or `ABSENT`."""
-    here = thing
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(here, list) and key.isdigit() and int(key) < len(here):
-            here = here[int(key)]
-        elif isinstance(here, dict) and key in here:
-            here = here[key]
-        else:
-            return dict(ABSENT)
-    return here
-
-
-def pointer(*parts: str | int) -> str:
-    """A JSON pointer."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
 
 
 _MARK_AT = pointer("metadata", "annotations", MARK)
@@ -194,16 +176,6 @@ def _put_mark(api: Api, resource: Resource, namespace: str | None, name: str, ma
     raise AssertionError("the last try returns or raises")
 
 
-def _replaced(path: str, old: Json, new: Json) -> list[dict[str, Json]]:
-    """JSON Patch operations from `old`, which is tested, to `new`; where they are the same, the test alone."""
-    tested = {"op": "test", "path": path, "value": old}
-    if old == new:
-        return [] if old == ABSENT else [tested]
-    if old == ABSENT:
-        return [{"op": "add", "path": path, "value": new}]
-    return [tested, {"op": "remove", "path": path} if new == ABSENT else {"op": "replace", "path": path, "value": new}]
-
-
 # --- the undo --------------------------------------------------------------------------------------------------------
 
 
@@ -252,75 +224,13 @@ def _is_ours(thing: Mapping[str, Any], mark: str) -> bool:
     if annotations_of(thing).get(MARK) == mark:
         return True
     said = json.loads(mark)
-    return meta(thing).get("uid") == said["uid"] and _labelled(thing, said)
+    return meta(thing).get("uid") == said["uid"] and labelled(thing, said)
 
 
-def _labelled(thing: Mapping[str, Any], said: Mapping[str, Json]) -> bool:
+def labelled(thing: Mapping[str, Any], said: Mapping[str, Json]) -> bool:
+    """Whether an object has the labels that belong to a mark."""
     wanted = [label_value(str(said["exercise"])), label_value(str(said["entry"]))]
     return [labels_of(thing).get(key) for key in (EXERCISE, FAULT)] == wanted
-
-
-def is_stale(thing: Mapping[str, Any], mark: str) -> bool:
-    """Whether the fault of the mark on this object was undone long ago, and the mark came back by itself.
-
-    A Deployment's controller copies annotations, and no labels, to ReplicaSets, and `kubectl rollout undo` puts those
-    of an old one back. So a mark that stands has its labels beside it. Where somebody took these, the object's
-    generation is still next to what it was: a Deployment counts the mark, the strike, and the revision that its
-    controller notes. After those a rollback is at least the undo and itself.
-    """
-    said = json.loads(mark)
-    if _labelled(thing, said):
-        return False
-    before, now = said.get("generation"), meta(thing).get("generation")
-    return before is None or now is None or now > before + 3
-
-
-def again(thing: Mapping[str, Any], mark: str) -> str:
-    """What of an undone fault stands in a pod template again without its mark, in words; "" where nothing does."""
-    said = json.loads(mark)
-    found = [
-        f"{change['path']} is {_short(change['after'])}, and was {_short(change['before'])} before"
-        for change in said["changes"]
-        if change["path"].startswith("/spec/template/")
-        and value_at(thing, change["path"]) == change["after"] != change["before"]
-    ]
-    whose = f"as {said['entry']} of exercise {said['exercise']} had it"
-    return f"{'; '.join(found)}: {whose}; it was rolled out again since, by `kubectl rollout undo` say" if found else ""
-
-
-def drop(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
-    """Take a stale mark off, see `is_stale`: what a rollback brought back with it is changed back, which can only be
-    in the template; the rest is somebody's will by now and is left alone. `{"holds", "evidence"}`.
-
-    Raises:
-        Refused, Unreachable: see `Api.ask`.
-    """
-    what = named(resource, namespace, name)
-    for left in reversed(range(_TRIES)):
-        thing = _looked_up(api, resource, namespace, name, mark)
-        if thing is None or annotations_of(thing).get(MARK) != mark:
-            break
-        patch: list[dict[str, Json]] = [{"op": "test", "path": _MARK_AT, "value": mark}]
-        alone: list[str] = []
-        for change in reversed(json.loads(mark)["changes"]):
-            now, before, after = value_at(thing, change["path"]), change["before"], change["after"]
-            if now == before or before == after:
-                continue
-            if now == after and change["path"].startswith("/spec/template/"):
-                patch += _replaced(change["path"], after, before)
-            else:
-                alone.append(f"{change['path']} is {_short(now)}, and was {_short(before)} before that fault")
-        try:
-            api.patch(resource, namespace, name, [*patch, {"op": "remove", "path": _MARK_AT}])
-        except Refused as refused:
-            if refused.status not in (409, 422) or not left:
-                raise
-            continue
-        said = "its mark was of a fault that was undone before, brought back by a rollback: it was taken off"
-        said += ", and what came back with it was changed back" if len(patch) > 1 else ""
-        rest = f"; left alone, as somebody has it since: {'; '.join(alone)}" if alone else ""
-        return {"holds": True, "evidence": f"{what}: {said}{rest}"}
-    return {"holds": True, "evidence": f"{what} has no such mark any more"}
 
 
 def undone(api: Api, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
@@ -397,13 +307,6 @@ def _state(thing: Mapping[str, Any] | None, mark: str) -> str:
                 f"{_short(before)}), so it was left alone"
             )
     return "marked" if ours else "clean"
-
-
-def _short(value: Json) -> str:
-    if value == ABSENT:
-        return "absent"
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
 
 
 # --- as calls --------------------------------------------------------------------------------------------------------

@@ -42,12 +42,12 @@ def recent(api: Api, resource: Resource, namespace: str, name: str, now: float) 
         for one in api.items(history_of(resource), namespace, selector=selector)
         if any(owner.get("uid") == uid for owner in meta(one).get("ownerReferences") or ())
     ]
-    found = [(at, _words(one, _first_number(one))) for one in left if (at := _age(one, now)) is not None]
-    newest = max(left, key=_number, default=None)
+    found = [(at, _words(one, first_number(one))) for one in left if (at := _age(one, now)) is not None]
+    newest = max(left, key=last_number, default=None)
     # A template that comes back brings its old ReplicaSet back, with a new number.
-    again = newest is not None and (_first_number(newest) != _number(newest) or _age(newest, now) is None)
+    again = newest is not None and (first_number(newest) != last_number(newest) or _age(newest, now) is None)
     if newest is not None and again and (at := _progressed(runs, now)) is not None:
-        found.append((at, f"{_words(newest, _number(newest))}, an earlier template again"))
+        found.append((at, f"{_words(newest, last_number(newest))}, an earlier template again"))
     thing = named(resource, namespace, name)
     return [
         Happening("recent", thing, f"rolled out {ago(now - at)}: {text}", at, standing=True)
@@ -66,15 +66,16 @@ def _progressed(runs: Mapping[str, Json], now: float) -> float | None:
     return at if at is not None and at >= now - BACK else None
 
 
-def _number(one: Mapping[str, Json]) -> int:
+def last_number(one: Mapping[str, Json]) -> int:
+    """Its revision as it is now; 0 where it says none."""
     text = annotations_of(one).get(REVISION) or one.get("revision") or 0
     return int(text) if str(text).isdecimal() else 0
 
 
-def _first_number(one: Mapping[str, Json]) -> int:
+def first_number(one: Mapping[str, Json]) -> int:
     """The revision that it was made for: it may have come back since."""
     first = str(annotations_of(one).get(_HISTORY) or "").partition(",")[0]
-    return int(first) if first.isdecimal() else _number(one)
+    return int(first) if first.isdecimal() else last_number(one)
 
 
 def _words(one: Mapping[str, Json], number: int) -> str:

@@ -110,7 +110,7 @@ for: 5m
                 "list pods",
                 "by: service: get, patch services; list endpointslices.discovery.k8s.io",
                 "by: scale: get, patch deployments.apps or statefulsets.apps; list "
-                "horizontalpodautoscalers.autoscaling",
+                "horizontalpodautoscalers.autoscaling; list, patch replicasets.apps, for a Deployment",
                 "by: policy: list, get, create, patch, delete networkpolicies.networking.k8s.io",
                 "get replicasets.apps, deployments.apps, statefulsets.apps, where only a selector is known",
             ),

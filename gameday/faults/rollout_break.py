@@ -67,7 +67,7 @@ for: 10m
                 "get namespaces",
                 "list pods",
                 "get, patch deployments.apps or statefulsets.apps",
-                "list, delete replicasets.apps or controllerrevisions.apps",
+                "list, delete replicasets.apps or controllerrevisions.apps; patch replicasets.apps",
                 "get replicasets.apps, where only a selector is known",
             ),
         ),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gameday.cluster.marks import MARK
 from gameday.cluster.resources import Access
 from gameday.faults import planning
 from tests.support.kubernetes.cluster import Cluster, DoubleCluster
@@ -66,6 +67,10 @@ def test_a_whole_life_with_these_rights_alone(
     life = Planned(cluster, fault, services, asked, context={"checked": True})
     life.inject()
     life.until_effective()
+    for one in cluster.list("ReplicaSet") if fault == "rollout-break" else ():
+        # As its controller does where it is faster than the strike.
+        mark = {MARK: life.plan["inject"]["args"]["objects"][0]["mark"]}
+        cluster.patch("ReplicaSet", one["metadata"]["name"], {"metadata": {"annotations": mark}})
     life.undo()
     life.until_recovered()
     # What is asked of no resource (which groups there are) everybody may ask.

@@ -13,7 +13,9 @@ from typing import Any
 from gameday.cluster import creations, marks
 from gameday.cluster.afterwards import theirs
 from gameday.cluster.api import Api, Where
-from gameday.cluster.marks import Change, prepared
+from gameday.cluster.happenings import REVISION
+from gameday.cluster.marks import prepared
+from gameday.cluster.places import Change
 from gameday.cluster.resources import ALL, SERVICES, Resource, annotations_of, labels_of, meta, named
 from gameday.cluster.services import Choice, Pod, Service, Workload, check_unprotected, counted, pods_of, protection
 from gameday.engine.ports import Json
@@ -130,7 +132,14 @@ class Struck:
         """As the functions below take it: the object, the mark that goes on it, and what it must have opted in by."""
         data = meta(self.thing)
         generation = data.get("generation")
-        mark = marks.mark_of(context, str(data["uid"]), self.changes, generation=generation, revisions=self.revisions)
+        mark = marks.mark_of(
+            context,
+            str(data["uid"]),
+            self.changes,
+            generation=generation,
+            revisions=self.revisions,
+            revision=annotations_of(self.thing).get(REVISION),
+        )
         whose: dict[str, Json] = {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name}
         return {**whose, "mark": mark, "opt_in": target["settings"].get("opt_in")}
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from gameday.cluster import history
+from gameday.cluster import history, returned
 from gameday.cluster.api import Api, Where
-from gameday.cluster.marks import ABSENT, Change, pointer, prepared
+from gameday.cluster.marks import prepared
+from gameday.cluster.places import ABSENT, Change, pointer
 from gameday.cluster.resources import ALL, NAMESPACES, PODS, REPLICASETS, STATEFULSETS, WORKLOADS, meta, right
 from gameday.cluster.services import (
     Service,
@@ -28,7 +29,7 @@ from gameday.cluster.services import (
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, share_of
-from gameday.faults.kubernetes.scale_outage import running, whole
+from gameday.faults.kubernetes.scale_outage import running, tidied, whole
 from gameday.faults.rollout_break import RolloutBreakParameters
 
 _ROOM = "gameday.faults.kubernetes.rollout_break"
@@ -47,7 +48,8 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     found = [right("get", NAMESPACES), right("list", PODS, space)]
     found += [] if its.workload else [right("get", REPLICASETS, space)]
     found += [right(verb, kind, space) for kind in kinds for verb in ("get", "patch")]
-    return [*found, *history.needs(kinds, space)]
+    rights = [*found, *history.needs(kinds, space), *returned.needs(kinds, space)]
+    return list(dict.fromkeys(rights))
 
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
@@ -94,7 +96,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
             "its revision is taken out of the rollout history afterwards, where a plain `kubectl rollout undo` finds it"
             if kept is not None
             else "it stays in the rollout history, where `kubectl rollout undo` finds it afterwards: name the revision "
-            "that is meant; `gameday recover --target` takes away what came back",
+            "that is meant; `gameday recover --target` finds what came back",
             *(["what these variables hold now is written into the journal, to put it back"] if asked.env else []),
             *kept_by_others(thing),
         ),
@@ -313,9 +315,12 @@ def recovered(
         return {"holds": False, "evidence": f"pods with the change are still there: {', '.join(left)}"}
     (one,) = objects
     found = whole(api, one, undone)
-    there = api.get(ALL[one["kind"]], one["namespace"], one["name"]) if found["holds"] and kept is not None else None
-    if there is None or kept is None:
+    there = api.get(ALL[one["kind"]], one["namespace"], one["name"]) if found["holds"] else None
+    if there is None:
         return found
+    if kept is None:
+        return tidied(api, one, found, there)
     ours = {"container": pods["container"], "broken": pods["broken"]}
     out = history.taken_out(api, ALL[one["kind"]], one["namespace"], there, history.like(**ours), kept)
-    return {"holds": out["holds"], "evidence": "; ".join(filter(None, [found["evidence"], out["evidence"]]))}
+    said = {"holds": out["holds"], "evidence": "; ".join(filter(None, [found["evidence"], out["evidence"]]))}
+    return tidied(api, one, said, there)

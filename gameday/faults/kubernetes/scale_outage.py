@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gameday.cluster import returned
 from gameday.cluster.afterwards import scaled_away, theirs
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import prepared, value_at
@@ -44,7 +45,8 @@ def needs(its: Service) -> list[str]:
     found = [right("get", NAMESPACES), right("list", PODS, space), right("list", AUTOSCALERS, space)]
     if not its.workload:
         found.append(right("get", REPLICASETS, space))
-    return found + [right(verb, kind, space) for kind in kinds for verb in ("get", "patch")]
+    found += [right(verb, kind, space) for kind in kinds for verb in ("get", "patch")]
+    return found + returned.needs(kinds, space)
 
 
 def running(api: Api, its: Service) -> Workload:
@@ -150,7 +152,17 @@ def recovered(where: Where, objects: Sequence[Mapping[str, Any]]) -> dict[str, J
     if not undone["holds"]:
         return undone
     (one,) = objects
-    return whole(prepared(where), one, undone)
+    api = prepared(where)
+    found = whole(api, one, undone)
+    there = api.get(ALL[one["kind"]], one["namespace"], one["name"]) if found["holds"] else None
+    return found if there is None else tidied(api, one, found, there)
+
+
+def tidied(api: Api, one: Mapping[str, Any], found: Mapping[str, Json], there: Mapping[str, Any]) -> dict[str, Json]:
+    """`found`, which is that it is whole; where it is, no copy of the mark is left that a rollback would bring back, or
+    it is said."""
+    left = returned.without_copies(api, ALL[one["kind"]], there, one["mark"]) if found["holds"] else ""
+    return {**found, "evidence": f"{found['evidence']}; {left}"} if left else dict(found)
 
 
 def whole(api: Api, one: Mapping[str, Any], undone: Mapping[str, Json]) -> dict[str, Json]:

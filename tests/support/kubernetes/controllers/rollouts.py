@@ -25,6 +25,7 @@ from tests.support.kubernetes.world import World
 Json = dict[str, Any]
 
 REVISION = "deployment.kubernetes.io/revision"
+HISTORY = "deployment.kubernetes.io/revision-history"
 
 
 def tend_deployments(world: World, now: float) -> float:
@@ -139,7 +140,10 @@ def _newest(world: World, new: Json, old: list[Json]) -> Json:
     if _number(new) > top:
         return new
     numbered = changed(new)
-    numbered["metadata"].setdefault("annotations", {})[REVISION] = str(top + 1)
+    notes = numbered["metadata"].setdefault("annotations", {})
+    if REVISION in notes:
+        notes[HISTORY] = ",".join(filter(None, [notes.get(HISTORY), notes[REVISION]]))
+    notes[REVISION] = str(top + 1)
     return world.store.put(REPLICA_SET, numbered)
 
 
