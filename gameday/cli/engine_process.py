@@ -6,6 +6,7 @@ Started by the guardian with the number of its end of the link; what to run come
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import json
@@ -19,11 +20,12 @@ import time
 from typing import Any
 
 from gameday.cli.clusters import followers
-from gameday.cli.payload import PYTHON, Payload
+from gameday.cli.payload import PYTHON, UNHEARD, Payload
 from gameday.engine.asking import Alerts
 from gameday.engine.brief import Config, as_line, handed
 from gameday.engine.conductor import Conductor, Ports
-from gameday.engine.journal import Journal
+from gameday.engine.inbox import InboxPort
+from gameday.engine.journal import Journal, JournalPort
 from gameday.engine.link import Link
 from gameday.engine.ports import Call, Json, Plan, TargetInfo
 from gameday.engine.processes import boot_clock, boot_id
@@ -33,7 +35,10 @@ from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
 from gameday.probes.prober import HTTP, LiveProber
 from gameday.store import Holder, open_store
-from gameday.store.port import StoreInbox, StoreJournal
+from gameday.store.errors import LeaseHeld, StoreUnavailable
+from gameday.store.port import BesideJournal, NoInbox, StoreInbox, StoreJournal, spill_folders
+from gameday.store.readable import readable
+from gameday.store.spill import with_spilled
 from gameday.store.store import Store
 
 LOCKED = 0.25
@@ -95,11 +100,12 @@ def _give_up(link: socket.socket, code: int, error: str) -> None:
 
 
 async def _run(payload: Payload, sock: socket.socket) -> int:
-    with open_store(payload.store) as patient:
+    with readable(payload.store) if payload.mode == "recover" else open_store(payload.store) as patient:
         if _closed(sock):
             raise RefusedError("the guardian died before the exercise could begin")
-        epoch, records, boot = _take_up(patient, payload)
-    store = open_store(payload.store, create=False, busy=LOCKED)
+        shown = patient.address.shown
+        epoch, records, boot, writable = _take_up(patient, payload)
+    store = open_store(payload.store, create=False, busy=LOCKED) if writable else None
     exercise = fold(records)
     conductor: Conductor | None = None
 
@@ -107,7 +113,10 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         if conductor is not None:
             conductor.journal_trouble(trouble)
 
-    port = StoreJournal(store, payload.exercise, epoch)
+    port: JournalPort = BesideJournal(shown, payload.exercise, epoch)
+    inbox: InboxPort = NoInbox()
+    if store is not None:
+        port, inbox = StoreJournal(store, payload.exercise, epoch), StoreInbox(store, payload.exercise, epoch)
     journal = Journal(port, exercise, epoch=epoch, boot=boot, on_trouble=on_trouble)
     target = TargetInfo.from_json(payload.target)
 
@@ -145,16 +154,20 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
 
         return led(plan, payload.target)
 
-    ports = Ports(prober, StoreInbox(store, payload.exercise, epoch), alerts, beside, rescue, as_now)
+    ports = Ports(prober, inbox, alerts, beside, rescue, as_now)
     conductor = Conductor(journal, connect(sock), ports, heartbeat=payload.heartbeat)
     for number in STOP_SIGNALS:
         name = signal.Signals(number).name
         asyncio.get_running_loop().add_signal_handler(number, functools.partial(conductor.stopped_by, name))
+    if store is None and exercise.phase not in ("interrupted", "ended"):
+        # Nobody could write it down before.
+        conductor.append(ev.EngineLost(UNHEARD), source="recover", wall=records[-1].wall, clock=records[-1].clock)
     conductor.append(ev.EngineStarted(os.getpid(), os.getppid(), socket.gethostname(), payload.mode != "new"))
     _keep_pauses_short()
     code = await (conductor.recover() if payload.mode == "recover" else conductor.run())
-    _release(store, payload.exercise, epoch)
-    store.close()
+    if store is not None:
+        _release(store, payload.exercise, epoch)
+        store.close()
     return code
 
 
@@ -179,22 +192,35 @@ async def alerts_of(prober: LiveProber) -> Alerts:
     return Alerts({alert.name: (alert.summary, alert.starts_at) for alert in answer.alerts})
 
 
-def _take_up(store: Store, payload: Payload) -> tuple[int, list[Record], float]:
-    """Begin the journal, or take over one that exists: epoch, records so far, CLOCK_BOOTTIME at clock zero."""
+def _take_up(store: Store, payload: Payload) -> tuple[int, list[Record], float, bool]:
+    """Begin the journal, or take over one that exists: epoch, records so far, CLOCK_BOOTTIME at clock zero, and whether
+    it can be written. Only where nothing but undos is to be done may it be one that can't."""
     holder = Holder.mine()
     if payload.mode == "new":
         boot, wall = boot_clock(), time.time()
         started = ev.ExerciseStarted(**payload.started, boot=boot, boot_id=boot_id())
         first = Record(1, wall, 0.0, wall, 1, "engine", "", started)
-        return store.create(first, holder), [first], boot
-    epoch = store.take_lease(payload.exercise, holder)
-    records = store.records(payload.exercise)
+        return store.create(first, holder), [first], boot, True
+    writable = True
+    try:
+        epoch = store.take_lease(payload.exercise, holder)
+        records = store.records(payload.exercise)
+    except StoreUnavailable as error:
+        if payload.mode != "recover":
+            raise
+        with contextlib.suppress(OSError):  # the log may be on the same disk
+            sys.stderr.write(f"engine: {error}; what is done is written beside it\n")
+        records, writable = with_spilled(store, payload.exercise, spill_folders()), False
+        lease = store.lease(payload.exercise)
+        if lease.holder is not None and lease.held(time.time()):
+            raise LeaseHeld(payload.exercise, lease.holder, lease.epoch) from None
+        epoch = 1 + max(lease.epoch, *(record.epoch for record in records))
     first = records[0]
     assert isinstance(first.event, ev.ExerciseStarted)
     if first.event.boot_id == boot_id():
-        return epoch, records, first.event.boot
+        return epoch, records, first.event.boot, writable
     # Another boot: its clock is gone, so the wall clock says how long ago zero was.
-    return epoch, records, boot_clock() - max(time.time() - first.wall, records[-1].clock)
+    return epoch, records, boot_clock() - max(time.time() - first.wall, records[-1].clock), writable
 
 
 def _release(store: Store, exercise: str, epoch: int) -> None:

@@ -126,8 +126,15 @@ def launch(
     owned = payload.mode == "new" and not payload.attended
     try:
         log = log_of(payload.exercise)
+        with log.open("ab") as output:
+            # That it can be opened proves nothing of a full disk.
+            output.write(b"launched to recover\n" if payload.mode == "recover" else b"")
     except OSError as error:
-        raise RefusedError(f"there is no place for the exercise's log: {error}; name one with XDG_STATE_HOME") from None
+        if payload.mode != "recover":
+            text = f"there is no place for the exercise's log: {error}; name one with XDG_STATE_HOME"
+            raise RefusedError(text) from None
+        # No undo is to wait for that.
+        log = Path(os.devnull)
     with log.open("ab") as output, target_held(payload) as lock:
         if ahead is None:
             process = start_guardian(output, lock)

@@ -16,6 +16,7 @@ from gameday.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from gameday.cluster.api import Where
+    from gameday.store.errors import StoreUnavailable
     from gameday.store.store import Store
 
 
@@ -60,14 +61,14 @@ def _recover_all(exercise: str | None, target: str | None, config: Path | None, 
         if exercise is not None:
             raise UsageError("an ID or --target, not both: --target also recovers all that journals know of there")
         return recover_target(target, config, store)
-    from gameday.store import open_store
     from gameday.store.errors import NoSuchExercise, StoreEmpty, StoreMissing
+    from gameday.store.readable import readable
 
     wanted: list[str] = []
     codes: set[int] = set()
     standing = False
     try:
-        with open_store(store, create=False) as opened:
+        with readable(store) as opened:
             codes.add(absorb(opened))
             wanted = [opened.resolve(exercise)] if exercise else _in_need(opened)
             if not exercise:
@@ -104,6 +105,7 @@ def absorb(store: Store) -> Exit:
     """Facts and records that could not be written at their time. A file that makes trouble keeps no other from it."""
     from gameday.cli import clerk
     from gameday.store import spill
+    from gameday.store.errors import StoreUnavailable
     from gameday.store.port import spill_folders
 
     code = Exit.OK
@@ -112,6 +114,9 @@ def absorb(store: Store) -> Exit:
             try:
                 outcome = spill.absorb_file(store, path)
                 stores = spill.read_spill(path, path.read_bytes()).stores if outcome == "elsewhere" else ()
+            except StoreUnavailable as error:
+                code = max(code, _not_yet_placed(store, path, path.name.removesuffix(spill.SUFFIX), error))
+                continue
             except Exception as error:  # noqa: BLE001 - said, and counted; the faults of others are not to wait for it
                 code = _not_placed(path, _why(error))
                 continue
@@ -135,11 +140,32 @@ def absorb(store: Store) -> Exit:
                     continue
                 clerk.write_down(store, facts)
                 path.unlink(missing_ok=True)
+            except StoreUnavailable as error:
+                code = max(code, _not_yet_placed(store, path, facts["exercise"], error))
+                continue
             except Exception as error:  # noqa: BLE001 - as above
                 code = _not_placed(path, _why(error))
                 continue
             click.echo(f"{facts['exercise']}: what its guardian did is in the journal now", err=True)
     return code
+
+
+def _not_yet_placed(store: Store, path: Path, exercise: str, error: StoreUnavailable) -> Exit:
+    """The store can't be written. What the file says is no news where the journal knows as many faults, or more."""
+    from gameday.errors import GamedayError
+    from gameday.exercise.fold import fold
+    from gameday.store.port import spill_folders
+    from gameday.store.spill import with_spilled
+
+    try:
+        standing = fold(with_spilled(store, exercise, spill_folders())).unrecovered
+        known = store.unrecovered_entries(exercise)
+        if store.summary(exercise).last_seq and all(fault.entry in known for fault in standing):
+            click.echo(f"gameday: {path} is left until the journal of {exercise} can be written: {error}", err=True)
+            return Exit.FAILED
+    except (GamedayError, OSError, ValueError) as unread:
+        click.echo(f"gameday: {exercise}: {_why(unread)}", err=True)
+    return _not_placed(path, str(error))
 
 
 def _of_another(path: Path, stores: Sequence[str]) -> Exit:
@@ -282,16 +308,25 @@ def recover_or_say(ident: str, store: str | None, config: Path | None, way: Wher
 
 
 def _nothing_stands(ident: str, store: str | None) -> bool:
-    """Whether the journal says that no fault of the exercise is left; False where it can't be asked."""
+    """Whether the journal says that no fault of the exercise is left; False where it can't be asked. Those that are
+    left are said, with what undoes them."""
     from gameday.errors import GamedayError
-    from gameday.store import open_store
+    from gameday.exercise.fold import fold
+    from gameday.store.port import spill_folders
+    from gameday.store.readable import readable
+    from gameday.store.spill import with_spilled
 
     try:
-        with open_store(store, create=False) as opened:
-            return opened.summary(ident).unrecovered == 0 and not opened.unrecovered_entries(ident)
-    except (GamedayError, OSError) as error:
-        click.echo(f"gameday: {ident}: {error}", err=True)
+        with readable(store) as opened:
+            nothing = opened.summary(ident).unrecovered == 0 and not opened.unrecovered_entries(ident)
+            left = fold(with_spilled(opened, ident, spill_folders())).unrecovered
+    except (GamedayError, OSError, ValueError) as error:
+        click.echo(f"gameday: {ident}: {_why(error)}", err=True)
         return False
+    for fault in left:
+        text = f"gameday: NOT RECOVERED: {ident} {fault.entry}: {fault.summary}"
+        click.echo("\n".join([text, *(f"    {command}" for command in fault.commands)]), err=True)
+    return nothing and not left
 
 
 def _recover(ident: str, store: str | None, config: Path | None, way: Where | None) -> Exit:
@@ -299,22 +334,29 @@ def _recover(ident: str, store: str | None, config: Path | None, way: Where | No
     from gameday.cli.recover_login import ways_in
     from gameday.cli.resuming import resume
     from gameday.exercise.fold import fold
-    from gameday.store import default_url, open_store
+    from gameday.store import default_url
+    from gameday.store.port import spill_folders
+    from gameday.store.readable import readable
+    from gameday.store.spill import with_spilled
 
     url = store or default_url()
-    with open_store(url, create=False) as opened:
+    with readable(url) as opened:
         lease = opened.lease(ident)
-        known = opened.records(ident)
+        known, written = with_spilled(opened, ident, spill_folders()), len(opened.records(ident))
     if not lease.held(time.time()):
         # Guardian and engine may be there and stand still; a guardian keeps its claim for as long as it is there.
         for killed in end_frozen(ident, url, lease.holder):
             click.echo(f"{ident}: {killed} stood still and was killed", err=True)
-    click.echo(f"{ident}: undoing what is left", err=True)
-    left = {fault.entry for fault in fold(known).unrecovered}
-    before = ways_in(ident, known[0].event, config, way) if left else []
-    resume(ident, store, mode="recover", before=before).wait()
-    with open_store(store, create=False) as opened:
-        state = fold(opened.records(ident))
+    state = fold(known)
+    left = {fault.entry for fault in state.unrecovered}
+    if left or state.phase != "ended" or len(known) == written:
+        click.echo(f"{ident}: undoing what is left", err=True)
+        before = ways_in(ident, known[0].event, config, way) if left else []
+        resume(ident, store, mode="recover", before=before).wait()
+    with readable(url) as opened:
+        written = len(opened.records(ident))
+        records = with_spilled(opened, ident, spill_folders())
+    state = fold(records)
     for fault in state.faults.values():
         click.echo(f"{ident}  {fault.entry}  {fault.stage}  {fault.cleared or fault.error or fault.summary}")
         if fault.stage != "leaked":
@@ -325,10 +367,16 @@ def _recover(ident: str, store: str | None, config: Path | None, way: Where | No
             # Whoever reads the data, or nobody: people have to see this.
             text = f"gameday: NOT RECOVERED: {ident} {fault.entry}: {fault.error}"
             click.echo("\n".join([text, *(f"    {command}" for command in fault.commands)]), err=True)
-    if state.phase == "ended":
+    if len(records) > written:
+        click.echo(
+            f"gameday: {ident}: the journal can't be written now, so that what was done is kept beside it: a run on "
+            "that target is refused until it can be and `gameday recover` has been called once more",
+            err=True,
+        )
+    elif state.phase == "ended":
         click.echo(f"{ident}: debrief: gameday report {ident}", err=True)
     if state.unrecovered:
         return Exit.NOT_RECOVERED
     # What was told when it was undone (by another recovery, say) is not told again.
     unwell = any(fault.unwell for fault in state.faults.values() if fault.entry in left)
-    return Exit.FAILED if unwell else Exit.OK
+    return Exit.FAILED if unwell or len(records) > written else Exit.OK

@@ -26,11 +26,11 @@ def of_target(name: str, store: str) -> dict[str, bool]:
     Raises:
         RefusedError: an engine lives there.
     """
-    from gameday.store import open_store
     from gameday.store.errors import StoreMissing
+    from gameday.store.readable import readable
 
     try:
-        with open_store(store, create=False) as opened:
+        with readable(store) as opened:
             here = [summary for summary in opened.exercises() if summary.target == name]
     except StoreMissing as error:
         click.echo(f"{error}; the target itself is searched", err=True)
@@ -50,12 +50,12 @@ def of_target(name: str, store: str) -> dict[str, bool]:
 def of_other_names(target: TargetInfo, store: str) -> dict[str, bool]:
     """As `of_target`: exercises with faults that stand on this very cluster, in its namespaces, by another name."""
     from gameday.cluster.relogin import other_way
-    from gameday.store import open_store
     from gameday.store.errors import StoreMissing
+    from gameday.store.readable import readable
 
     found: dict[str, bool] = {}
     try:
-        with open_store(store, create=False) as opened:
+        with readable(store) as opened:
             for summary in opened.unrecovered():
                 started = None if summary.target == target.name else _started(opened, summary.id)
                 if started is None or summary.engine_alive or not _may_be(started, target):
@@ -95,13 +95,14 @@ def still_open(idents: Collection[str], store: str, undone: Collection[tuple[str
     from gameday.cluster.marks import label_value
     from gameday.cluster.relogin import trouble
     from gameday.exercise.fold import fold
-    from gameday.store import default_url, open_store
+    from gameday.store import default_url
     from gameday.store.address import read_address
+    from gameday.store.readable import readable
 
     its, usual = (read_address(url).shown for url in (store or default_url(), default_url()))
     where = f" --store {shlex.quote(its)}" if its != usual else ""
     for ident in idents if undone else ():
-        with open_store(store, create=False) as opened:
+        with readable(store) as opened:
             if not opened.summary(ident).unrecovered:
                 continue
             state, started = fold(opened.records(ident)), _started(opened, ident)

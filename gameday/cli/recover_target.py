@@ -102,11 +102,11 @@ def _searchable(target: TargetInfo, settings: Settings) -> TargetInfo:
 def _absorb(store: str) -> Exit:
     """What could not be written into the journals at its time belongs there before they are read."""
     from gameday.cli.recover import absorb
-    from gameday.store import open_store
     from gameday.store.errors import StoreMissing
+    from gameday.store.readable import readable
 
     try:
-        with open_store(store, create=False) as opened:
+        with readable(store) as opened:
             return absorb(opened)
     except StoreMissing:
         return Exit.OK

@@ -9,14 +9,15 @@ from typing import Literal
 
 from gameday.cli.clusters import is_cluster
 from gameday.cli.launching import HEARTBEAT, Running, launch
-from gameday.cli.payload import Payload
+from gameday.cli.payload import UNHEARD, Payload
 from gameday.engine.journal import status_of
 from gameday.errors import UsageError
 from gameday.exercise.events import EngineLost, ExerciseStarted
 from gameday.exercise.fold import apply, fold
 from gameday.exercise.record import Record
 from gameday.store import Holder, default_url, open_store
-from gameday.store.errors import LeaseHeld
+from gameday.store.errors import LeaseHeld, StoreUnavailable
+from gameday.store.readable import readable
 from gameday.store.store import Store
 
 
@@ -29,13 +30,18 @@ def resume(
         LeaseHeld: its engine is alive (exit 5).
     """
     url = store or default_url()
-    with open_store(url, create=False) as opened:
+    with readable(url) if mode == "recover" else open_store(url, create=False) as opened:
         first = opened.records(exercise, limit=1)
         lease = opened.lease(exercise)
         if lease.holder is not None and lease.held(time.time()):
             raise LeaseHeld(exercise, lease.holder, lease.epoch)
         if first:
-            _note_the_loss(opened, exercise)
+            try:
+                _note_the_loss(opened, exercise)
+            except StoreUnavailable:
+                # What the store can't take the engine writes beside it, this too; but nothing new is begun so.
+                if mode != "recover":
+                    raise
     if not first or not isinstance(first[0].event, ExerciseStarted):
         raise UsageError(f"the journal of {exercise} has no beginning; `gameday show {exercise} --events` shows it")
     started = first[0].event
@@ -63,7 +69,7 @@ def as_it_stands(store: Store, exercise: str) -> list[Record]:
 
 def _loss(last: Record) -> Record:
     """That the engine is lost, at the time of the last thing that its journal knows."""
-    lost = EngineLost("nothing was heard of it after this")
+    lost = EngineLost(UNHEARD)
     return Record(last.seq + 1, last.wall, last.clock, time.time(), last.epoch, "recover", "", lost)
 
 

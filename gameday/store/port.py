@@ -62,20 +62,7 @@ class StoreJournal:
 
     def spill(self, records: Sequence[Record]) -> None:
         """Keep `records` somewhere; never raises for want of a place: the last one is stderr."""
-        reasons = []
-        shown = self._store.address.shown
-        for folder in self._folders:
-            try:
-                make_ours(folder)
-                spill(folder, self._exercise, self._epoch, records, shown)
-            except (StoreUnavailable, OSError) as error:
-                reasons.append(str(error))
-            else:
-                return
-        print(f"gameday: {'; '.join(reasons)}: keep these lines", file=sys.stderr)  # noqa: T201
-        for record in records:
-            kept = {"exercise": self._exercise, "lease": self._epoch, "store": shown, **to_json(record)}
-            print(json.dumps(kept, default=repr), file=sys.stderr, flush=True)  # noqa: T201
+        _keep(self._folders, self._exercise, self._epoch, records, self._store.address.shown)
 
     def _told(self, error: StoreError) -> WriteRefused:
         if isinstance(error, LeaseLost):
@@ -86,6 +73,50 @@ class StoreJournal:
             # A server that restarts, or a network that hiccups, comes back; a file that was removed does not.
             return WriteLater(str(error))
         return WriteImpossible(str(error))
+
+
+class BesideJournal:
+    """A `JournalPort` of a store that can't be written: everything goes beside it, for whoever can absorb it."""
+
+    def __init__(self, store: str, exercise: str, epoch: int) -> None:
+        """`store`: as `Address.shown`."""
+        self._kept = (store, exercise, epoch)
+
+    def write(self, records: Sequence[Record], *, status: str, unrecovered: int) -> None:
+        self.spill(records)
+
+    def spill(self, records: Sequence[Record]) -> None:
+        store, exercise, epoch = self._kept
+        _keep(spill_folders(), exercise, epoch, records, store)
+
+    def renew(self) -> None:
+        """There is no lease: whoever could have taken one could have written."""
+
+
+def _keep(folders: Sequence[Path], exercise: str, epoch: int, records: Sequence[Record], store: str) -> None:
+    reasons = []
+    for folder in folders:
+        try:
+            make_ours(folder)
+            spill(folder, exercise, epoch, records, store)
+        except (StoreUnavailable, OSError) as error:
+            reasons.append(str(error))
+        else:
+            return
+    print(f"gameday: {'; '.join(reasons)}: keep these lines", file=sys.stderr)  # noqa: T201
+    for record in records:
+        kept = {"exercise": exercise, "lease": epoch, "store": store, **to_json(record)}
+        print(json.dumps(kept, default=repr), file=sys.stderr, flush=True)  # noqa: T201
+
+
+class NoInbox:
+    """A `gameday.engine.inbox.InboxPort` where none can be emptied."""
+
+    def take(self) -> list[Asked]:
+        return []
+
+    def answer(self, row: int, answer: dict[str, Any]) -> None:
+        """Nobody asked."""
 
 
 class StoreInbox:

@@ -112,6 +112,24 @@ def absorb_file(store: Store, path: Path) -> Outcome:
         raise refused_by_system(f"could not absorb {path}", error) from error
 
 
+def with_spilled(store: Store, exercise: str, directories: Sequence[Path]) -> list[Record]:
+    """The journal as it will be when what lies in the folders for it is absorbed. Writes nothing."""
+    records = store.records(exercise)
+    for path in (path for folder in directories for path in ours(folder, SUFFIX)):
+        if path.name != f"{exercise}{SUFFIX}":
+            continue
+        try:
+            found = read_spill(path, path.read_bytes())
+        except OSError:
+            # Absorbed just now, or not to be read: whoever absorbs says so.
+            continue
+        if not found.stores or store.address.shown in found.stores:
+            epoch = max((record.epoch for record in records), default=1)
+            fresh = [_as_stored(record) for record in found.records]
+            records += merged(records, fresh, found.damaged, epoch=epoch, now=time.time())
+    return records
+
+
 def ours(directory: Path, suffix: str) -> list[Path]:
     """Files with that suffix that we ourselves put there; anybody else's are left out, and said so on stderr."""
     files = sorted(directory.glob(f"*{suffix}"))

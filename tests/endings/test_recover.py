@@ -156,7 +156,8 @@ def test_an_empty_store_is_not_one_in_which_nothing_happened(place: Place, spill
 def test_an_exercise_that_cannot_be_recovered_keeps_no_other_from_it(place: Place) -> None:
     with open_store(str(place.store)) as store:
         for exercise in ("e1", "e2", "e3"):
-            store.append(exercise, store.create(started(exercise), dead()), [armed(2)])
+            fault = ev.FaultArmed("f1", "latency", {"commands": [f"undo {exercise} --by-hand"]}, False, 30.0)
+            store.append(exercise, store.create(started(exercise), dead()), [record(2, fault)])
     with sqlite3.connect(place.store) as raw:
         raw.execute("DELETE FROM gameday_events WHERE seq = 1")
     raw.close()
@@ -164,6 +165,7 @@ def test_an_exercise_that_cannot_be_recovered_keeps_no_other_from_it(place: Plac
     assert done.returncode == 4, done.stderr
     for exercise in ("e1", "e2", "e3"):
         assert f"{exercise} could not be recovered" in done.stderr
+        assert f"NOT RECOVERED: {exercise} f1" in done.stderr and f"    undo {exercise} --by-hand\n" in done.stderr
     assert "nothing to recover" not in done.stdout
 
 
