@@ -32,6 +32,7 @@ from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
 
 from gameday.cluster.impersonation import headers
+from gameday.cluster.kubeconfigs import KINDS, check, check_cluster, check_file, check_user
 
 PLUGIN = 8.0
 """Seconds that a log-in plugin may take; a person at a terminal, whom it may ask, gets `ASKING`."""
@@ -71,6 +72,8 @@ def load(kubeconfig: str, context: str | None, server: str, folder: str, configu
     """
     found = _found(kubeconfig, context, server)
     loader = _Loader(config_dict=found, config_base_path=None, active_context=context, temp_file_path=folder)
+    check_cluster(loader.cluster)
+    check_user(loader.user)
     login = Login(headers(loader.user), loader.cluster.get("proxy-url"))
     loader.load_and_set(configuration)
     return login
@@ -113,6 +116,8 @@ def parts(kubeconfig: str, context: str, server: str) -> tuple[dict[str, Any], d
     own = named("context", context)
     cluster = named("cluster", own.pop("cluster", None))
     user = named("user", own.pop("user")) if own.get("user") else {}
+    check_cluster(cluster)
+    check_user(user)
     if token := _token(user):
         # For Python's client, which takes the token before its file, and that as it is.
         user["token"] = token
@@ -170,10 +175,28 @@ def _absolute(key: str, value: Any, folder: Path) -> Any:
 
 def _read(kubeconfig: str) -> Any:
     path = str(Path(kubeconfig).expanduser()) if kubeconfig else KUBE_CONFIG_DEFAULT_LOCATION
-    found = KubeConfigMerger(path).config
+    found = _Merger(path).config
     if found is None:
         raise ConfigException(f"there is no kubeconfig at {path}, or nothing is in it")
+    for plural, kind in KINDS.items():
+        for one in found.value[plural]:
+            # It is called by all that it holds, and errors say that.
+            one.name = f"{one.path}: {kind} {one.value['name']!r}"
+            # A key with nothing after it is one that is not there.
+            inner = one.value.get(kind) or {}
+            one.value[kind] = {key: value for key, value in inner.items() if value is not None}
     return found
+
+
+class _Merger(KubeConfigMerger):  # type: ignore[misc]
+    """With words for what is no kubeconfig."""
+
+    def load_config(self, path: str) -> None:
+        try:
+            super().load_config(path)
+        except (AttributeError, KeyError, TypeError, UnicodeDecodeError):
+            check_file(path)
+        check(self.config_files[path], path)
 
 
 def _server(config: Any, context: str | None) -> str:
@@ -219,8 +242,6 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]
         name, password = self.user.get("username"), self.user.get("password")
         if name is None or password is None:
             return None
-        if not (isinstance(name, str) and isinstance(password, str)):
-            raise ConfigException("its username or password is not text: put quotes around it")
         self.token = f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
         return True
 

@@ -24,6 +24,7 @@ from gameday.cluster.impersonation import send_with
 
 _ONE_AT_A_TIME = threading.RLock()
 """The client remembers the files that it wrote, for all threads: one would be given the name of another's."""
+_PEM = "what is wanted is PEM (-----BEGIN …), for -data in base64 once more, and a key without a password"
 _PACKAGES = ("kubernetes", "kubernetes.client", "kubernetes.client.models")
 
 
@@ -137,9 +138,19 @@ def contexts(kubeconfig: str | None) -> list[str]:
 
 def _keep_secrets_in_memory(client: Any, configuration: Any) -> None:
     """Certificates and keys as a TLS context instead of as files that are read for each connection."""
-    tls = _trusting(configuration, ssl.create_default_context(cafile=configuration.ssl_ca_cert))
+    try:
+        tls = _trusting(configuration, ssl.create_default_context(cafile=configuration.ssl_ca_cert))
+    except ssl.SSLError:
+        raise ValueError(f"certificate-authority of its cluster, or its -data, holds no certificate: {_PEM}") from None
+    if configuration.key_file and not configuration.cert_file:
+        raise ValueError("its user has a client-key and no client-certificate: add that, or take the key out")
     if configuration.cert_file:
-        tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+        try:
+            # Without a password somebody would be asked for one.
+            tls.load_cert_chain(configuration.cert_file, configuration.key_file, password="")
+        except ssl.SSLError as error:
+            why = "they don't belong together" if error.reason == "KEY_VALUES_MISMATCH" else _PEM
+            raise ValueError(f"client-certificate and client-key of its user can't be used: {why}") from None
     words = client.rest_client.pool_manager.connection_pool_kw
     for name in ("ca_certs", "cert_file", "key_file", "cert_reqs"):
         words.pop(name, None)

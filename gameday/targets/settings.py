@@ -43,6 +43,12 @@ def _no_password(address: str) -> str:
     return address
 
 
+def _context(name: str) -> str:
+    if not name.strip():
+        raise ValueError("is empty: write the name of a context, as `kubectl config get-contexts` lists them")
+    return name
+
+
 def _speakable(name: str) -> str:
     if not NAME.match(name):
         raise ValueError(f"{name!r} is no name for ${{…}}: use letters, digits, dashes, underscores; a letter first")
@@ -142,7 +148,9 @@ class TargetSettings(Section):
     )
     measures: dict[str, Probing] = Field(default_factory=dict, description="Numbers to watch, each a probe.")
     proxy: Address | None = Field(None, description="The address of Toxiproxy's API.")
-    context: str | None = Field(None, description="With kind kubernetes: a context of the kubeconfig.")
+    context: Annotated[str, AfterValidator(_context)] | None = Field(
+        None, description="With kind kubernetes: a context of the kubeconfig."
+    )
     in_cluster: bool | None = Field(None, description="With kind kubernetes: the service account of the pod we run in.")
     kubeconfig: str | None = Field(None, description="With kind kubernetes: a file; else KUBECONFIG or ~/.kube/config.")
     namespaces: list[KubernetesName] = Field(

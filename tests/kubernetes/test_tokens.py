@@ -98,9 +98,9 @@ def test_of_files_too(cluster: Cluster, tmp_path: Path) -> None:
     assert f"its token in {tmp_path}/token holds" in complaint(lambda: Api(there))
     (tmp_path / "token").write_bytes(b"\n")
     assert f"its token file {tmp_path}/token is empty" in complaint(lambda: Api(there))
-    for keys, said in (({"token": 5}, "its token is not text"), ({"username": 5, "password": "x"}, "is not text")):
+    for keys, said in (({"token": 5}, "token of its"), ({"username": 5, "password": "x"}, "username of its")):
         there = user(cluster, tmp_path, **keys)
-        assert said in complaint(lambda there=there: Api(there))  # type: ignore[misc]
+        assert f"{said} user is not text" in complaint(lambda there=there: Api(there))  # type: ignore[misc]
 
 
 @pytest.mark.double

@@ -152,6 +152,7 @@ CLUSTER = '[targets.k]\nkind = "kubernetes"\nenvironment = "staging"\ncontext = 
         ),
         (CLUSTER.replace('context = "k"', ""), "targets.k needs a context"),
         (CLUSTER + "in_cluster = true\n", "has a context, and in_cluster = true"),
+        (CLUSTER.replace('"k"', '""'), "gameday.toml:4: targets.k.context is empty: write the name of a context"),
         (CLUSTER.replace('["shop"]', "[]"), "targets.k needs the namespaces that may be touched"),
         (CLUSTER.replace('["shop"]', '["Shop"]'), "gameday.toml:5: targets.k.namespaces.0 string should match pattern"),
         (
