@@ -237,7 +237,7 @@ def _forgotten(
     back = returned.again(there, mark)
     if back:
         # A rollback of a StatefulSet brings its template back, and no mark: nothing else finds it.
-        commands = marks.by_hand(api.where, kind, namespace, str(name), said["changes"])[:1]
+        commands = marks.by_hand(api.where, kind, namespace, str(name), mark, marked=False)
         if keep := returned.unmarked_by_hand(api, kind, there, mark):
             commands = ("# to keep it, and have it said no more:", *keep, "# or to change it back:", *commands)
         yield what, {"holds": False, "evidence": back, "commands": list(commands)}
@@ -277,7 +277,6 @@ def _unmarked(api: Api, litter: Litter) -> dict[str, Json]:
 def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
     """Shell lines that take it away."""
     if litter.mark and returned.readable(litter.mark):
-        changes = json.loads(litter.mark)["changes"]
         try:
             there = api.get(litter.resource, litter.namespace, litter.name)
         except (Refused, Unreachable):
@@ -290,7 +289,7 @@ def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
                 return returned.choices(api, litter.resource, there, litter.mark)
         if there is not None and (chosen := marks.choices(api, litter.resource, there, litter.mark)):
             return chosen
-        return marks.by_hand(api.where, litter.resource, litter.namespace, litter.name, changes)
+        return marks.by_hand(api.where, litter.resource, litter.namespace, litter.name, litter.mark, thing=there)
     if litter.resource in MARKED:
         thing = f"{litter.resource.full_name}/{litter.name}"
         return (shlex.join([*kubectl(api.where, litter.namespace), "label", thing, f"{experiments.KILL}-"]),)

@@ -27,7 +27,7 @@ from gameday.cluster.places import pointer as pointer
 from gameday.cluster.places import replaced as _replaced
 from gameday.cluster.places import short as _short
 from gameday.cluster.places import value_at as value_at
-from gameday.cluster.resources import ALL, Resource, annotations_of, labels_of, meta, named
+from gameday.cluster.resources import Resource, annotations_of, labels_of, meta, named
 
 MARK = "gameday.dev/fault"
 """Annotation: the mark as JSON, see `mark_of`."""
@@ -309,32 +309,45 @@ def _state(thing: Mapping[str, Any] | None, mark: str) -> str:
     return "marked" if ours else "clean"
 
 
-# --- as calls --------------------------------------------------------------------------------------------------------
-
-
-def arguments(where: Where, resource: Resource, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
-    """The arguments of the functions below, and of the calls that plans make of them."""
-    return {"where": dict(where), "kind": resource.kind, "namespace": namespace, "name": name, "mark": mark}
+# --- what a person pastes ---------------------------------------------------------------------------------------------
 
 
 def by_hand(
-    where: Where, resource: Resource, namespace: str | None, name: str, changes: Sequence[Change]
+    where: Where,
+    resource: Resource,
+    namespace: str | None,
+    name: str,
+    mark: str,
+    *,
+    thing: Mapping[str, Any] | None = None,
+    marked: bool = True,
 ) -> tuple[str, ...]:
-    """Shell lines that put the values back and take the mark off."""
-    patch: list[Json] = []
-    for change in reversed(changes):
-        patch += [one for one in _replaced(change["path"], change["after"], change["before"]) if one["op"] != "test"]
-    command = [
-        *kubectl(where, namespace),
-        "patch",
-        f"{resource.full_name}/{name}",
-        "--type=json",
-        "-p",
-        json.dumps(patch),
-    ]
-    unmark = [*kubectl(where, namespace), "annotate", f"{resource.full_name}/{name}", f"{MARK}-"]
-    unlabel = [*kubectl(where, namespace), "label", f"{resource.full_name}/{name}", f"{EXERCISE}-", f"{FAULT}-"]
-    return tuple(shlex.join(words) for words in (command, unmark, unlabel))
+    """A shell line that puts the values back and takes the mark off; or that alone, where nothing was changed so far.
+
+    It does nothing where the fault does not stand there, or somebody has changed since what it had changed: each value
+    is tested before it is replaced or removed. `thing`: as it is, where that is known. `marked`: the fault's mark is
+    on it, and not only its values.
+    """
+    said = json.loads(mark)
+    labels = zip(_LABELS_AT, (said["exercise"], said["entry"]), strict=True)
+    seen = [{"op": "test", "path": path, "value": label_value(str(value))} for path, value in labels if marked]
+    # A rollback may have taken the annotation: what is put there first can be taken away in any case.
+    off = [{"op": "add", "path": _MARK_AT, "value": ""}] if marked else []
+    off += [{"op": "remove", "path": path} for path in (_MARK_AT, *_LABELS_AT) if marked]
+    if thing is not None and marked:
+        there = [path for path in (_MARK_AT, *_LABELS_AT) if value_at(thing, path) != ABSENT]
+        seen, off = _witnessed(thing, mark), [{"op": "remove", "path": path} for path in there]
+    back: list[dict[str, Json]] = []
+    still: list[dict[str, Json]] = []
+    for change in reversed(said["changes"]):
+        back += _replaced(change["path"], change["after"], change["before"])
+        still.append({"op": "test", "path": change["path"], "value": change["before"]})
+    patches = [[*seen, *back, *off]]
+    if marked and not any(change["before"] == ABSENT for change in said["changes"]):
+        # That a value is not there can't be tested, and a mark is not to be taken off a fault that stands.
+        patches.append([*seen, *still, *off])
+    command = [*kubectl(where, namespace), "patch", f"{resource.full_name}/{name}", "--type=json", "-p"]
+    return (" || ".join(shlex.join([*command, json.dumps(patch)]) for patch in patches),)
 
 
 def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> tuple[str, ...]:
@@ -349,7 +362,7 @@ def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -
         for change in said["changes"]
         if value_at(thing, change["path"]) not in (change["before"], change["after"]) and _is_ours(thing, mark)
     ]
-    if not theirs or any(change["before"] == change["after"] for change in theirs):
+    if not theirs or any(change["before"] == change["after"] or _moved(change, thing) for change in theirs):
         # What only shows that nothing has moved was changed: nobody knows what stands at these paths.
         return ()
     paths = [path for path in (*_LABELS_AT, _MARK_AT) if value_at(thing, path) != ABSENT]
@@ -358,7 +371,8 @@ def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -
     both: list[list[dict[str, Json]]] = [[], []]
     for change in reversed(said["changes"]):
         now, before = value_at(thing, change["path"]), change["before"]
-        steps = [one for one in _replaced(change["path"], now, before) if one["op"] != "test"] if now != before else []
+        # By the time it is pasted somebody may have changed it once more, or moved it.
+        steps = _replaced(change["path"], now, before) if now != before else []
         both[0] += [] if change in theirs else steps
         both[1] += steps
     data = meta(thing)
@@ -374,25 +388,13 @@ def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -
     )
 
 
+def _moved(change: Change, thing: Mapping[str, Any]) -> bool:
+    """Whether another one of a list stands at a path: each has a name."""
+    names = [one.get("name") for one in (change["after"], value_at(thing, change["path"])) if isinstance(one, Mapping)]
+    return len(names) > 1 and names[0] != names[1] and None not in names
+
+
 _prepared: dict[str, Api] = {}
-
-
-def inject_mark(where: Where, kind: str, namespace: str | None, name: str, mark: str) -> None:
-    strike(Api(where), ALL[kind], namespace, name, mark)
-
-
-def prepare_undo_mark(where: Where, kind: str, namespace: str | None, name: str, mark: str) -> None:
-    """Import, log in and connect beforehand: none of it is to be done when it burns."""
-    _prepared[json.dumps(where, sort_keys=True)] = api = Api(where)
-    api.warm_up()
-
-
-def undo_mark(where: Where, kind: str, namespace: str | None, name: str, mark: str) -> None:
-    undo(prepared(where), ALL[kind], namespace, name, mark)
-
-
-def undone_mark(where: Where, kind: str, namespace: str | None, name: str, mark: str) -> dict[str, Json]:
-    return undone(prepared(where), ALL[kind], namespace, name, mark)
 
 
 def prepared(where: Where) -> Api:

@@ -237,10 +237,13 @@ def test_a_refusal_changes_nothing(cluster: DoubleCluster, api: Api, mark: str) 
 
 
 def test_the_lines_to_paste_say_where(cluster: Cluster, mark: str) -> None:
-    lines = marks.by_hand(where(cluster), DEPLOYMENTS, cluster.namespace, "web", TO_ZERO)
-    assert lines[0].startswith(f"kubectl --kubeconfig {cluster.kubeconfig} --context {cluster.context} -n ")
-    assert '"op": "replace", "path": "/spec/replicas", "value": 2' in lines[0]
-    assert lines[1].endswith("annotate deployments.apps/web gameday.dev/fault-")
+    (line,) = marks.by_hand(where(cluster), DEPLOYMENTS, cluster.namespace, "web", mark)
+    start = f"kubectl --kubeconfig {cluster.kubeconfig} --context {cluster.context} -n "
+    back, _, alone = line.partition(" || ")
+    assert back.startswith(start) and alone.startswith(start)
+    tested = '"op": "test", "path": "/spec/replicas", "value": '
+    assert f'{tested}0}}, {{"op": "replace", "path": "/spec/replicas", "value": 2' in back
+    assert f"{tested}2" in alone and "replace" not in alone
 
 
 def test_an_object_without_a_namespace(cluster: Cluster, api: Api) -> None:

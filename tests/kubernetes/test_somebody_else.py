@@ -3,9 +3,6 @@ recovered, verified, over a dependency that is dead."""
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,12 +10,13 @@ import pytest
 from gameday.cluster.marks import Interfered
 from gameday.exercise.state import Exercise
 from gameday.faults.kubernetes.service_outage import KEY
-from tests.support.kubernetes.cluster import Cluster, DoubleCluster, Refused
+from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 from .meshed import MESH, holds, planned, run
 from .planned import Planned
 from .targets import place_of
 from .test_outages import BOTH, RUNS, outage, ready_endpoints, the, traces, web
+from .test_pasted import pasted
 
 __all__ = ["web"]
 
@@ -249,27 +247,6 @@ def scaled_by_somebody(cluster: Cluster) -> tuple[Planned, tuple[str, ...]]:
     with pytest.raises(Interfered, match="somebody else has changed /spec/replicas to 1 since") as raised:
         fault.undo()
     return fault, raised.value.commands
-
-
-def pasted(cluster: Cluster, lines: Sequence[str]) -> list[bool]:
-    """Do what lines of kubectl's would; whether each did it."""
-    worked = []
-    for line in lines:
-        words = shlex.split(line, comments=True)
-        if not words:
-            continue
-        assert words[words.index("-n") + 1] == cluster.namespace and "patch" in words and "--type=json" in words
-        kind, _, name = words[words.index("patch") + 1].partition("/")
-        assert kind == "deployments.apps"
-        patch = json.loads(words[words.index("-p") + 1])
-        try:
-            cluster.patch("Deployment", name, patch, how="application/json-patch+json")
-        except Refused as refused:
-            assert refused.status == 422
-            worked.append(False)
-        else:
-            worked.append(True)
-    return worked
 
 
 @pytest.mark.usefixtures("web")

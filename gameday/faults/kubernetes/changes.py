@@ -130,21 +130,22 @@ class Struck:
 
     def to_json(self, target: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
         """As the functions below take it: the object, the mark that goes on it, and what it must have opted in by."""
+        whose: dict[str, Json] = {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name}
+        return {**whose, "mark": self._mark(context), "opt_in": target["settings"].get("opt_in")}
+
+    def _mark(self, context: Mapping[str, Json]) -> str:
         data = meta(self.thing)
-        generation = data.get("generation")
-        mark = marks.mark_of(
+        return marks.mark_of(
             context,
             str(data["uid"]),
             self.changes,
-            generation=generation,
+            generation=data.get("generation"),
             revisions=self.revisions,
             revision=annotations_of(self.thing).get(REVISION),
         )
-        whose: dict[str, Json] = {"kind": self.resource.kind, "namespace": self.namespace, "name": self.name}
-        return {**whose, "mark": mark, "opt_in": target["settings"].get("opt_in")}
 
-    def by_hand(self, where: Where) -> tuple[str, ...]:
-        return marks.by_hand(where, self.resource, self.namespace, self.name, self.changes)
+    def by_hand(self, where: Where, context: Mapping[str, Json]) -> tuple[str, ...]:
+        return marks.by_hand(where, self.resource, self.namespace, self.name, self._mark(context))
 
 
 def inject_marks(where: Where, objects: Sequence[Mapping[str, Json]], check: Callable[[], None] | None = None) -> None:

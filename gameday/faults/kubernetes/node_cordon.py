@@ -99,7 +99,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         effective=Call(f"{_ROOM}:effective", {"where": cluster, "names": chosen}),
         recovered=Call(f"{CHANGES}:marks_undone", args),
         among=tuple(named(NODES, None, name) for name in among),
-        commands=tuple(line for one in struck for line in one.by_hand(cluster)),
+        commands=tuple(line for one in struck for line in one.by_hand(cluster, context)),
         notes=(
             share,
             *(f"left out: {text}" for text in left_out),

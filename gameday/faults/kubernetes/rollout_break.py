@@ -89,7 +89,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         standing=Call(f"{CHANGES}:marks_stand", args),
         effective=Call(f"{_ROOM}:effective", {"where": cluster, **pods_of_it, "checked": bool(context.get("checked"))}),
         recovered=Call(f"{_ROOM}:recovered", {**args, "pods": pods_of_it, "kept": kept}, timeout=30.0),
-        commands=struck.by_hand(cluster),
+        commands=struck.by_hand(cluster, context),
         notes=(
             f"its strategy takes down {down or 'none'} of {runs.replicas} old pods while the rollout hangs",
             "PodDisruptionBudgets are not asked by a rollout",

@@ -102,7 +102,7 @@ def plan(
             {"where": cluster, "namespace": runs.namespace, "selector": runs.selector, "name": runs.shown},
         ),
         recovered=Call(f"{_ROOM}:recovered", args, timeout=30.0),
-        commands=struck.by_hand(cluster),
+        commands=struck.by_hand(cluster, context),
         notes=(
             share.words(),
             "its pods are deleted, with all that they keep in memory or emptyDir; PodDisruptionBudgets are not asked",

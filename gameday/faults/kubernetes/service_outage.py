@@ -122,7 +122,7 @@ def plan(
         ),
         effective=Call(f"{_ROOM}:effective", {"where": where, "namespace": its.namespace, "name": its.service}),
         recovered=Call(f"{_ROOM}:recovered", {**change, "before": _before(selector, ready, runs)}, timeout=15.0),
-        commands=struck.by_hand(where),
+        commands=struck.by_hand(where, context),
         notes=(
             f"all {len(pods)} pods behind it lose what comes through it; they themselves go on, and limits.pods and "
             f"limits.percent don't count them",
