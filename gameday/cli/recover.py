@@ -331,7 +331,8 @@ def _nothing_stands(ident: str, store: str | None) -> bool:
 
 def _recover(ident: str, store: str | None, config: Path | None, way: Where | None) -> Exit:
     from gameday.cli.frozen import end_frozen
-    from gameday.cli.recover_login import ways_in
+    from gameday.cli.recover_login import way_in, ways_in
+    from gameday.cli.recover_unknown import undo_unknown
     from gameday.cli.resuming import resume
     from gameday.exercise.fold import fold
     from gameday.store import default_url
@@ -349,10 +350,12 @@ def _recover(ident: str, store: str | None, config: Path | None, way: Where | No
             click.echo(f"{ident}: {killed} stood still and was killed", err=True)
     state = fold(known)
     left = {fault.entry for fault in state.unrecovered}
+    # Nobody lived to write its end down: there may have been more to write.
+    short = state.phase not in ("interrupted", "ended")
+    where = way_in(ident, known[0].event, config, way) if left or short else None
     if left or state.phase != "ended" or len(known) == written:
         click.echo(f"{ident}: undoing what is left", err=True)
-        before = ways_in(ident, known[0].event, config, way) if left else []
-        resume(ident, store, mode="recover", before=before).wait()
+        resume(ident, store, mode="recover", before=ways_in(known[0].event, where) if known else ()).wait()
     with readable(url) as opened:
         written = len(opened.records(ident))
         records = with_spilled(opened, ident, spill_folders())
@@ -367,6 +370,7 @@ def _recover(ident: str, store: str | None, config: Path | None, way: Where | No
             # Whoever reads the data, or nobody: people have to see this.
             text = f"gameday: NOT RECOVERED: {ident} {fault.entry}: {fault.error}"
             click.echo("\n".join([text, *(f"    {command}" for command in fault.commands)]), err=True)
+    unknown = undo_unknown(state, where) if short else Exit.OK
     if len(records) > written:
         click.echo(
             f"gameday: {ident}: the journal can't be written now, so that what was done is kept beside it: a run on "
@@ -375,7 +379,7 @@ def _recover(ident: str, store: str | None, config: Path | None, way: Where | No
         )
     elif state.phase == "ended":
         click.echo(f"{ident}: debrief: gameday report {ident}", err=True)
-    if state.unrecovered:
+    if state.unrecovered or unknown != Exit.OK:
         return Exit.NOT_RECOVERED
     # What was told when it was undone (by another recovery, say) is not told again.
     unwell = any(fault.unwell for fault in state.faults.values() if fault.entry in left)

@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     from gameday.exercise.events import Event
 
 
-def ways_in(ident: str, started: Event, config: Path | None, way: Where | None = None) -> list[str]:
-    """What the guardian is to do first (see `launch`) so that all that it starts gets in; says what was found.
+def way_in(ident: str, started: Event, config: Path | None, way: Where | None = None) -> Where | None:
+    """The way to the cluster of the exercise, that of the journal where that is good or no other one is; says what was
+    found. None where there is no cluster.
 
     `started`: the beginning of the journal. `way`: the one to take instead, where it is not that of the settings.
-    Nothing where the way of the journal is good, or no other one is.
     """
     from gameday.exercise.events import ExerciseStarted
 
     if not isinstance(started, ExerciseStarted) or not is_cluster(started.target):
-        return []
+        return None
     from gameday.cluster.api import words
-    from gameday.cluster.relogin import as_text, other_way, trouble
+    from gameday.cluster.relogin import other_way, trouble
 
-    name, old = str(started.target["name"]), started.target["settings"]["cluster"]
+    name = str(started.target["name"])
+    old: Where = started.target["settings"]["cluster"]
     if not (why := trouble(old)):
-        return []
+        return old
     click.echo(f"{ident}: {words(old, whole=True)}, by which it was run, is of no use now: {why}", err=True)
     try:
         new = way or _of_settings(name, config)
@@ -51,8 +52,22 @@ def ways_in(ident: str, started: Event, config: Path | None, way: Where | None =
             "cluster, and recover once more",
             err=True,
         )
-        return []
+        return old
     click.echo(f"{ident}: {words(new, whole=True)} leads to the same cluster, and is used instead", err=True)
+    return new
+
+
+def ways_in(started: Event, new: Where | None) -> list[str]:
+    """What the guardian is to do first (see `launch`) so that all that it starts gets in by `new`, as `way_in` says it.
+    Nothing where that is the way of the journal."""
+    from gameday.cluster.relogin import as_text
+    from gameday.exercise.events import ExerciseStarted
+
+    if new is None or not isinstance(started, ExerciseStarted):
+        return []
+    old: Where = started.target["settings"]["cluster"]
+    if new == old:
+        return []
     keep = [] if new.get("in_cluster") else [f"gameday.cluster.warm:keep {new.get('kubeconfig') or ''}"]
     return [f"gameday.cluster.relogin:instead {as_text(old, new)}", *keep]
 

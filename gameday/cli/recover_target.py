@@ -400,10 +400,10 @@ def _toxics(api: str) -> Exit:
     from gameday.faults.wire import Unanswered
 
     try:
-        standing = list(_ours(api))
+        standing = list(our_toxics(api))
         for proxy, toxic in standing:
             remove_toxic(api, proxy, toxic, None)
-        left = set(_ours(api))
+        left = set(our_toxics(api))
         disabled = [name for name, state in _proxies(api).items() if not state.get("enabled", True)]
     except (Unanswered, RuntimeError) as error:
         raise CantLook(f"the proxy at {api} can't be asked, or not told: {error}") from None
@@ -422,7 +422,8 @@ def _toxics(api: str) -> Exit:
     return Exit.NOT_RECOVERED if left or disabled else Exit.OK
 
 
-def _ours(api: str) -> Iterator[tuple[str, str]]:
+def our_toxics(api: str) -> Iterator[tuple[str, str]]:
+    """Proxy and name of each toxic that is gameday's. Raises Unanswered, RuntimeError."""
     for name, state in _proxies(api).items():
         for toxic in state.get("toxics") or ():
             if str(toxic["name"]).startswith("gameday-"):

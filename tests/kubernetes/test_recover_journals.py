@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gameday.store import open_store
 from tests.support.kubernetes.cluster import DoubleCluster
 from tests.support.processes import kill_together
 from tests.support.runs import Place
@@ -123,3 +125,50 @@ def test_what_a_journal_knows_of_is_undone_or_said_also_where_the_target_cant_be
     blind = place.call(*RECOVER)
     assert f"{ident}  dark  recovered" in blind.stdout and replicas(cluster) == 2
     assert blind.returncode == 4, "what else stands there nobody can say: " + blind.stderr
+
+
+# --- journals that are short -----------------------------------------------------------------------------------------
+
+
+def shortened(place: Place) -> None:
+    """The journal has lost all from the first fault on, as when the log beside its file is lost."""
+    with open_store(str(place.store)) as store:
+        ident = store.resolve()
+        first = next(record.seq for record in store.records(ident) if record.kind.startswith("fault_"))
+    with sqlite3.connect(place.store) as raw:
+        raw.execute("DELETE FROM gameday_events WHERE seq >= ?", (first,))
+        raw.execute("UPDATE gameday_exercises SET unrecovered = 0, last_seq = ?", (first - 1,))
+    raw.close()
+
+
+def test_what_a_journal_that_is_short_does_not_know_of_is_found_and_undone(
+    cluster: DoubleCluster, place: Place
+) -> None:
+    ident = left(place)
+    shortened(place)
+    assert not place.exercise().faults and replicas(cluster) == 0
+    done = place.call("recover")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{ident}  dark, deployment {cluster.namespace}/web  recovered" in done.stdout
+    assert "its journal did not know that it stood" in done.stdout and replicas(cluster) == 2
+
+
+def test_where_what_is_missing_cant_be_looked_for_nobody_can_say(cluster: DoubleCluster, place: Place) -> None:
+    ident = left(place)
+    shortened(place)
+    cluster.rules("gameday", [{"apiGroups": [""], "resources": ["*"], "verbs": ["*"]}])
+    done = place.call("recover")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"CAN'T SAY: the journal of {ident} ends in the midst of it and may be short" in done.stderr
+    assert "403" in done.stderr and "\n    gameday recover --target staging\n" in done.stderr
+    assert "networkpolicies" not in done.stderr, "no fault of its scenario makes any"
+
+
+def test_what_is_found_and_cant_be_undone_is_said_with_its_commands(cluster: DoubleCluster, place: Place) -> None:
+    ident = left(place)
+    shortened(place)
+    cluster.misbehave(verb="patch", resource="deployments", status=500)
+    done = place.call("recover")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"NOT RECOVERED: {ident} dark, deployment {cluster.namespace}/web" in done.stderr
+    assert "kubectl" in done.stderr

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from gameday.cli.doctor_clusters import clusters, examine_cluster
-from gameday.cli.recover_login import ways_in
+from gameday.cli.recover_login import way_in, ways_in
 from gameday.cluster import relogin
 from gameday.cluster.api import Api, ways
 from gameday.cluster.engines import resolved
@@ -88,9 +88,11 @@ def test_where_there_is_no_other_it_is_said_which_it_was_and_what_to_do(
 ) -> None:
     started, settings = begun(cluster), tmp_path / "gameday.toml"
     settings.write_text(toml_of(cluster, {}))
-    assert ways_in("x-1", started, settings) == [] and capsys.readouterr().err == "", "all is well"
+    old = started.target["settings"]["cluster"]
+    assert way_in("x-1", started, settings) == old and capsys.readouterr().err == "", "all is well"
+    assert ways_in(started, old) == []
     cluster.expire()
-    assert ways_in("x-1", started, settings) == []
+    assert way_in("x-1", started, settings) == old
     said = capsys.readouterr().err
     assert f"context {cluster.context} of {cluster.kubeconfig}, by which it was run, is of no use now: " in said
     assert "the settings here say the same of target staging" in said
