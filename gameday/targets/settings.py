@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -26,6 +26,7 @@ from gameday.errors import UsageError
 from gameday.scenario.models import PROBES, Probing
 from gameday.scenario.names import NAME
 from gameday.scenario.presets import DEFAULT, PresetName
+from gameday.targets.addresses import asked_address, no_password, outside, unquoted_flag, unquoted_number, web_address
 from gameday.targets.finding import find_settings, read_document
 from gameday.targets.selectors import parse
 from gameday.targets.wording import in_words
@@ -33,19 +34,15 @@ from gameday.targets.wording import in_words
 BUILT_IN = ("sandbox", "none")
 
 
-def _no_password(address: str) -> str:
-    try:
-        password = urlsplit(address).password
-    except ValueError as error:
-        raise ValueError(f"is not an address: {error}") from None
-    if password:
-        raise ValueError("must not hold a password: it would stand in every journal. Use a header with {env: NAME}")
-    return address
-
-
 def _context(name: str) -> str:
     if not name.strip():
         raise ValueError("is empty: write the name of a context, as `kubectl config get-contexts` lists them")
+    return name
+
+
+def _path(name: str) -> str:
+    if not name.strip():
+        raise ValueError("is empty: write a path, or leave the key out for $KUBECONFIG or ~/.kube/config")
     return name
 
 
@@ -70,7 +67,12 @@ def _selector(said: str) -> str:
 Selector = Annotated[str, Field(min_length=1), AfterValidator(_selector)]
 WORKLOADS = ("deployment", "statefulset")
 KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
-Address = Annotated[str, Field(min_length=1), AfterValidator(_no_password)]
+Address = Annotated[str, Field(min_length=1), AfterValidator(no_password)]
+WebAddress = Annotated[Address, AfterValidator(web_address)]
+AskedAddress = Annotated[Address, AfterValidator(asked_address)]
+Outside = Annotated[str, Field(min_length=1), AfterValidator(outside)]
+Flag = Annotated[bool, BeforeValidator(unquoted_flag)]
+Share = Annotated[float, BeforeValidator(unquoted_number), Field(gt=0, le=100)]
 Name = Annotated[str, AfterValidator(_speakable)]
 
 
@@ -92,7 +94,7 @@ class SeveritySettings(Section):
 
 
 class PolicySettings(Section):
-    allow_process: bool = Field(False, description="Scenarios may run programs on this machine.")
+    allow_process: Flag = Field(False, description="Scenarios may run programs on this machine.")
     allow_modules: list[str] = Field(
         default=["chaosk8s"], description="Python modules, with all that is in them, that scenarios may call."
     )
@@ -111,8 +113,10 @@ class ServiceSettings(Section):
     )
     selector: Selector | None = Field(None, description="Label selector of its pods; that of the workload unless said.")
     service: KubernetesName | None = Field(None, description="The Service by which others reach it.")
-    address: Address | None = Field(None, description="Where it can be asked from here; becomes ${name} in scenarios.")
-    external: list[Annotated[str, Field(min_length=1)]] = Field(
+    address: AskedAddress | None = Field(
+        None, description="Where it can be asked from here; becomes ${name} in scenarios."
+    )
+    external: list[Outside] = Field(
         default_factory=list, description="Host names or CIDRs of a dependency that runs outside of the cluster."
     )
     proxy: str | None = Field(None, description="Its name in Toxiproxy, where that is not the service's own.")
@@ -147,12 +151,14 @@ class TargetSettings(Section):
         default_factory=list, description="What faults may be aimed at; with kind kubernetes a table for each."
     )
     measures: dict[str, Probing] = Field(default_factory=dict, description="Numbers to watch, each a probe.")
-    proxy: Address | None = Field(None, description="The address of Toxiproxy's API.")
+    proxy: WebAddress | None = Field(None, description="The address of Toxiproxy's API.")
     context: Annotated[str, AfterValidator(_context)] | None = Field(
         None, description="With kind kubernetes: a context of the kubeconfig."
     )
-    in_cluster: bool | None = Field(None, description="With kind kubernetes: the service account of the pod we run in.")
-    kubeconfig: str | None = Field(None, description="With kind kubernetes: a file; else KUBECONFIG or ~/.kube/config.")
+    in_cluster: Flag | None = Field(None, description="With kind kubernetes: the service account of the pod we run in.")
+    kubeconfig: Annotated[str, AfterValidator(_path)] | None = Field(
+        None, description="With kind kubernetes: a file; else KUBECONFIG or ~/.kube/config."
+    )
     namespaces: list[KubernetesName] = Field(
         default_factory=list, description="With kind kubernetes: the only ones that may be touched; the first is meant."
     )
@@ -160,7 +166,7 @@ class TargetSettings(Section):
         None,
         description="With kind kubernetes: only what has this label may be touched, e.g. gameday.dev/enabled=true.",
     )
-    namespace_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+    namespace_percent: Share | None = Field(
         None,
         description="With kind kubernetes: the largest share of a namespace's pods that faults touch; 80 unless said.",
     )

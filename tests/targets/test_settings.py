@@ -160,6 +160,18 @@ CLUSTER = '[targets.k]\nkind = "kubernetes"\nenvironment = "staging"\ncontext = 
             "services of a cluster are tables: write [targets.….services.checkout]",
         ),
         (CLUSTER + "namespace_percent = 101\n", "gameday.toml:6: targets.k.namespace_percent should be less than"),
+        (
+            CLUSTER + 'namespace_percent = "90"\n',
+            "gameday.toml:6: targets.k.namespace_percent is text, and must be a number",
+        ),
+        (CLUSTER + "namespace_percent = true\n", "targets.k.namespace_percent is true or false, and must be a number"),
+        (CLUSTER + 'in_cluster = "false"\n', "gameday.toml:6: targets.k.in_cluster is text: write true or false"),
+        ('[policy]\nallow_process = "yes"\n', "gameday.toml:2: policy.allow_process is text: write true or false"),
+        (CLUSTER + 'kubeconfig = ""\n', "gameday.toml:6: targets.k.kubeconfig is empty: write a path, or leave"),
+        (
+            CLUSTER + 'proxy = "ftp://x"\n',
+            "gameday.toml:6: targets.k.proxy 'ftp://x' is no address of an API: write http",
+        ),
         (CLUSTER + 'engines = ["litmus"]\n', "gameday.toml:6: targets.k.engines.0 can't be 'litmus'"),
         (CLUSTER + "[targets.k.services.a]\n", "gameday.toml:6: targets.k.services.a says nothing of where it is"),
         (
@@ -198,6 +210,70 @@ CLUSTER = '[targets.k]\nkind = "kubernetes"\nenvironment = "staging"\ncontext = 
 )
 def test_mistakes(tmp_path: Path, text: str | bytes, said: str) -> None:
     assert said in complaint(tmp_path, text)
+
+
+@pytest.mark.parametrize("said", ["localhost:8474", "127.0.0.1:8474", "http://", "http://a b", "toxiproxy"])
+def test_toxiproxys_api_is_asked_by_http(tmp_path: Path, said: str) -> None:
+    text = TARGET.replace("http://127.0.0.1:8474", said)
+    form = "is no address of an API: write http://HOST:PORT, e.g. http://127.0.0.1:8474"
+    assert f"gameday.toml:4: targets.staging.proxy '{said}' {form}" in complaint(tmp_path, text)
+
+
+SERVICE = CLUSTER + '[targets.k.services.a]\nservice = "a"\n'
+
+
+@pytest.mark.parametrize("said", ["ftp://x", "http://", "a b", "http://a b/", "/health", "redis://cache", "."])
+def test_an_address_that_cant_be_asked(tmp_path: Path, said: str) -> None:
+    form = "can't be asked: write http://HOST:PORT, https://HOST, or HOST:PORT"
+    found = complaint(tmp_path, f'{SERVICE}address = "{said}"\n')
+    assert f"gameday.toml:8: targets.k.services.a.address '{said}' {form}" in found
+
+
+@pytest.mark.parametrize(
+    "said", ["10.0.0.0/33", "http://x/", "10.0.0.300", "x/24", "a b", "x:0", "x:99999", "-a", "*.example.com", "a..b"]
+)
+def test_a_place_outside_that_is_none(tmp_path: Path, said: str) -> None:
+    form = "is neither a host name nor a CIDR: write e.g. bank.example.com or 192.0.2.0/24"
+    found = complaint(tmp_path, f'{SERVICE}external = ["bank", "{said}"]\n')
+    assert f"gameday.toml:8: targets.k.services.a.external.1 '{said}' {form}" in found
+
+
+def test_what_is_right_is_taken_as_it_is(tmp_path: Path) -> None:
+    outside = [
+        "bank",
+        "bank.example.com.",
+        "a_b.example.com:443",
+        "192.0.2.7",
+        "192.0.2.7:80",
+        "10.0.0.5/8",
+        "2001:db8::/32",
+    ]
+    outside += ["::1", "[::1]:443", "3com.example"]
+    for said in ("http://a.example.com:8474/toxi", "https://127.0.0.1", "http://[::1]:8474/"):
+        settings = load_settings(explicit=write(tmp_path, TARGET.replace("http://127.0.0.1:8474", said)))
+        assert settings.targets["staging"].proxy == said
+    for said in (
+        "http://shop/x?y",
+        "https://shop:1",
+        "db:5432",
+        "[::1]:80",
+        "shop",
+        "tcp://db:1",
+        "redis://cache:6379/0",
+    ):
+        text = f'{SERVICE}address = "{said}"\nexternal = {outside}\n'.replace("'", '"')
+        service = load_settings(explicit=write(tmp_path, text)).targets["k"].service_tables["a"]
+        assert service.address == said and service.external == outside
+    for said in ("90", "0.5", "100"):
+        text = CLUSTER + f"namespace_percent = {said}\n"
+        assert load_settings(explicit=write(tmp_path, text)).targets["k"].namespace_percent == float(said)
+
+
+def test_a_password_in_an_address_that_is_none_is_not_shown(tmp_path: Path) -> None:
+    for key in ("proxy", "address"):
+        for said in ("http://me:s3cret@x y", "http://me:s3c/ret@x", "me:s3cret@h:1"):
+            text = f'{CLUSTER}proxy = "{said}"\n' if key == "proxy" else f'{SERVICE}address = "{said}"\n'
+            assert "s3c" not in complaint(tmp_path, text), said
 
 
 def test_all_mistakes_of_a_file_are_said_at_once(tmp_path: Path) -> None:
