@@ -15,7 +15,8 @@ from gameday.cluster import creations, experiments, history, marks, returned
 from gameday.cluster.api import Api, Json
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.kubectl import kubectl
-from gameday.cluster.marks import EXERCISE, FAULT, MARK
+from gameday.cluster.marks import EXERCISE, FAULT, MARK, OUTAGE
+from gameday.cluster.places import pointer
 from gameday.cluster.resources import (
     CHAOS_MESH,
     DEPLOYMENTS,
@@ -103,18 +104,27 @@ def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[L
             if "deletionTimestamp" not in data:
                 yield Litter(resource, data.get("namespace"), str(data["name"]), "", "", "", own)
             continue
-        if not mark and (EXERCISE not in tags if resource in CHANGED else tags.get(MANAGED) != OURS):
+        astray = _astray(resource, thing)
+        if not mark and not astray and (EXERCISE not in tags if resource in CHANGED else tags.get(MANAGED) != OURS):
             continue
         said = json.loads(mark) if returned.readable(mark) else {}
         yield Litter(
             resource,
             data.get("namespace"),
             str(data["name"]),
-            tags.get(EXERCISE, "") or str(said.get("exercise", "")),
+            tags.get(EXERCISE, "") or str(said.get("exercise", "")) or astray,
             tags.get(FAULT, "") or str(said.get("entry", "")),
             mark,
             own,
         )
+
+
+def _astray(resource: Resource, thing: Mapping[str, Json]) -> str:
+    """What a Service asks for that no pod has: the exercise and the fault; "" where it does not.
+
+    Whoever makes one anew from what it was under an outage may leave out its mark, and its labels.
+    """
+    return str(((thing.get("spec") or {}).get("selector") or {}).get(OUTAGE, "")) if resource == SERVICES else ""
 
 
 def meant(api: Api, litter: Litter) -> Litter:
@@ -138,7 +148,8 @@ _NO_MARK = (
 def _of_another(api: Api, litter: Litter, there: Mapping[str, Json]) -> bool:
     """Whether the labels on it are of a fault that its mark, if any, is not of."""
     now = annotations_of(there).get(MARK, "")
-    if now != litter.mark or not any(key in labels_of(there) for key in (EXERCISE, FAULT)):
+    labelled = any(key in labels_of(there) for key in (EXERCISE, FAULT))
+    if now != litter.mark or not labelled or _astray(litter.resource, there):
         return False
     return not now or (returned.readable(now) and returned.told(api, litter.resource, there, now) == "another's")
 
@@ -167,6 +178,10 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
             return verdict
         left = returned.tidied(api, litter.resource, litter.namespace, litter.name, litter.mark)
         return _and(verdict, left)
+    if litter.resource == SERVICES:
+        there = api.get(SERVICES, litter.namespace, litter.name)
+        if there is not None and _astray(SERVICES, there):
+            return _led_back(api, litter, there)
     if litter.resource in CHANGED:
         raise RuntimeError(_NO_MARK.format(litter.shown))
     if litter.resource in MARKED:
@@ -176,6 +191,25 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
         return experiments.clear(api, litter.resource, litter.namespace, litter.name, litter.own, patience=PATIENCE)
     creations.remove(api, litter.resource, litter.namespace, litter.name, litter.own)
     return creations.gone(api, litter.resource, litter.namespace, litter.name)
+
+
+def _led_back(api: Api, litter: Litter, there: Mapping[str, Json]) -> dict[str, Json]:
+    """Take out of a Service's selector what no pod has, with the labels of the same fault."""
+    api.patch(SERVICES, litter.namespace, litter.name, _out_of_selector(there))
+    now = api.get(SERVICES, litter.namespace, litter.name)
+    if now is not None and _astray(SERVICES, now):
+        return {"holds": False, "evidence": f"{litter.shown} still asks for {OUTAGE}, which no pod has"}
+    return {"holds": True, "evidence": f"{litter.shown} asks for {OUTAGE} no more, which no pod has"}
+
+
+def _out_of_selector(there: Mapping[str, Json]) -> list[dict[str, Json]]:
+    at, value, tags = pointer("spec", "selector", OUTAGE), _astray(SERVICES, there), labels_of(there)
+    patch: list[dict[str, Json]] = [{"op": "test", "path": at, "value": value}, {"op": "remove", "path": at}]
+    if marks.label_value(f"{tags.get(EXERCISE)}-{tags.get(FAULT)}") == value:
+        for key in (EXERCISE, FAULT):
+            patch.append({"op": "test", "path": pointer("metadata", "labels", key), "value": tags[key]})
+            patch.append({"op": "remove", "path": pointer("metadata", "labels", key)})
+    return patch
 
 
 def _out_of_history(api: Api, litter: Litter, verdict: dict[str, Json]) -> dict[str, Json]:
@@ -237,7 +271,7 @@ def _forgotten(
     back = returned.again(there, mark)
     if back:
         # A rollback of a StatefulSet brings its template back, and no mark: nothing else finds it.
-        commands = marks.by_hand(api.where, kind, namespace, str(name), mark, marked=False)
+        commands = marks.by_hand(api.where, kind, namespace, str(name), mark, thing=there, marked=False)
         if keep := returned.unmarked_by_hand(api, kind, there, mark):
             commands = ("# to keep it, and have it said no more:", *keep, "# or to change it back:", *commands)
         yield what, {"holds": False, "evidence": back, "commands": list(commands)}
@@ -277,10 +311,7 @@ def _unmarked(api: Api, litter: Litter) -> dict[str, Json]:
 def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
     """Shell lines that take it away."""
     if litter.mark and returned.readable(litter.mark):
-        try:
-            there = api.get(litter.resource, litter.namespace, litter.name)
-        except (Refused, Unreachable):
-            there = None
+        there = _asked(api, litter)
         if there is not None and annotations_of(there).get(MARK) == litter.mark:
             told = returned.told(api, litter.resource, there, litter.mark)
             if told == "another's":
@@ -295,6 +326,9 @@ def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
         return (shlex.join([*kubectl(api.where, litter.namespace), "label", thing, f"{experiments.KILL}-"]),)
     if litter.resource in experiments.KINDS:
         return experiments.by_hand(api.where, litter.resource, litter.namespace, litter.name)
+    if litter.resource == SERVICES and (there := _asked(api, litter)) is not None and _astray(SERVICES, there):
+        command = [*kubectl(api.where, litter.namespace), "patch", f"{SERVICES.full_name}/{litter.name}"]
+        return (shlex.join([*command, "--type=json", "-p", json.dumps(_out_of_selector(there))]),)
     if litter.resource in CHANGED and not litter.mark:
         return _unlabelled(api, litter)
     if litter.mark:
@@ -302,6 +336,15 @@ def by_hand(api: Api, litter: Litter) -> tuple[str, ...]:
         command = [*kubectl(api.where, litter.namespace), "get", f"{litter.resource.full_name}/{litter.name}"]
         return (shlex.join([*command, "-o", "yaml"]),)
     return (creations.delete_by_hand(api.where, litter.resource, litter.namespace, litter.name),)
+
+
+def _asked(api: Api, litter: Litter) -> dict[str, Json] | None:
+    """It as it is; None where it is gone, or nobody can be asked."""
+    try:
+        found: dict[str, Json] | None = api.get(litter.resource, litter.namespace, litter.name)
+    except (Refused, Unreachable):
+        return None
+    return found
 
 
 def _unlabelled(api: Api, litter: Litter) -> tuple[str, ...]:

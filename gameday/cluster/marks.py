@@ -22,7 +22,7 @@ from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused
 from gameday.cluster.kubectl import kubectl
 from gameday.cluster.places import ABSENT as ABSENT
-from gameday.cluster.places import Change
+from gameday.cluster.places import Change, located
 from gameday.cluster.places import pointer as pointer
 from gameday.cluster.places import replaced as _replaced
 from gameday.cluster.places import short as _short
@@ -35,6 +35,8 @@ EXERCISE = "gameday.dev/exercise"
 """Label of everything that gameday made or changed: the exercise."""
 FAULT = "gameday.dev/entry"
 """Label: the fault's entry in the scenario."""
+OUTAGE = "gameday.dev/outage"
+"""The label, of no pod, that a Service asks for which points at nothing; its value is the exercise and the fault."""
 _TRIES = 5
 
 
@@ -192,14 +194,18 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
         if thing is None or state == "clean":
             return
         if state != "marked":
-            raise Interfered(f"{named(resource, namespace, name)}: {state}", choices(api, resource, thing, mark))
+            lines = choices(api, resource, thing, mark) or _only_back(api, resource, thing, mark)
+            raise Interfered(f"{named(resource, namespace, name)}: {state}", lines)
         patch = _witnessed(thing, mark)
+        # Without either, what is there of such kind is of another fault.
+        off = [path for path in (_MARK_AT, *_LABELS_AT) if patch and value_at(thing, path) != ABSENT]
         # The other way round: what was appended to a list goes from its end.
-        for change in reversed(json.loads(mark)["changes"]):
-            now = value_at(thing, change["path"])
-            if now != change["before"]:
-                patch += _replaced(change["path"], change["after"], change["before"])
-        patch += [{"op": "remove", "path": path} for path in (_MARK_AT, *_LABELS_AT) if value_at(thing, path) != ABSENT]
+        for change in reversed(located(thing, json.loads(mark)["changes"])):
+            before, after = change["before"], change["after"]
+            # What is the same before and after shows that it is the right container.
+            if before == after or value_at(thing, change["path"]) != before:
+                patch += _replaced(change["path"], after, before)
+        patch += [{"op": "remove", "path": path} for path in off]
         try:
             api.patch(resource, namespace, name, patch)
             return
@@ -210,8 +216,12 @@ def undo(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
 
 
 def _witnessed(thing: Mapping[str, Any], mark: str) -> list[dict[str, Json]]:
-    """Tests that the object is still ours as it was looked at: by its mark, or by its labels, see `_is_ours`."""
-    seen = [_MARK_AT] if annotations_of(thing).get(MARK) == mark else _LABELS_AT
+    """Tests that the object is still ours as it was looked at: by its mark, or by its labels, see `_is_ours`; none
+    where what the fault has set shows that by itself."""
+    if annotations_of(thing).get(MARK) == mark:
+        seen = [_MARK_AT]
+    else:
+        seen = _LABELS_AT if labelled(thing, json.loads(mark)) else []
     return [{"op": "test", "path": path, "value": value_at(thing, path)} for path in seen]
 
 
@@ -219,12 +229,16 @@ def _is_ours(thing: Mapping[str, Any], mark: str) -> bool:
     """Whether this fault stands on the object, or may.
 
     `kubectl rollout undo`, which is what people do in an outage, puts the annotations of an old ReplicaSet in the place
-    of a Deployment's, and so takes the mark away, or puts an older one in its place. The labels stay.
+    of a Deployment's, and so takes the mark away, or puts an older one in its place. The labels stay. They stay too, as
+    what the fault has set does, where somebody makes the object anew from what it was.
     """
-    if annotations_of(thing).get(MARK) == mark:
-        return True
     said = json.loads(mark)
-    return meta(thing).get("uid") == said["uid"] and labelled(thing, said)
+    if annotations_of(thing).get(MARK) == mark or labelled(thing, said):
+        return True
+    return any(
+        one["path"].endswith(pointer(OUTAGE)) and value_at(thing, one["path"]) == one["after"]
+        for one in said["changes"]
+    )
 
 
 def labelled(thing: Mapping[str, Any], said: Mapping[str, Json]) -> bool:
@@ -253,7 +267,7 @@ def _as_it_is(what: str, thing: Mapping[str, Any], said: Mapping[str, Json]) -> 
     theirs = [
         f"{change['path']} is {_short(now)}, set by somebody else since (before the fault it was "
         f"{_short(change['before'])})"
-        for change in said["changes"]
+        for change in located(thing, said["changes"])
         if (now := value_at(thing, change["path"])) != change["before"]
     ]
     return f"{what} has nothing of the fault any more; {'; '.join(theirs)}" if theirs else f"{what} is as it was"
@@ -267,11 +281,13 @@ def stands(api: Api, resource: Resource, namespace: str | None, name: str, mark:
     """
     what = named(resource, namespace, name)
     thing = _looked_up(api, resource, namespace, name, mark)
-    if thing is None or meta(thing).get("uid") != json.loads(mark)["uid"]:
+    if thing is None:
         return {"holds": False, "evidence": f"{what} was deleted"}
-    for change in json.loads(mark)["changes"]:
+    for change in located(thing, json.loads(mark)["changes"]):
         now = value_at(thing, change["path"])
         if now != change["after"]:
+            if meta(thing).get("uid") != json.loads(mark)["uid"]:
+                return {"holds": False, "evidence": f"{what} was deleted"}
             back = ", as it was before" if now == change["before"] else ""
             return {"holds": False, "evidence": f"{what}: {change['path']} is {_short(now)}{back}"}
     return {"holds": True, "evidence": f"{what} is as the fault has it"}
@@ -291,14 +307,13 @@ def _state(thing: Mapping[str, Any] | None, mark: str) -> str:
         return "clean"
     said = json.loads(mark)
     ours = _is_ours(thing, mark)
-    if not ours and meta(thing).get("uid") != said["uid"]:
-        # Deleted and made anew: what we had changed is gone with the old one.
-        return "clean"
-    for change in said["changes"]:
+    for change in located(thing, said["changes"]):
         now, before = value_at(thing, change["path"]), change["before"]
         if not ours and now == change["after"] != before:
+            # Made anew, from what it was then, say, or as somebody wants it: nobody can tell.
+            anew = "" if meta(thing).get("uid") == said["uid"] else "it was deleted and made anew since, and "
             return (
-                f"{change['path']} is {_short(now)}, as the fault had it, but the fault's mark is gone: "
+                f"{anew}{change['path']} is {_short(now)}, as the fault had it, but the fault's mark is gone: "
                 f"it was {_short(before)} before"
             )
         if ours and now not in (before, change["after"]):
@@ -339,7 +354,7 @@ def by_hand(
         seen, off = _witnessed(thing, mark), [{"op": "remove", "path": path} for path in there]
     back: list[dict[str, Json]] = []
     still: list[dict[str, Json]] = []
-    for change in reversed(said["changes"]):
+    for change in reversed(said["changes"] if thing is None else located(thing, said["changes"])):
         back += _replaced(change["path"], change["after"], change["before"])
         still.append({"op": "test", "path": change["path"], "value": change["before"]})
     patches = [[*seen, *back, *off]]
@@ -356,23 +371,23 @@ def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -
 
     Where all of them are pasted, theirs is kept: the second tests what the first takes away.
     """
-    said = json.loads(mark)
+    changes = located(thing, json.loads(mark)["changes"])
     theirs = [
         change
-        for change in said["changes"]
+        for change in changes
         if value_at(thing, change["path"]) not in (change["before"], change["after"]) and _is_ours(thing, mark)
     ]
-    if not theirs or any(change["before"] == change["after"] or _moved(change, thing) for change in theirs):
-        # What only shows that nothing has moved was changed: nobody knows what stands at these paths.
+    if not theirs or any(change["before"] == change["after"] for change in theirs):
+        # The container is not there any more: nobody knows what stands in its place.
         return ()
     paths = [path for path in (*_LABELS_AT, _MARK_AT) if value_at(thing, path) != ABSENT]
     seen = [{"op": "test", "path": paths[0], "value": value_at(thing, paths[0])}]
     gone = [{"op": "remove", "path": path} for path in paths]
     both: list[list[dict[str, Json]]] = [[], []]
-    for change in reversed(said["changes"]):
+    for change in reversed(changes):
         now, before = value_at(thing, change["path"]), change["before"]
         # By the time it is pasted somebody may have changed it once more, or moved it.
-        steps = _replaced(change["path"], now, before) if now != before else []
+        steps = _replaced(change["path"], now, before) if now != before or before == change["after"] else []
         both[0] += [] if change in theirs else steps
         both[1] += steps
     data = meta(thing)
@@ -388,10 +403,13 @@ def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -
     )
 
 
-def _moved(change: Change, thing: Mapping[str, Any]) -> bool:
-    """Whether another one of a list stands at a path: each has a name."""
-    names = [one.get("name") for one in (change["after"], value_at(thing, change["path"])) if isinstance(one, Mapping)]
-    return len(names) > 1 and names[0] != names[1] and None not in names
+def _only_back(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> tuple[str, ...]:
+    """The shell line that puts back what was before a fault whose mark is gone."""
+    if _is_ours(thing, mark):
+        return ()
+    data = meta(thing)
+    lines = by_hand(api.where, resource, data.get("namespace"), str(data["name"]), mark, thing=thing, marked=False)
+    return ("# where nobody wants it so, to put back what was before the fault:", *lines)
 
 
 _prepared: dict[str, Api] = {}

@@ -20,7 +20,7 @@ from gameday.cluster.errors import Refused
 from gameday.cluster.happenings import REVISION
 from gameday.cluster.kubectl import kubectl
 from gameday.cluster.marks import EXERCISE, FAULT, MARK
-from gameday.cluster.places import Change, pointer, replaced, short, value_at
+from gameday.cluster.places import Change, located, pointer, replaced, short, value_at
 from gameday.cluster.resources import DEPLOYMENTS, REPLICASETS, Resource, annotations_of, labels_of, meta, named, right
 from gameday.cluster.rollouts import first_number
 from gameday.cluster.services import as_workload
@@ -70,7 +70,7 @@ def told(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> T
 
 def _left(thing: Mapping[str, Any], mark: str) -> list[Change]:
     """The changes that are as the fault had them."""
-    changes = json.loads(mark)["changes"]
+    changes = located(thing, json.loads(mark)["changes"])
     return [one for one in changes if value_at(thing, one["path"]) == one["after"] != one["before"]]
 
 
@@ -139,7 +139,7 @@ def drop(api: Api, resource: Resource, namespace: str | None, name: str, mark: s
         thing = api.get(resource, namespace, name)
         if thing is None or annotations_of(thing).get(MARK) != mark:
             break
-        changes = [one for one in json.loads(mark)["changes"] if one["before"] != one["after"]]
+        changes = [one for one in located(thing, json.loads(mark)["changes"]) if one["before"] != one["after"]]
         if _left(thing, mark):
             raise untold(api, resource, thing, mark)
         patch: list[dict[str, Json]] = [{"op": "test", "path": _AT, "value": mark}]
@@ -202,7 +202,8 @@ def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -
     data = meta(thing)
     copies = unmarked_by_hand(api, resource, thing, mark)
     seen = [{"op": "test", "path": _AT, "value": mark}]
-    back = [step for one in reversed(left) for step in replaced(one["path"], one["after"], one["before"])]
+    same = [one for one in located(thing, json.loads(mark)["changes"]) if one["before"] == one["after"]]
+    back = [step for one in reversed([*left, *same]) for step in replaced(one["path"], one["after"], one["before"])]
     off = [{"op": "remove", "path": _AT}]
     command = [*kubectl(api.where, data.get("namespace")), "patch", f"{resource.full_name}/{data['name']}"]
     keep, undo = (

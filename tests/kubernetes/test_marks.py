@@ -150,8 +150,14 @@ def test_made_anew_is_another_object(cluster: Cluster, api: Api, mark: str) -> N
     }
     undo(cluster, api, mark)
     cluster.deployment("web", replicas=0, wait=False)
-    undo(cluster, api, mark)
+    with pytest.raises(marks.Interfered, match="made anew since, and /spec/replicas is 0, as the fault had it"):
+        undo(cluster, api, mark)
     assert web(cluster)["spec"]["replicas"] == 0
+    assert not undone(cluster, api, mark)["holds"], "made of what it was under the fault, perhaps"
+    cluster.patch("Deployment", "web", {"spec": {"replicas": 1}})
+    undo(cluster, api, mark)
+    assert web(cluster)["spec"]["replicas"] == 1
+    assert "made anew by somebody else since, and has nothing of the fault" in undone(cluster, api, mark)["evidence"]
     with pytest.raises(RuntimeError, match="deleted and made anew"):
         strike(cluster, api, mark)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gameday.cli.recover_target import recover_target
+from gameday.cluster import marks
 from gameday.cluster.marks import Interfered
 from gameday.exercise.state import Exercise
 from gameday.faults.kubernetes.service_outage import KEY
@@ -14,7 +16,7 @@ from tests.support.kubernetes.cluster import Cluster, DoubleCluster
 
 from .meshed import MESH, holds, planned, run
 from .planned import Planned
-from .targets import place_of
+from .targets import place_of, toml_of
 from .test_outages import BOTH, RUNS, outage, ready_endpoints, the, traces, web
 from .test_pasted import pasted
 
@@ -135,6 +137,38 @@ def test_another_fault_on_what_runs_it_is_verified_by_itself(cluster: Cluster) -
     second.until_recovered()
 
 
+@pytest.mark.parametrize("labels", [True, False], ids=["labels", "no-labels"])
+@pytest.mark.parametrize("journal", [True, False], ids=["journal", "target"])
+@pytest.mark.usefixtures("web")
+def test_a_service_made_anew_from_what_it_was_under_an_outage_is_led_back(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: bool, journal: bool
+) -> None:
+    """`kubectl replace --force`: another uid, and what only the fault can have set."""
+    fault = outage(cluster)
+    fault.inject()
+    fault.until_effective()
+    thing = the(cluster, "Service")
+    cluster.delete("Service", "web")
+    tags = thing["metadata"]["labels"] if labels else {"team": "web"}
+    spec = {"selector": thing["spec"]["selector"], "ports": [{"port": 80, "targetPort": 8080}]}
+    made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "labels": tags}, "spec": spec}
+    cluster.apply(made)
+    assert not fault.recovered()["holds"] and "undone" not in fault.recovered()
+    assert fault.call("standing")["holds"]
+    if journal:
+        fault.undo()
+    else:
+        settings = tmp_path / "gameday.toml"
+        settings.write_text(toml_of(cluster, {}))
+        assert recover_target("staging", settings, f"sqlite:///{tmp_path}/none.db") == 0
+        assert f"service {cluster.namespace}/web  recovered" in capsys.readouterr().out
+    now = the(cluster, "Service")
+    assert now["spec"]["selector"] == {"app": "web"}
+    left = now["metadata"].get("labels", {})
+    assert marks.EXERCISE not in left and marks.FAULT not in left and (labels or left == tags)
+    fault.until_recovered()
+
+
 # --- an outage by scale --------------------------------------------------------------------------------------------
 
 
@@ -151,7 +185,9 @@ def test_a_workload_that_somebody_deleted_while_it_was_scaled_away_has_not_recov
     fault.undo()
     assert "was deleted and made anew by somebody else since" in fault.until_recovered()
     cluster.patch("Deployment", "web", {"spec": {"replicas": 0}})
-    assert "is to have 0 replicas, set by somebody else since" in settled(fault, cluster, holds=False, undone=True)
+    said = fault.recovered()
+    assert not said["holds"] and "undone" not in said
+    assert "made anew since, and /spec/replicas is 0, as the fault had it, but the fault's mark" in said["evidence"]
 
 
 # --- what is verified alone ----------------------------------------------------------------------------------------

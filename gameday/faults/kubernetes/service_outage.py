@@ -11,7 +11,7 @@ from typing import Any
 
 from gameday.cluster.afterwards import theirs
 from gameday.cluster.api import Api, Where
-from gameday.cluster.marks import ABSENT, label_value, pointer, prepared, value_at
+from gameday.cluster.marks import ABSENT, OUTAGE, label_value, pointer, prepared, value_at
 from gameday.cluster.resources import (
     ALL,
     ENDPOINT_SLICES,
@@ -42,7 +42,7 @@ from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, ke
 from gameday.targets.selectors import as_text
 
 _ROOM = "gameday.faults.kubernetes.service_outage"
-KEY = "gameday.dev/outage"
+KEY = OUTAGE
 """The label that no pod has."""
 _OF_SERVICE = "kubernetes.io/service-name"
 _MANAGER = "endpointslice.kubernetes.io/managed-by"
