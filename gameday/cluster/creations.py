@@ -75,6 +75,11 @@ def _is_ours(thing: Mapping[str, Any], inert: Mapping[str, Any]) -> bool:
     return all(labels_of(thing).get(key) == labels_of(inert).get(key) for key in (MANAGED, EXERCISE, FAULT))
 
 
+def has_own(thing: Mapping[str, Any], own: Mapping[str, str]) -> bool:
+    """Whether an object has the labels that are gameday's own; who else manages it, others may say."""
+    return all(labels_of(thing).get(key) == value for key, value in own.items() if key != MANAGED)
+
+
 def remove(api: Api, resource: Resource, namespace: str | None, name: str, own: Mapping[str, str]) -> None:
     """Take an object away whose labels are `own`; that it is not there is fine.
 
@@ -85,7 +90,7 @@ def remove(api: Api, resource: Resource, namespace: str | None, name: str, own: 
     there = api.get(resource, namespace, name)
     if there is None or "deletionTimestamp" in meta(there):
         return
-    if any(labels_of(there).get(key) != value for key, value in own.items()):
+    if not has_own(there, own):
         raise RuntimeError(f"{named(resource, namespace, name)} is not this fault's any more: it was left alone")
     try:
         body = {"preconditions": {"uid": meta(there)["uid"]}}
@@ -121,7 +126,7 @@ def stands(api: Api, resource: Resource, namespace: str | None, name: str, own: 
         return {"holds": False, "evidence": f"{what} was deleted"}
     if "deletionTimestamp" in meta(there):
         return {"holds": False, "evidence": f"{what} is being deleted"}
-    if any(labels_of(there).get(key) != value for key, value in own.items()):
+    if not has_own(there, own):
         return {"holds": False, "evidence": f"{what} is not this fault's any more"}
     return {"holds": True, "evidence": f"{what} is there"}
 

@@ -37,7 +37,6 @@ from gameday.cluster.resources import (
     STRESS_CHAOS,
     Resource,
     annotations_of,
-    labels_of,
     meta,
     named,
 )
@@ -235,7 +234,7 @@ def _paused(
         there: dict[str, Json] | None = api.get(resource, namespace, name)
         if there is None or "deletionTimestamp" in meta(there):
             return there
-        if any(labels_of(there).get(key) != value for key, value in own.items()):
+        if not creations.has_own(there, own):
             raise RuntimeError(f"{named(resource, namespace, name)} is not this fault's any more: it was left alone")
         patch: list[dict[str, Json]] = [{"op": "test", "path": "/metadata/uid", "value": meta(there)["uid"]}]
         if not annotations_of(there):

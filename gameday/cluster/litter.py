@@ -43,6 +43,7 @@ MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_
 CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)
 MARKED = (PODS,)
 """What Chaos Mesh was to find by a label, whether it was ever told to or not."""
+_NAMES = "gameday-"
 PATIENCE = 20.0
 """Seconds in which an experiment of Chaos Mesh is waited for until it has recovered."""
 
@@ -71,8 +72,8 @@ def find(api: Api, namespaces: Sequence[str]) -> tuple[list[Litter], list[str]]:
     blind: list[str] = []
     for resource in (*MADE, *CHANGED, *MARKED):
         # A Deployment's controller copies marks to its ReplicaSets, and `kubectl rollout undo` brings them back from
-        # there without labels: what can be marked is all looked at.
-        selector = EXERCISE if resource in MADE else experiments.KILL if resource in MARKED else ""
+        # there without labels; and people change labels: what can be marked, or made, is all looked at.
+        selector = experiments.KILL if resource in MARKED else ""
         for namespace in namespaces if resource.namespaced else (None,):
             try:
                 things = api.items(resource, namespace, selector=selector)
@@ -105,7 +106,8 @@ def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[L
                 yield Litter(resource, data.get("namespace"), str(data["name"]), "", "", "", own)
             continue
         astray = _astray(resource, thing)
-        if not mark and not astray and (EXERCISE not in tags if resource in CHANGED else tags.get(MANAGED) != OURS):
+        labelled = EXERCISE in tags or FAULT in tags or (resource in MADE and creations.STATE in annotations_of(thing))
+        if not mark and not astray and not labelled:
             continue
         said = json.loads(mark) if returned.readable(mark) else {}
         yield Litter(
@@ -117,6 +119,12 @@ def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[L
             mark,
             own,
         )
+
+
+def _made(thing: Mapping[str, Json]) -> bool:
+    """Whether a fault has made an object that has labels of one, and not somebody a copy of it."""
+    named_so = str(meta(thing)["name"]).startswith(_NAMES)
+    return named_so or labels_of(thing).get(MANAGED) == OURS or creations.STATE in annotations_of(thing)
 
 
 def _astray(resource: Resource, thing: Mapping[str, Json]) -> str:
@@ -186,6 +194,12 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
         raise RuntimeError(_NO_MARK.format(litter.shown))
     if litter.resource in MARKED:
         return _unmarked(api, litter)
+    there = api.get(litter.resource, litter.namespace, litter.name)
+    if there is not None and not _made(there):
+        raise RuntimeError(
+            f"{litter.shown} has labels of a fault, and neither a name nor anything else that a fault gives: whether "
+            f"one made it can't be told"
+        )
     if litter.resource in experiments.KINDS:
         # Its controller takes back what it has injected, and takes its time for it.
         return experiments.clear(api, litter.resource, litter.namespace, litter.name, litter.own, patience=PATIENCE)

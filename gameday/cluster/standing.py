@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gameday.cluster import experiments
+from gameday.cluster import creations, experiments
 from gameday.cluster.api import Api, Json
-from gameday.cluster.resources import IO_CHAOS, PODS, STRESS_CHAOS, Resource, annotations_of, labels_of, meta, named
+from gameday.cluster.resources import IO_CHAOS, PODS, STRESS_CHAOS, Resource, annotations_of, meta, named
 
 Pods = Sequence[Mapping[str, Any]]
 """`namespace`, `name`, `uid` and `restarts` (of its containers, before the fault) of each."""
@@ -59,7 +59,7 @@ def stands(
             said = f"{what} was deleted, and Chaos Mesh never said that {_listed(left)} recovered: its finalizer was "
             return _in_part(f"{said}taken off, and what it had done may still be there")
         return {"holds": False, "evidence": f"{what} was deleted"}
-    if any(labels_of(there).get(key) != value for key, value in own.items()):
+    if not creations.has_own(there, own):
         return {"holds": False, "evidence": f"{what} is not this fault's any more"}
     found = experiments.records(there)
     if not found:

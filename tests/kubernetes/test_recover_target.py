@@ -103,6 +103,37 @@ def test_what_was_changed_and_what_was_made_goes_with_the_store_lost(cluster: Cl
     assert recover()[:2] == (0, f"nothing of gameday's is in {cluster.namespace}\n")
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"app.kubernetes.io/managed-by": "somebody"},
+        {"app.kubernetes.io/managed-by": None, marks.EXERCISE: None},
+        {"app.kubernetes.io/managed-by": None, marks.EXERCISE: None, marks.FAULT: None},
+    ],
+    ids=["managed", "exercise", "all"],
+)
+def test_what_was_made_is_found_whoever_changed_its_labels(
+    cluster: Cluster, recover: Recover, labels: dict[str, str | None]
+) -> None:
+    cut(cluster)
+    cluster.patch("NetworkPolicy", "gameday-x", {"metadata": {"labels": labels}})
+    code, out, said = recover()
+    assert code == 0, said
+    assert f"networkpolicy {cluster.namespace}/gameday-x  recovered" in out
+    assert cluster.get("NetworkPolicy", "gameday-x") is None
+
+
+def test_a_copy_that_somebody_made_of_it_is_said_and_left(cluster: Cluster, recover: Recover) -> None:
+    tags = {marks.EXERCISE: "x-1", marks.FAULT: "fault-1"}
+    spec = {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]}
+    meta = {"name": "theirs", "labels": tags}
+    cluster.apply({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec})
+    code, out, said = recover()
+    assert code == 4 and f"networkpolicy {cluster.namespace}/theirs  leaked" in out
+    assert "whether one made it can't be told" in said and "delete networkpolicies.networking.k8s.io/theirs" in said
+    assert cluster.get("NetworkPolicy", "theirs") is not None
+
+
 def test_nothing_is_touched_while_an_exercise_has_the_claim(cluster: Cluster, recover: Recover) -> None:
     scaled(cluster)
     claimed(cluster, "20260101-0000-abcd")
