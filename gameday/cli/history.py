@@ -178,6 +178,10 @@ def _fault_json(state: Exercise, fault: FaultState) -> dict[str, Any]:
         "effective_at": _at(fault.effective),
         "faded_at": _at(fault.faded),
         "faded_evidence": fault.faded_evidence,
+        "gaps": [
+            {"faded_at": _at(gap.since), "stands_again_at": _at(gap.back), "evidence": gap.evidence}
+            for gap in fault.gaps
+        ],
         "undo_sent_at": _at(fault.undo_sent),
         "ended_at": _at(fault.ended),
         "strikes": {
@@ -311,6 +315,9 @@ def _print_exercise(summary: Summary, state: Exercise, records: Sequence[Record]
         head = ("ENTRY", "FAULT", "STATE", "EFFECTIVE", "ENDED", "WHOLE AGAIN", "TARGETS", "ERROR")
         _print_table([head, *rows])
     for fault in state.faults.values():
+        for gap in fault.gaps:
+            between = f"{_clock(gap.since)} to {_clock(gap.back)}: {gap.evidence}"
+            click.echo(_printable(f"{fault.entry} did not stand from {between}"))
         if fault.faded is not None:
             gone = f"{fault.entry} did not stand any more at {_clock(fault.faded)}: {fault.faded_evidence}"
             click.echo(_printable(gone))

@@ -79,7 +79,9 @@ def stands(
     if out:
         lost += f"{len(out)} of {len(pods)} pods are not in it any more: {_listed(list(out.values()))}"
     if any(end and all(_place(pod) in out for pod in end) for end in ends):
-        return {"holds": False, "evidence": f"{lost}{', all of one end' if len(out) < len(pods) else ''}"}
+        # That its pods were made anew is nobody's doing against it: a rollout, or whatever runs them.
+        anew = {"replaced": True} if not taken and out.keys() <= _gone(living, pods).keys() else {}
+        return {"holds": False, "evidence": f"{lost}{', all of one end' if len(out) < len(pods) else ''}", **anew}
     if taken:
         return _in_part(f"{lost}{'' if out else f'none of its {len(pods)} pods has recovered so far'}")
     if out:

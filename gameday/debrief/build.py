@@ -30,6 +30,7 @@ from gameday.debrief.view import (
     Debrief,
     ExpectationView,
     FaultView,
+    Interval,
     Overview,
     Person,
     PreviousAction,
@@ -230,6 +231,15 @@ def _fault(exercise: Exercise, fault: FaultState, seen: Gathered) -> FaultView:
         injected=seen.injected.get(fault.entry),
         effective=_moment(fault.effective),
         faded=_moment(fault.faded),
+        gaps=tuple(
+            Interval(
+                start=when(gap.since.wall, gap.since.clock),
+                end=when(gap.back.wall, gap.back.clock),
+                seconds=round(gap.back.clock - gap.since.clock, 6),
+                reason=line(gap.evidence),
+            )
+            for gap in fault.gaps
+        ),
         undo_sent=_moment(fault.undo_sent),
         ended=_moment(fault.ended),
         attempts=max(0, fault.attempts - seen.once_more.get(fault.entry, 0)),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gameday.debrief.svg import CHAR, Scale, axis, element, label, picture, scale_over, short, tip
-from gameday.debrief.view import Debrief, FaultView, Row, WorkloadView
+from gameday.debrief.view import Debrief, FaultView, Row, When, WorkloadView
 from gameday.debrief.words import on_clock, span
 
 WIDTH, LEFT, RIGHT = 1080.0, 132.0, 968.0
@@ -74,11 +74,21 @@ def timeline_chart(view: Debrief) -> str:
     return picture(WIDTH, bottom + 24, body, "Timeline of the exercise: system and response", "timeline")
 
 
+def stood_of(fault: FaultView) -> list[tuple[When, When | None]]:
+    """When a fault stood, until it was gone or its undo was sent; None: that has no end so far."""
+    if fault.effective is None:
+        return []
+    begins = [fault.effective, *(gap.end for gap in fault.gaps if gap.end is not None)]
+    ends = [*(gap.start for gap in fault.gaps), fault.faded or fault.undo_sent or fault.ended]
+    return list(zip(begins, ends, strict=True))
+
+
 def _fault(canvas: _Canvas, fault: FaultView, end: float) -> None:
     middle = canvas.row(fault.entry)
+    stood = stood_of(fault)
     stages = (
         ("injecting", fault.injecting or fault.armed, fault.effective or fault.undo_sent or fault.ended),
-        ("effective", fault.effective, fault.faded or fault.undo_sent or fault.ended),
+        *(("effective", begin, over) for begin, over in stood),
         ("undoing", fault.undo_sent, fault.ended),
     )
     bars = []
@@ -105,7 +115,7 @@ def _fault(canvas: _Canvas, fault: FaultView, end: float) -> None:
     begin = fault.effective or fault.injecting or fault.armed
     done = fault.ended
     if begin and fault.effective:
-        over = fault.faded or fault.undo_sent or done or begin
+        over = stood[0][1] or begin
         x1, x2 = canvas.scale(fault.effective.clock), canvas.scale(over.clock)
         inside = fault.summary or fault.name
         fits = int((x2 - x1 - 14) / CHAR)

@@ -14,13 +14,18 @@ from gameday.debrief.finding import seqs_of as _seqs
 from gameday.debrief.gather import Gathered
 from gameday.debrief.headline import blind_afterwards, left_out
 from gameday.debrief.view import Debrief, ExpectationView, Finding, Level
-from gameday.debrief.words import count, line, span
+from gameday.debrief.words import count, line, on_clock, span
 from gameday.exercise import events as ev
 from gameday.exercise.state import Exercise
 from gameday.exercise.strikes import never_again, turns, unsure
 from gameday.exercise.timings import landmarks
 
 _ORDER: dict[Level, int] = {"high": 0, "medium": 1, "low": 2, "good": 3}
+_WHO = "a response that worked, or something that works against exercises."
+_ANEW = (
+    "Nobody took it away: what it was in was made anew, by a rollout say, and it does not reach what came after. See "
+    "whether a release went on under the exercise."
+)
 _NO_TIME = 0.05
 """Seconds: a pause below that is none."""
 
@@ -191,13 +196,27 @@ def _unwell(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
 def _faded(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     """Somebody took away what the fault had done, before it was to end."""
     for fault in x.faults.values():
+        evidence = _seqs(seen, f"fault_faded:{fault.entry}", f"fault_stands_again:{fault.entry}")
+        name = line(fault.entry, 80)
+        if fault.gaps:
+            away = span(sum(gap.back.clock - gap.since.clock for gap in fault.gaps))
+            replaced = all(gap.replaced for gap in fault.gaps)
+            who = "Its pods were made anew" if replaced else "Somebody or something took it away"
+            times = "; ".join(
+                f"gone at {on_clock(gap.since.clock)} ({line(gap.evidence)}), there again at {on_clock(gap.back.clock)}"
+                for gap in fault.gaps
+            )
+            title = f"Fault {name} did not stand for {away}"
+            advice = _ANEW if replaced else f"Find out who or what took it away for that time: {_WHO}"
+            yield _finding("faded-between", "medium", title, f"{who} for {away}: {times}", advice, evidence)
         if fault.faded is None or fault.effective is None:
             continue
-        title = f"Fault {line(fault.entry, 80)} was gone before it was undone"
-        lasted = span(fault.faded.clock - fault.effective.clock)
+        title = f"Fault {name} was gone before it was undone"
+        begun = fault.gaps[-1].back if fault.gaps else fault.effective
+        lasted = span(fault.faded.clock - begun.clock)
         detail = f"It had stood for {lasted} at most when that was seen: {line(fault.faded_evidence)}"
-        advice = "Find out who or what took it away: a response that worked, or something that works against exercises."
-        yield _finding("faded", "medium", title, detail, advice, _seqs(seen, f"fault_faded:{fault.entry}"))
+        advice = _ANEW if fault.faded_replaced else f"Find out who or what took it away: {_WHO}"
+        yield _finding("faded", "medium", title, detail, advice, evidence)
 
 
 def _let_pass(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
@@ -227,8 +246,10 @@ def _checks(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
             for fault in x.faults.values()
             if fault.effective is not None
             and fault.effective.clock <= entry.done.clock
-            and (fault.faded is None or fault.faded.clock > entry.done.clock)
-            and (fault.undo_sent is None or fault.undo_sent.clock > entry.done.clock)
+            and any(
+                begin.clock <= entry.done.clock and (end is None or end.clock > entry.done.clock)
+                for begin, end in fault.stood(fault.undo_sent)
+            )
         ]
         when = f" while {', '.join(standing)} stood" if standing else ""
         advice = "The system does not bear this: decide whether it has to, and what would make it."

@@ -274,7 +274,8 @@ def _fault(fault: FaultView) -> tuple[str, ...]:
     targets = f" on {together(fault.targets, 5)}" if fault.targets else ""
     tries = f", {fault.attempts} attempts" if fault.attempts > 1 else ""
     parts = (("effective", fault.evidence), ("recovered", fault.recovered_evidence), ("error", fault.error))
-    more = (f"gone before its undo: {moment(fault.faded)}" if fault.faded else "", fault.strikes)
+    away = (f"gone {moment(gap.start)} to {moment(gap.end)}: {gap.reason}" for gap in fault.gaps)
+    more = (*away, f"gone before its undo: {moment(fault.faded)}" if fault.faded else "", fault.strikes)
     said = "; ".join([*(f"{what}: {text}" for what, text in parts if text), *filter(None, more)])
     return (
         md(fault.entry),

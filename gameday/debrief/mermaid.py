@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gameday.debrief.chart_timeline import bounds
+from gameday.debrief.chart_timeline import bounds, stood_of
 from gameday.debrief.view import Debrief, FaultView, When
 from gameday.debrief.words import utc
 
@@ -63,8 +63,9 @@ def _fault(fault: FaultView, index: int, end: float) -> Iterator[str]:
     if effective is None:
         yield _bar(f"{name} not confirmed", f"fault{index}", begin.wall, stop.wall if stop else end)
     else:
-        stop = fault.faded or stop
-        yield _bar(f"{name} effective", f"crit, fault{index}", effective.wall, stop.wall if stop else end)
+        for number, (begun, gone) in enumerate(stood_of(fault)):
+            tag = f"crit, fault{index}{f'again{number}' if number else ''}"
+            yield _bar(f"{name} effective{' again' if number else ''}", tag, begun.wall, gone.wall if gone else end)
     if fault.undo_sent:
         over = fault.ended.wall if fault.ended else end
         word = {"recovered": "undone", "leaked": "LEAKED"}.get(fault.stage, "being undone")

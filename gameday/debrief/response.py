@@ -180,9 +180,11 @@ def impact_of(exercise: Exercise) -> Impact:
     if start is None:
         return Impact(seconds=None, since="", until="", budget_share=None, stretches=0)
     lived = [
-        (f.effective.clock, f.faded.clock if f.faded else f.ended.clock)
+        (begin.clock, end.clock)
         for f in exercise.faults.values()
         if f.ended and f.effective and f.stage == "recovered"
+        for begin, end in f.stood(f.ended)
+        if end is not None
     ]
     last = max((end for _, end in lived), default=None)
     over = landmarks(exercise).get("mitigated")

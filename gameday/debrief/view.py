@@ -219,6 +219,7 @@ class FaultView:
     injected: When | None
     effective: When | None
     faded: Annotated[When | None, Field(description="Seen not to stand any more, before its undo.")]
+    gaps: Annotated[tuple[Interval, ...], Field(description="When it was seen not to stand, and to stand again.")]
     undo_sent: When | None
     ended: When | None
     attempts: int

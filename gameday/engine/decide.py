@@ -378,6 +378,11 @@ def verdict(x: Exercise) -> Finish:
         return Finish("failed", 1, "; ".join(failed))
     # No failure: whoever took a fault away may have been asked to respond.
     told = [f"fault {fault.entry!r} did not stand to its end" for fault in x.faults.values() if fault.faded is not None]
+    told += [
+        f"fault {fault.entry!r} did not stand for {sum(gap.back.clock - gap.since.clock for gap in fault.gaps):.0f} s"
+        for fault in x.faults.values()
+        if fault.gaps
+    ]
     told += [_struck(fault) for fault in x.faults.values() if strikes_text(fault)]
     return Finish("completed", 0, "; ".join(["done as hoped", *told]))
 

@@ -207,7 +207,7 @@ class FaultLife:
                 continue
             but, evidence = str(seen.get("but") or ""), str(seen["evidence"])
             if not seen["holds"] and fault.faded is None:
-                self._c.append(ev.FaultFaded(entry, evidence))
+                self._c.append(ev.FaultFaded(entry, evidence, bool(seen.get("replaced"))))
             elif seen["holds"] and (fault.faded is not None or (told and not but)):
                 self._c.append(ev.FaultStandsAgain(entry, evidence))
             elif seen["holds"] and but and but != told:

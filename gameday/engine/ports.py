@@ -85,8 +85,8 @@ class Plan:
     """It passes by itself, as a fault without an undo does: its undo only tidies up, and waits for no end."""
     standing: Call | None = None
     """Whether what the fault made or changed is still as it left it, as `{"holds", "evidence"}`, with `but` where it
-    stands in part: what of it does not, in words. Asked now and then while it lasts. Only reads, costs the target next
-    to nothing, and raises where it can't tell."""
+    stands in part: what of it does not, in words, and `replaced` where it does not since what it was in was made anew.
+    Asked now and then while it lasts. Only reads, costs the target next to nothing, and raises where it can't tell."""
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)

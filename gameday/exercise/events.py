@@ -258,6 +258,8 @@ class FaultFaded(Event):
 
     entry: str
     evidence: str
+    replaced: bool = False
+    """Nobody took it away: the pods that it was in were made anew, by a rollout say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from gameday.exercise.state import (
     Exercise,
     ExpectationState,
     FaultState,
+    Gap,
     Moment,
     Note,
     Stamp,
@@ -267,9 +268,12 @@ def _fault_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
             stage = "injecting" if fault.stage not in ("effective", "undoing") else fault.stage
             return _fault(x, event.entry, stage=stage, injecting=at)
         case ev.FaultFaded() if fault.stage == "effective":
-            return _fault(x, event.entry, faded=at, faded_evidence=event.evidence)
-        case ev.FaultStandsAgain() if fault.stage == "effective":
-            return _fault(x, event.entry, faded=None, faded_evidence="")
+            gone = {"faded_evidence": event.evidence, "faded_replaced": event.replaced}
+            return _fault(x, event.entry, faded=fault.faded or at, **gone)
+        case ev.FaultStandsAgain() if fault.stage == "effective" and fault.faded is not None:
+            gap = Gap(fault.faded, at, fault.faded_evidence, fault.faded_replaced)
+            again = {"faded": None, "faded_evidence": "", "faded_replaced": False}
+            return _fault(x, event.entry, gaps=(*fault.gaps, gap), **again)
         case ev.FaultInjected():
             return _fault(x, event.entry, strikes=fault.strikes + 1)
         case ev.FaultStriking():

@@ -28,6 +28,17 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a fault was seen not to stand, by the moments at which that was seen."""
+
+    since: Moment
+    back: Moment
+    evidence: str
+    replaced: bool = False
+    """Nobody took it away: what it was in was made anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class FaultState:
     entry: str
     name: str
@@ -70,12 +81,24 @@ class FaultState:
     faded: Moment | None = None
     """Since when it was seen not to stand any more, though it was to last; None where it stands, or nobody looks."""
     faded_evidence: str = ""
+    faded_replaced: bool = False
+    """Nobody took it away: what it was in was made anew."""
+    gaps: tuple[Gap, ...] = ()
+    """Times before in which it was seen not to stand, oldest first."""
     passed: Mapping[str, int] = field(default_factory=dict)
     """Why it let turns pass, where it strikes again and again, and how often each; see `strikes`."""
 
     @property
     def live(self) -> bool:
         return self.stage in LIVE
+
+    def stood(self, end: Moment | None) -> tuple[tuple[Moment, Moment | None], ...]:
+        """When it stood: from when it was confirmed effective until it was gone, or else `end`, without the gaps."""
+        if self.effective is None:
+            return ()
+        begins = (self.effective, *(gap.back for gap in self.gaps))
+        ends = (*(gap.since for gap in self.gaps), self.faded or end)
+        return tuple(zip(begins, ends, strict=True))
 
 
 EntryStage = Literal["pending", "released", "started", "done", "skipped"]

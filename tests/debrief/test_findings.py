@@ -9,6 +9,7 @@ from gameday.debrief.build import build_debrief
 from gameday.debrief.chart import condition_chart
 from gameday.debrief.html import render_html
 from gameday.debrief.markdown import render_markdown
+from gameday.debrief.mermaid import gantt
 from gameday.debrief.phrases import condition_words
 from gameday.debrief.view import Debrief, Finding
 from gameday.exercise import events as ev
@@ -109,8 +110,31 @@ def test_a_fault_that_somebody_took_away_does_not_count_as_standing_from_then_on
     assert (view.impact.seconds, view.impact.until) == (60.0, "the last fault was gone")
     assert "gone before its undo" in render_markdown(view) and "gone" in render_html(view)
     again = (150.0, ev.FaultStandsAgain("payments-dark", "there"))
-    back = debrief(EFFECTIVE, faded, again, *UNDONE, ENDED)
-    assert "faded" not in rules(back) and back.impact.seconds == 151.0
+    back = debrief(EFFECTIVE, faded, *asked, again, *UNDONE, ENDED)
+    assert "faded" not in rules(back)
+    assert (back.impact.seconds, back.impact.until) == (151.0 - 40.0, "the last fault recovered")
+    found = rules(back)
+    assert found["faded-between"].title == "Fault payments-dark did not stand for 40 s"
+    words = (
+        "Somebody or something took it away for 40 s: gone at 1:50 (toxic x is not on proxy payments any more), there"
+    )
+    assert found["faded-between"].detail == f"{words} again at 2:30"
+    assert found["faded-between"].advice.startswith("Find out who or what took it away")
+    assert {r["kind"] for r in back.journal if r["seq"] in found["faded-between"].evidence} == {
+        "fault_faded",
+        "fault_stands_again",
+    }
+    assert found["check"].title == "Check c did not hold", "it was asked in between"
+    assert "there again" in render_html(back) and "gone " in render_markdown(back)
+    assert gantt(back).count("payments-dark effective") == 2
+
+
+def test_of_what_was_made_anew_nobody_is_looked_for() -> None:
+    faded = (110.0, ev.FaultFaded("payments-dark", "2 of 2 pods are not in it any more: made anew", replaced=True))
+    between = rules(debrief(EFFECTIVE, faded, (150.0, ev.FaultStandsAgain("payments-dark", "")), *UNDONE, ENDED))
+    for found in (between["faded-between"], rules(debrief(EFFECTIVE, faded, *UNDONE, ENDED))["faded"]):
+        assert "Find out who" not in found.advice and "made anew" in found.advice
+    assert between["faded-between"].detail.startswith("Its pods were made anew for 40 s: gone at 1:50")
 
 
 def test_a_fault_after_which_somebody_elses_change_is_left_is_not_told_to_have_recovered() -> None:

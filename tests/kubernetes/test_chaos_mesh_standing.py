@@ -150,6 +150,10 @@ def test_a_pod_of_the_same_name_is_not_the_same(cluster: Cluster) -> None:
         cluster.delete("Pod", "web-0")
         cluster.whole("web", kind="StatefulSet", timeout=30)
         assert but(cluster, made) == f"1 of 2 pods are not in it any more: {cluster.namespace}/web-0 was made anew"
+        cluster.delete("Pod", "web-1")
+        cluster.whole("web", kind="StatefulSet", timeout=30)
+        seen = run(made.standing)
+        assert not seen["holds"] and seen["replaced"], "nobody took it away"
         run(made.undo)
         cluster.until(holds(made.recovered))
 
@@ -196,7 +200,9 @@ def test_stress_goes_with_its_container_and_rules_of_a_network_do_not(cluster: D
     said = run(stress.standing)["but"]
     assert said == f"1 of 2 pods are not in it any more: {cluster.namespace}/{one} had its container app restarted"
     restart(cluster, other, at=None)
-    assert not run(stress.standing)["holds"], "one that has yet to start again has none either"
+    seen = run(stress.standing)
+    assert not seen["holds"], "one that has yet to start again has none either"
+    assert "replaced" not in seen, "its pods are the same"
     assert whole(network)
 
 
