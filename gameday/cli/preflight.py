@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gameday.cli.clusters import is_cluster
+from gameday.cli.overlaps import Others, Planned, clashes
 from gameday.cli.rights import also, wanted
 from gameday.engine.plan_request import plan_arguments
 from gameday.errors import GamedayError
@@ -100,14 +101,21 @@ def missing_secrets(scenario: Scenario) -> list[str]:
 
 
 def _impossible(scenario: Scenario, target: Mapping[str, Any]) -> Iterator[str]:
-    for index, entry in enumerate(scenario.timeline):
-        if entry.fault is None:
-            continue
-        name = scenario.entry_id(index)
+    faults = {scenario.entry_id(index): entry for index, entry in enumerate(scenario.timeline) if entry.fault}
+    plans: dict[str, Planned] = {}
+
+    def planned(name: str, others: Others = ()) -> Planned:
+        args = plan_arguments(scenario, name, faults[name], dict(target), exercise="preflight", seed=0, others=others)
+        return plan(**args)
+
+    for name in faults:
         try:
-            plan(**plan_arguments(scenario, name, entry, dict(target), exercise="preflight", seed=0))
+            plans[name] = planned(name)
         except (ValueError, RuntimeError, GamedayError, OSError) as error:
             yield f"{name}: {error}"
+    for clash in clashes(scenario, plans, planned):
+        if clash.certain:
+            yield f"{clash.entry}: {clash.text}"
 
 
 def _places(value: Any) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gameday.cli import clusters
+from gameday.cli.overlaps import Others, Planned, clashes
 from gameday.cli.preflight import missing_evidence, missing_rights, missing_secrets, other_clusters
 from gameday.cli.staging import in_use
 from gameday.console.preview_model import (
@@ -27,7 +28,7 @@ from gameday.engine.ports import Answer, Backend, Plan, TargetInfo
 from gameday.engine.watching import describe
 from gameday.errors import GamedayError
 from gameday.faults.catalogue import all_faults, catalogue
-from gameday.faults.declaration import FaultDeclaration
+from gameday.faults.declaration import FaultDeclaration, Incapable
 from gameday.faults.planning import backend_for, plan
 from gameday.interchange.files import load_file
 from gameday.probes.judge import explain, holds
@@ -239,15 +240,17 @@ def _look(check: Look, name: str) -> str:
 
 
 def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequence[int]) -> list[FaultPreview]:
-    found = []
+    found: dict[str, FaultPreview] = {}
+    made: dict[str, Planned] = {}
     for index, entry in enumerate(scenario.timeline):
         if entry.fault is None:
             continue
+        name = scenario.entry_id(index)
         shown = FaultPreview(_when(entry), entry.fault, _in_words(entry), entry=entry.id or "")
         declaration = all_faults()[entry.fault]
         if info.kind not in declaration.kinds:
             # Policy has refused it with just this.
-            found.append(shown)
+            found[name] = shown
             continue
         backend = _backend(declaration, info, reachable)
         if backend is not None:
@@ -260,17 +263,40 @@ def _faults(scenario: Scenario, info: TargetInfo, reachable: bool, seeds: Sequen
             )
         if reachable:
             try:
-                plans = _plans(scenario, scenario.entry_id(index), entry, info.to_json(), seeds)
+                plans = _plans(scenario, name, entry, info.to_json(), seeds)
             except (ValueError, RuntimeError, GamedayError, OSError) as error:
                 # What would do it is nothing that anybody wants to know of what is not done.
-                others = _others(declaration, info) if backend is not None else []
+                others = _others(declaration, info) if backend is not None and _by_the_engine(error) else []
                 shown = replace(shown, error=str(error), engine="", instead=listed(others) if others else "")
             else:
+                made[name] = plans[0].to_json()
                 shown = _planned(shown, plans, seeds)
                 if backend is not None:
                     shown = _in_this_way(shown, plans[0], backend)
-        found.append(shown)
-    return found
+        found[name] = shown
+    return list(_together(scenario, info, found, made, seeds[0]).values())
+
+
+def _together(
+    scenario: Scenario, info: TargetInfo, found: Mapping[str, FaultPreview], made: Mapping[str, Planned], seed: int
+) -> dict[str, FaultPreview]:
+    """`found`, by entry, with what keeps faults from standing at the same time."""
+    faults = {scenario.entry_id(index): entry for index, entry in enumerate(scenario.timeline)}
+
+    def again(name: str, others: Others) -> None:
+        args = plan_arguments(
+            scenario, name, faults[name], info.to_json(), exercise="preview", seed=seed, others=others
+        )
+        plan(**args)
+
+    shown = dict(found)
+    for clash in clashes(scenario, made, again):
+        one = shown[clash.entry]
+        if clash.certain:
+            shown[clash.entry] = replace(one, error=clash.text, engine="", instead="")
+        else:
+            shown[clash.entry] = replace(one, notes=(*one.notes, clash.text))
+    return shown
 
 
 def _in_this_way(shown: FaultPreview, plan: Plan, backend: Backend) -> FaultPreview:
@@ -291,6 +317,12 @@ def _engine(declaration: FaultDeclaration, info: TargetInfo, reachable: bool) ->
     taken, _ = backend_for(declaration, info.to_json())
     others = _others(declaration, info)
     return f"{taken}{f' (instead: {listed(others)})' if others else ''}"
+
+
+def _by_the_engine(error: Exception) -> bool:
+    """Whether another engine may do what this one can't, or has no right to. What limits or protection forbid stays
+    forbidden: to name an engine there would be to show a way round."""
+    return isinstance(error, Incapable) or getattr(error, "status", None) == 403
 
 
 def _others(declaration: FaultDeclaration, info: TargetInfo) -> list[str]:

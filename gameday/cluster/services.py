@@ -6,8 +6,7 @@ Only reads. What is protected is left out here, for every fault alike; how many 
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -248,22 +247,49 @@ def owner_of(api: Api, pods: Sequence[Pod]) -> Workload | None:
     return found
 
 
-def pods_of(api: Api, asked: Service) -> tuple[list[Pod], Workload | None]:
-    """The pods of a service by name, and what runs them where that is known.
+def pods_of(
+    api: Api, asked: Service, everything: Iterable[Pod] | None = None, *, afterwards: bool = False
+) -> tuple[list[Pod], Workload | None]:
+    """The pods of a service by name, and what runs them where that is known. `everything`: all pods of its namespace,
+    where they have been asked for already; `afterwards`: others' pods that have come to match keep nothing from it.
 
     Raises:
-        ValueError: nothing says which pods are its, or there are none.
+        ValueError: nothing says which pods are its, there are none, or they are not of the workload that it names.
     """
     runs, selector = _told_by(api, asked)
-    return _some(api, asked, list_pods(api, asked.namespace, selector), runs, selector)
+    wanted = parse(selector)
+    if everything is None:
+        pods = list_pods(api, asked.namespace, selector)
+    else:
+        pods = [pod for pod in everything if matches(wanted, pod.labels)]
+    if runs is not None and asked.selector and not afterwards:
+        check_owned(asked, runs, pods)
+    return _some(api, asked, pods, runs, selector)
 
 
-def survey(api: Api, asked: Service) -> tuple[list[Pod], Workload | None, int]:
-    """As `pods_of`, and `counted` of the whole namespace: with one request, however many pods there are."""
-    runs, selector = _told_by(api, asked)
-    everything, wanted = list_pods(api, asked.namespace), parse(selector)
-    its = [pod for pod in everything if matches(wanted, pod.labels)]
-    return *_some(api, asked, its, runs, selector), sum(pod.counts for pod in everything)
+def check_owned(asked: Service, runs: Workload, pods: Sequence[Pod]) -> None:
+    """Raise ValueError where the selector of a service is for others than the pods of its workload: shares would be
+    reckoned of the one, and the other touched."""
+    strangers = [pod.name for pod in pods if not _owns(runs, pod)]
+    if strangers:
+        names = f"{', '.join(strangers[:3])}{f' and {len(strangers) - 3} more' if len(strangers) > 3 else ''}"
+        raise ValueError(
+            f"{asked.name}: {len(strangers)} of the {len(pods)} pods with {asked.selector} are not of {runs.shown} "
+            f"({names}), so it is not clear what is meant: under {asked.table} of gameday.toml, let selector be for "
+            f"its pods alone ({runs.selector}), take it away, or name their workload"
+        )
+
+
+def _owns(runs: Workload, pod: Pod) -> bool:
+    """Whether a pod is of this workload, told without asking for its ReplicaSet."""
+    if not matches(parse(runs.selector), pod.labels) or pod.controller is None:
+        return False
+    _, kind, name = pod.controller
+    if runs.resource is STATEFULSETS:
+        return (kind, name) == ("StatefulSet", runs.name)
+    hash_ = pod.labels.get("pod-template-hash", "")
+    # One that the Deployment has adopted may be called anything.
+    return kind == "ReplicaSet" and (not name.endswith(f"-{hash_}") or name == f"{runs.name}-{hash_}")
 
 
 def _told_by(api: Api, asked: Service) -> tuple[Workload | None, str]:
@@ -294,11 +320,6 @@ def list_pods(api: Api, namespace: str, selector: str = "") -> list[Pod]:
     things = api.items(PODS, namespace, selector=selector)
     going = [thing for thing in things if (thing.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
     return sorted((as_pod(thing) for thing in going), key=lambda pod: pod.name)
-
-
-def counted(api: Api, namespace: str) -> int:
-    """The pods of a namespace of which shares of it are reckoned: those that run, and are not on their way out."""
-    return sum(pod.counts for pod in list_pods(api, namespace))
 
 
 # --- what may be touched -------------------------------------------------------------------------------------------
@@ -350,116 +371,6 @@ def check_unprotected(what: str, thing: Mapping[str, str], opt_in: str | None) -
     """Raise ValueError where an object with these labels may not be touched."""
     if why := protection(thing, opt_in):
         raise ValueError(f"{what} may not be touched: {why}")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Pods that a fault would touch, among how many, and what is worth knowing of the rest."""
-
-    pods: tuple[Pod, ...]
-    total: int
-    in_namespace: int
-    """See `counted`."""
-    left_out: tuple[str, ...] = ()
-    """Protected pods, each with the reason."""
-    among: tuple[str, ...] = ()
-    """What these were drawn from; empty where there was no choice."""
-
-    def words(self) -> str:
-        """E.g. `1 of 3 pods (33 %), 1 of 12 in the namespace`."""
-        share = 100 * len(self.pods) / self.total if self.total else 0.0
-        everywhere = max(self.in_namespace, self.total)
-        return f"{len(self.pods)} of {self.total} pods ({share:.0f} %), of {everywhere} in the namespace"
-
-
-def choose(
-    where: str,
-    pods: Sequence[Pod],
-    *,
-    count: int | None,
-    percent: float | None,
-    everything: bool,
-    context: Mapping[str, Json],
-    target: Mapping[str, Json],
-    in_namespace: int,
-    wanted: int,
-    turn: int = 0,
-    kept: Callable[[Pod], str] = lambda pod: "",
-) -> Choice:
-    """Pods by the context's seed, within its limits and those of the target.
-
-    `wanted` is how many the workload should have, of which the share is reckoned (0: of those that run); `turn` counts
-    repeats from 0; `kept` says why else one may not be touched, or "".
-
-    Raises:
-        ValueError: there aren't as many that may be touched, or the limits don't allow as many; with the numbers.
-    """
-    opt_in = target["settings"].get("opt_in")
-    left_out, free = [], []
-    for pod in pods:
-        why = "it is being deleted" if pod.leaving else protection(pod.labels, opt_in, pod.name) or kept(pod)
-        if why:
-            left_out.append(f"{pod.name}: {why}")
-        elif pod.running:
-            free.append(pod)
-        else:
-            left_out.append(f"{pod.name}: it does not run")
-    # Not of all that are there: those of a rollout that is stuck, or that are going, serve nobody.
-    total = wanted or sum(pod.counts for pod in pods)
-    number = len(free) if everything else _number(where, count, percent, total)
-    if not free or number > len(free):
-        reasons = f" ({'; '.join(left_out[:5])})" if left_out else ""
-        asked_for = f"{number} pods" if number > 1 else "1 pod"
-        raise ValueError(f"{where}: {asked_for} asked for, {len(free)} of {len(pods)} may be touched{reasons}")
-    # What the turns before took down and is not back is this fault's as well; what was down before it is not.
-    down = max(0, total - sum(pod.ready and not pod.leaving for pod in pods)) if turn else 0
-    check_limits(where, min(number + down, max(total, number)), total, in_namespace, context, target, down=down)
-    draw = random.Random(f"{context['seed']}/{context['fault']}{f'/{turn}' if turn else ''}")
-    chosen = sorted(draw.sample(free, number), key=lambda pod: pod.name)
-    among = tuple(pod.shown for pod in free) if number < len(free) else ()
-    return Choice(tuple(chosen), total, in_namespace, tuple(left_out), among)
-
-
-def _number(where: str, count: int | None, percent: float | None, existing: int) -> int:
-    if percent is None:
-        return count or 1
-    number = int(existing * percent / 100)
-    if number < 1:
-        raise ValueError(f"{where}: {percent:g} % of {existing} pods is less than one")
-    return number
-
-
-def check_limits(
-    where: str,
-    number: int,
-    total: int,
-    in_namespace: int,
-    context: Mapping[str, Json],
-    target: Mapping[str, Json],
-    *,
-    down: int = 0,
-) -> None:
-    """Raise ValueError where so many pods are more than the scenario's limits, or the target's, allow.
-
-    `total`: the pods that the workload should have, or where that is not known has; `in_namespace`: see `counted`;
-    `down`: how many of `number` are not ready as it is.
-    """
-    counting = f", {down} that are not ready now among them" if down else ""
-    pods, percent, most = context.get("pods"), context.get("percent"), target["settings"]["namespace_percent"]
-    if pods is not None and number > pods:
-        raise ValueError(f"{where}: it would touch {number} pods{counting}, and limits.pods allows {pods}")
-    share = 100 * number / total if total else 100.0
-    if percent is not None and share > percent:
-        raise ValueError(
-            f"{where}: it would touch {number} of {total} pods, {share:.0f} %{counting}, "
-            f"and limits.percent allows {percent:g} %"
-        )
-    everywhere = max(in_namespace, total)
-    if 100 * number / everywhere > most:
-        raise ValueError(
-            f"{where}: it would touch {number} of {everywhere} pods of the namespace, "
-            f"{100 * number / everywhere:.0f} %{counting}, and the target allows {most:g} % (namespace_percent)"
-        )
 
 
 # --- PodDisruptionBudgets --------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ CONFIRMING = 60.0
 class FaultLife:
     def __init__(self, conductor: Conductor) -> None:
         self._c = conductor
+        self._one_by_one = asyncio.Lock()
+        """Held from a fault's planning until it is armed: what it takes is known to the next that is planned."""
 
     def begin(self, entry: str, due: float | None) -> None:
         scripted = self._entry(entry)
@@ -50,21 +52,24 @@ class FaultLife:
     async def _live(self, entry: str, scripted: Entry) -> None:
         if scripted.undone_with is not None:
             await self._begun(scripted.undone_with)
-        plan, error = await self._plan(entry, scripted)
-        if plan is not None and (error := self._nothing_undoes(scripted)):
-            plan = None
-        if plan is None:
-            self._c.append(ev.FaultRefused(entry, error))
-            return
-        if self._aborting():
-            self._c.append(ev.FaultRefused(entry, "the exercise was aborted before it was armed"))
-            return
-        if self._c.exercise.closing:
-            self._c.append(ev.FaultRefused(entry, do.CLOSED_BEFORE))
-            return
-        assert scripted.fault is not None
-        one_shot = plan.passes or plan.undo is None
-        armed = self._c.append(ev.FaultArmed(entry, scripted.fault, plan.to_json(), one_shot, scripted.for_))
+        async with self._one_by_one:
+            # It may have waited long for the one before it.
+            called_off = None, "the exercise was aborted before it was armed"
+            plan, error = called_off if self._aborting() else await self._plan(entry, scripted)
+            if plan is not None and (error := self._nothing_undoes(scripted)):
+                plan = None
+            if plan is None:
+                self._c.append(ev.FaultRefused(entry, error))
+                return
+            if self._aborting():
+                self._c.append(ev.FaultRefused(entry, called_off[1]))
+                return
+            if self._c.exercise.closing:
+                self._c.append(ev.FaultRefused(entry, do.CLOSED_BEFORE))
+                return
+            assert scripted.fault is not None
+            one_shot = plan.passes or plan.undo is None
+            armed = self._c.append(ev.FaultArmed(entry, scripted.fault, plan.to_json(), one_shot, scripted.for_))
         if not await self._c.journal.durable(armed):
             self._never_touched(entry, "the journal could not be written, so nothing was touched")
             return
@@ -168,7 +173,8 @@ class FaultLife:
     async def _plan(self, entry: str, scripted: Entry) -> tuple[Plan | None, str]:
         x = self._c.exercise
         assert x.scenario is not None
-        args = plan_arguments(x.scenario, entry, scripted, x.target, exercise=x.id, seed=x.seed)
+        others = [(fault.entry, fault.plan) for fault in x.unrecovered if fault.plan is not None]
+        args = plan_arguments(x.scenario, entry, scripted, x.target, exercise=x.id, seed=x.seed, others=others)
         reply = await self._c.link.run(Call(PLANNING.name, args, PLANNING.timeout))
         if not reply.ok:
             return None, reply.error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gameday.engine.ports import Call
@@ -11,9 +12,19 @@ PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
 
 
 def plan_arguments(
-    scenario: Scenario, entry: str, scripted: Entry, target: dict[str, Any], *, exercise: str, seed: int
+    scenario: Scenario,
+    entry: str,
+    scripted: Entry,
+    target: dict[str, Any],
+    *,
+    exercise: str,
+    seed: int,
+    others: Iterable[tuple[str, Mapping[str, Any]]] = (),
 ) -> dict[str, Any]:
-    """The arguments of `PLANNING` for one fault of the timeline; a preview asks with the same."""
+    """The arguments of `PLANNING` for one fault of the timeline; a preview asks with the same.
+
+    `others`: the faults that have not recovered by then, each with its plan as JSON.
+    """
     params: dict[str, Any] = dict(scripted.with_)
     if scripted.activity is not None:
         keys = {"activity", "undo", "effective", "recovered"}
@@ -30,5 +41,10 @@ def plan_arguments(
         "percent": scenario.limits.percent,
         "checked": scripted.effective is not None,
         "undone_with": scripted.undone_with,
+        "standing": [
+            {"entry": name, "takes": list(plan["takes"]), "stands": plan.get("standing")}
+            for name, plan in others
+            if name != entry and plan.get("takes")
+        ],
     }
     return {"fault": scripted.fault, "target": target, "params": params, "context": context}

@@ -87,6 +87,9 @@ class Plan:
     """Whether what the fault made or changed is still as it left it, as `{"holds", "evidence"}`, with `but` where it
     stands in part: what of it does not, in words, and `replaced` where it does not since what it was in was made anew.
     Asked now and then while it lasts. Only reads, costs the target next to nothing, and raises where it can't tell."""
+    takes: tuple[Json, ...] = ()
+    """What it takes of that which limits count, as its kind of target has it: for the plans of those that come while
+    it stands, see `Backend`."""
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -113,6 +116,7 @@ class Plan:
             permissions=tuple(data.get("permissions", ())),
             passes=bool(data.get("passes", False)),
             standing=_call(data.get("standing")),
+            takes=tuple(data.get("takes", ())),
         )
 
 
@@ -140,7 +144,8 @@ class Backend:
     `target` is `TargetInfo.to_json()`, `params` the fault's validated parameters (durations in seconds),
     `context` a dict with `exercise`, `fault` (its entry's id), `seed` (int), `duration` (s or None), the limits `pods`
     and `percent` (or None), `checked`: whether the entry has an `effective` check of its own, and
-    `undone_with`: the entry whose undo takes it away too, or None.
+    `undone_with`: the entry whose undo takes it away too, or None, and `standing`: what other faults of the exercise
+    take that have not recovered, each as `{"entry", "takes", "stands"}`, with the `standing` of its plan as JSON.
     It raises `ValueError` where the fault can't be done within the limits, naming what and why.
     """
 

@@ -50,6 +50,10 @@ class FaultDeclaration(FaultSpec):
         }
 
 
+class Incapable(ValueError):
+    """This way of doing a fault can't do it as asked, and another one may: neither limits nor protection forbid it."""
+
+
 def published_service(target: Mapping[str, Json], service: str) -> str:
     """`service`, if the target (`TargetInfo` as JSON) publishes it.
 

@@ -10,7 +10,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gameday.engine.ports import Backend, Call, Json, Plan
-from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
+from gameday.faults.declaration import (
+    FaultDeclaration,
+    Incapable,
+    Parameters,
+    Service,
+    own_name,
+    published_service,
+    verdict,
+)
 from gameday.faults.presence import Home, home
 from gameday.faults.toxiproxy import (
     PERMISSIONS,
@@ -121,12 +129,12 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     asked = LatencyParameters.model_validate(params)
     service = published_service(target, asked.service)
     if asked.count is not None:
-        raise ValueError(
+        raise Incapable(
             f"latency on {service}: a proxy delays connections, whatever instance they lead to: say share instead of "
             "count, or use Chaos Mesh"
         )
     if asked.to is not None:
-        raise ValueError(
+        raise Incapable(
             f"latency on {service}: a proxy stands before a service and delays whoever comes: leave to away (with "
             f"service: {asked.to} all that reaches {asked.to} is late), or use Chaos Mesh"
         )

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from gameday.engine.ports import Json
 from gameday.errors import TargetError
-from gameday.faults.declaration import verdict
+from gameday.faults.declaration import Incapable, verdict
 from gameday.faults.presence import GONE, Home, check_here, is_gone
 
 PERMISSIONS = ("requests to the proxy's HTTP API",)
@@ -73,7 +73,7 @@ def planned_proxy(target: Mapping[str, Json], service: str) -> tuple[str, ProxyS
     except (Unanswered, RuntimeError) as error:
         raise TargetError(f"target {target['name']}: its proxy can't be asked: {error}; is it running?") from error
     if state is None:
-        raise ValueError(f"the proxy at {api} has no proxy called {service!r}, so nothing of it can be disturbed")
+        raise Incapable(f"the proxy at {api} has no proxy called {service!r}, so nothing of it can be disturbed")
     return api, state
 
 

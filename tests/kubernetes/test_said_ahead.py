@@ -70,9 +70,32 @@ def test_what_would_do_it_is_not_said_of_a_fault_that_can_not_be_done(
     (fault,) = previewing._faults(scenario, info, True, [7])
     assert fault.error
     assert fault.engine == ""
-    assert fault.instead == ("--engine pod-kill=chaos-mesh" if "chaos-mesh" in engines else "")
+    assert fault.instead == "", "what is not there to be touched is so by any engine"
     rows = dict(preview._fault_rows(fault))
     assert "by" not in rows and rows["CAN'T NOW"] == fault.error
+
+
+EVICT = "  - at: 0s\n    fault: pod-kill\n    with: {service: web, evict: true}\n"
+
+
+@pytest.mark.parametrize("why", ["limits", "protection", "the engine"])
+def test_another_engine_is_named_where_it_is_the_engine_that_can_not(
+    cluster: Cluster, tmp_path: Path, why: str
+) -> None:
+    cluster.deployment("web", 2)
+    kill = {"limits": KILL.replace("1}", "2}"), "protection": KILL, "the engine": EVICT}[why]
+    place_of(tmp_path, cluster, {"web": {"workload": "deployment/web"}}, kill.replace("bank", "web"))
+    if why == "protection":
+        cluster.patch("Deployment", "web", {"metadata": {"labels": {"gameday.dev/protected": "true"}}})
+    text = (tmp_path / "scenario.yaml").read_text()
+    (tmp_path / "scenario.yaml").write_text(text.replace("recovery: 60s", "percent: 50"))
+    info = check_target("staging", load_settings(explicit=tmp_path / "gameday.toml"))
+    order = ["chaos-mesh", "api"] if why == "the engine" else ["api", "chaos-mesh"]
+    info = replace(info, settings={**info.settings, "engines": order})
+    scenario = load(tmp_path / "scenario.yaml", catalogue=catalogue()).scenario
+    (fault,) = previewing._faults(scenario, info, True, [7])
+    assert fault.error
+    assert fault.instead == ("--engine pod-kill=api" if why == "the engine" else "")
 
 
 def test_the_settings_are_named_by_their_target(cluster: Cluster, tmp_path: Path) -> None:

@@ -21,20 +21,18 @@ from gameday.cluster.errors import Unreachable
 from gameday.cluster.marks import pointer, prepared
 from gameday.cluster.resources import ALL, EVENTS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, Resource, right
 from gameday.cluster.services import (
-    Choice,
     Pod,
     Service,
     check_namespace,
-    choose,
-    counted,
     list_pods,
     pods_of,
     protection,
 )
+from gameday.cluster.shares import Choice, choose, survey, these, whole_of
 from gameday.cluster.standing import stands as experiment_stands
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.chaos_mesh.feeling import Feeling, felt
-from gameday.faults.declaration import own_name, verdict
+from gameday.faults.declaration import Incapable, own_name, verdict
 
 _ROOM = "gameday.faults.chaos_mesh.experiment"
 SPARE = 30.0
@@ -66,16 +64,17 @@ def chosen(
     target: Mapping[str, Json],
     context: Mapping[str, Json],
     kept: Callable[[Pod], str] = lambda pod: "",
+    lasting: bool = True,
 ) -> Choice:
-    """The pods that a fault is for. `kept`: see `choose`.
+    """The pods that a fault is for. `kept`, `lasting`: see `choose`.
 
     Raises:
         ValueError: the limits of the scenario or the target don't allow as many, or there are none.
     """
     check_namespace(api, its.namespace)
-    pods, runs = pods_of(api, its)
+    pods, runs, space = survey(api, its, context)
     where = f"{fault} on {its.name}"
-    wanted = runs.replicas if runs is not None else sum(pod.counts for pod in pods)
+    whole = whole_of(space, pods, runs)
     if share.instance is not None:
         names = ", ".join(pod.name for pod in pods)
         pods = [pod for pod in pods if pod.name == share.instance]
@@ -89,9 +88,11 @@ def chosen(
         everything=share.everything,
         context=context,
         target=target,
-        in_namespace=counted(api, its.namespace),
-        wanted=wanted,
+        space=space,
+        whole=whole,
+        wanted=runs.replicas if runs is not None else 0,
         kept=kept,
+        lasting=lasting,
     )
 
 
@@ -141,7 +142,7 @@ def lasting(fault: str, context: Mapping[str, Json]) -> str:
     """
     duration = context.get("duration")
     if duration is None:
-        raise ValueError(f"{fault} by Chaos Mesh needs to know how long: add for: to its entry")
+        raise Incapable(f"{fault} by Chaos Mesh needs to know how long: add for: to its entry")
     return f"{math.ceil(float(duration) + SPARE)}s"
 
 
@@ -222,6 +223,7 @@ def planned(
             f"Chaos Mesh ends it by itself {spec['duration']} after it began, should nobody else do",
         ),
         permissions=tuple(dict.fromkeys(permissions)),
+        takes=these(pods),
     ).to_json()
 
 

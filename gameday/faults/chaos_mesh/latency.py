@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from gameday.cluster.api import Api
 from gameday.cluster.marks import prepared
 from gameday.cluster.resources import NETWORK_CHAOS, right
-from gameday.cluster.services import Choice, Service, check_namespace, service
+from gameday.cluster.services import Service, check_namespace, service
+from gameday.cluster.shares import Choice
 from gameday.engine.ports import Json
 from gameday.faults.chaos_mesh.experiment import (
     Share,
@@ -21,6 +22,7 @@ from gameday.faults.chaos_mesh.experiment import (
 )
 from gameday.faults.chaos_mesh.feeling import late
 from gameday.faults.chaos_mesh.partition import check_outside, is_inside
+from gameday.faults.declaration import Incapable
 from gameday.faults.latency import LatencyParameters
 from gameday.faults.toxiproxy import front_door
 from gameday.scenario.duration import format_duration
@@ -47,7 +49,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     asked = LatencyParameters.model_validate(params)
     its = service(target, asked.service)
     if asked.direction == "request":
-        raise ValueError(
+        raise Incapable(
             f"latency on {its.name}: Chaos Mesh delays what pods send, so the answers of a service and not the "
             "requests to it: say direction: response, or use Toxiproxy"
         )

@@ -13,19 +13,17 @@ from gameday.cluster.api import Api
 from gameday.cluster.marks import prepared
 from gameday.cluster.resources import NETWORK_CHAOS, right
 from gameday.cluster.services import (
-    Choice,
     Pod,
     Service,
-    check_limits,
     check_namespace,
-    choose,
-    counted,
     pods_of,
     service,
 )
+from gameday.cluster.shares import Choice, check_limits, choose, look, whole_of
 from gameday.engine.ports import Json
 from gameday.faults.chaos_mesh.experiment import Share, lasting, planned, reads, selected, writes
 from gameday.faults.chaos_mesh.feeling import silent
+from gameday.faults.declaration import Incapable
 from gameday.faults.dependency_outage import DependencyOutageParameters
 from gameday.faults.network_partition import Direction, NetworkPartitionParameters
 
@@ -123,7 +121,7 @@ def _asked_outage(target: Mapping[str, Json], params: Mapping[str, Json]) -> _Cu
     asked = DependencyOutageParameters.model_validate(params)
     its = service(target, asked.service)
     if asked.mode == "refused" or asked.by in ("service", "scale"):
-        raise ValueError(
+        raise Incapable(
             f"dependency-outage on {its.name}: Chaos Mesh drops packets, so that callers hang, and nothing is refused: "
             "say mode: blackhole, and no by"
         )
@@ -216,14 +214,17 @@ def _pods_of(
     where = f"{fault} on {', '.join(one.name for one in services)}"
     for namespace in sorted({one.namespace for one in services}):
         check_namespace(api, namespace)
+        space = look(api, namespace, context)
         pods: dict[str, Pod] = {}
+        whole: dict[str, Pod] = {}
         wanted = 0
         for its in (one for one in services if one.namespace == namespace):
-            own, runs = pods_of(api, its)
+            own, runs = pods_of(api, its, space.pods)
             fresh = [pod for pod in own if pod.uid not in pods]
             alone = runs is not None and len(fresh) == len(own)
             wanted += runs.replicas if runs is not None and alone else sum(pod.counts for pod in fresh)
             pods |= {pod.uid: pod for pod in own}
+            whole |= {pod.uid: pod for pod in whole_of(space, own, runs)}
         choice = choose(
             where,
             sorted(pods.values(), key=lambda pod: pod.name),
@@ -232,8 +233,10 @@ def _pods_of(
             everything=share.everything,
             context=context,
             target=target,
-            in_namespace=counted(api, namespace),
+            space=space,
+            whole=list(whole.values()),
             wanted=wanted,
+            lasting=True,
         )
         found = choice if found is None else _check_together(where, found, choice, target, context)
     assert found is not None
@@ -250,8 +253,8 @@ def _check_together(
         total=one.total + other.total,
         in_namespace=one.in_namespace + other.in_namespace,
         left_out=(*one.left_out, *other.left_out),
+        whole=(*one.whole, *other.whole),
+        spaces=tuple({space.namespace: space for space in (*one.spaces, *other.spaces)}.values()),
     )
-    namespaces = {pod.namespace for pod in both.pods}
-    everywhere = both.in_namespace if len(namespaces) > 1 else one.in_namespace
-    check_limits(where, len(both.pods), both.total, everywhere, context, target)
+    check_limits(where, len(both.pods), both.pods, both.whole, both.total, both.spaces, context, target, lasting=True)
     return both

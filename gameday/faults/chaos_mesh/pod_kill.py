@@ -20,10 +20,11 @@ from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.kubectl import kubectl
 from gameday.cluster.marks import pointer, prepared
 from gameday.cluster.resources import DISRUPTION_BUDGETS, POD_CHAOS, PODS, labels_of, meta, right
-from gameday.cluster.services import Choice, Service, as_pod, budgets, pods_of, protection, service
+from gameday.cluster.services import Service, as_pod, budgets, pods_of, protection, service
+from gameday.cluster.shares import Choice, killed
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.chaos_mesh.experiment import SPARE, Share, chosen, reads, writes
-from gameday.faults.declaration import own_name, verdict
+from gameday.faults.declaration import Incapable, own_name, verdict
 from gameday.faults.pod_kill import PodKillParameters
 
 _ROOM = "gameday.faults.chaos_mesh.pod_kill"
@@ -47,12 +48,12 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     its = service(target, asked.service)
     if asked.every is not None or asked.evict:
         what = "every" if asked.every is not None else "evict"
-        raise ValueError(f"pod-kill on {its.name}: Chaos Mesh can't do {what}; the Kubernetes API can: engine api")
+        raise Incapable(f"pod-kill on {its.name}: Chaos Mesh can't do {what}; the Kubernetes API can: engine api")
     where: Where = target["settings"]["cluster"]
     api = prepared(where)
     some = asked.all or asked.percent is not None or asked.instance is not None
     share = Share(asked.count if some else asked.count or 1, asked.percent, asked.instance)
-    choice = chosen(api, "pod-kill", its, share, target, context, not_made_anew)
+    choice = chosen(api, "pod-kill", its, share, target, context, not_made_anew, lasting=False)
     everybody, runs = pods_of(api, its)
     before = degraded(everybody, runs)
     name = creations.object_name(own_name(context))
@@ -102,6 +103,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         ),
         permissions=tuple(dict.fromkeys(needs(target, params))),
         passes=True,
+        takes=killed(choice.pods, runs),
         recovered_when="" if before is None else f"when the PodChaos is gone, and {when(before)}",
     ).to_json()
 
@@ -231,7 +233,7 @@ def recovered(
             return ended
         its = find(service["target"], service["name"])
         try:
-            _, runs = pods_of(api, its)
+            _, runs = pods_of(api, its, afterwards=True)
         except ValueError as error:
             whole = without_pods(api, its, wanted) or verdict(False, str(error))
         else:

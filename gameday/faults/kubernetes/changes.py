@@ -17,7 +17,8 @@ from gameday.cluster.happenings import REVISION
 from gameday.cluster.marks import prepared
 from gameday.cluster.places import Change
 from gameday.cluster.resources import ALL, SERVICES, Resource, annotations_of, labels_of, meta, named
-from gameday.cluster.services import Choice, Pod, Service, Workload, check_unprotected, counted, pods_of, protection
+from gameday.cluster.services import Pod, Service, Workload, check_unprotected, pods_of, protection
+from gameday.cluster.shares import Choice, Space, check_limits, look, whole_of
 from gameday.engine.ports import Json
 from gameday.targets.selectors import as_text
 
@@ -81,10 +82,40 @@ def pods_behind(api: Api, its: Service) -> tuple[list[Pod], Workload | None, str
     return pods, runs, its.selector or (runs.selector if runs is not None else "")
 
 
-def share_of(api: Api, pods: Sequence[Pod], wanted: int, namespace: str) -> Choice:
-    """All pods of a workload, those that have yet to start too, and how large a share of the namespace they are."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Pods that a fault is for, all of them, those that have yet to start too; and what shares of them are of."""
+
+    pods: tuple[Pod, ...]
+    whole: tuple[Pod, ...]
+    """All those of the workload."""
+    total: int
+    """How many the workload should have."""
+    space: Space
+
+    def check(
+        self,
+        where: str,
+        context: Mapping[str, Json],
+        target: Mapping[str, Json],
+        *,
+        number: int | None = None,
+        lasting: bool = False,
+    ) -> Choice:
+        """What would be touched: all of these, or a `number` of them; see `check_limits`."""
+        many = len(self.pods) if number is None else number
+        out = check_limits(
+            where, many, self.pods, self.whole, self.total, [self.space], context, target, lasting=lasting
+        )
+        return Choice(self.pods, self.total, self.space.counts, out=out)
+
+
+def side_of(api: Api, pods: Sequence[Pod], runs: Workload | None, namespace: str, context: Mapping[str, Json]) -> Side:
+    """Pods of a namespace, run by what is known to do so, as they are now."""
+    space = look(api, namespace, context)
     staying = tuple(pod for pod in pods if not pod.leaving)
-    return Choice(staying, max(len(staying), wanted), counted(api, namespace))
+    whole = tuple(pod for pod in whole_of(space, pods, runs) if not pod.leaving)
+    return Side(staying, whole, max(len(whole), runs.replicas if runs is not None else 0), space)
 
 
 _KEEPERS = {

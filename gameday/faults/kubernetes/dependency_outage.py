@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from gameday.cluster.marks import prepared
 from gameday.cluster.services import Service, service
 from gameday.engine.ports import Json
+from gameday.faults.declaration import Incapable
 from gameday.faults.dependency_outage import DependencyOutageParameters, Way
 from gameday.faults.kubernetes import policies, policy_outage, scale_outage, service_outage
 from gameday.faults.planning import instead
@@ -49,7 +50,7 @@ def way(asked: DependencyOutageParameters, its: Service, target: Mapping[str, Js
     """
     if not (its.service or its.workload or its.selector):
         if its.external:
-            raise ValueError(
+            raise Incapable(
                 f"{its.name} is outside of the cluster ({', '.join(its.external)}): a NetworkPolicy can't take one "
                 f"destination away without touching other traffic. {instead('dependency-outage', target)}"
             )

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import prepared
-from gameday.cluster.services import Choice, Pod, Service, check_limits, check_namespace, service
+from gameday.cluster.services import Pod, Service, check_namespace, service
+from gameday.cluster.shares import all_of, check_limits
 from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.declaration import Incapable
 from gameday.faults.kubernetes import policies
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
-from gameday.faults.kubernetes.changes import check_pods, pods_behind, share_of
+from gameday.faults.kubernetes.changes import Side, check_pods, pods_behind, side_of
 from gameday.faults.network_partition import NetworkPartitionParameters
 from gameday.faults.planning import instead
 
@@ -30,7 +32,7 @@ class _Side:
     its: Service
     pods: tuple[Pod, ...]
     selector: str
-    share: Choice
+    share: Side
 
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
@@ -45,10 +47,10 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     asked = NetworkPartitionParameters.model_validate(params)
     where = f"network-partition of {asked.service}"
     if asked.count is not None or asked.percent is not None:
-        raise ValueError(f"{where}: a NetworkPolicy is for all of its pods: count and percent need Chaos Mesh")
+        raise Incapable(f"{where}: a NetworkPolicy is for all of its pods: count and percent need Chaos Mesh")
     rights = needs(target, params)
     api = prepared(target["settings"]["cluster"])
-    own = _side(api, service(target, asked.service), target)
+    own = _side(api, service(target, asked.service), target, context)
     if asked.from_ is None:
         touched = [own]
         kinds = _KINDS[asked.direction]
@@ -57,7 +59,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         summary = f"{own.its.name} is cut off from everybody ({_WORDS[asked.direction]})"
         notes = ["what it sends includes its questions to DNS"] if "Egress" in kinds else []
     else:
-        other = _side(api, service(target, asked.from_), target)
+        other = _side(api, service(target, asked.from_), target, context)
         # Whoever is called has the policy, so what comes from elsewhere is named in one place, and what goes out to
         # nodes and the API server stays as it is.
         pairs = [(own, other)] if asked.direction == "in" else [(other, own)]
@@ -75,12 +77,10 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
             notes += policies.beyond(api, namespace)
     for side in touched:
         check_pods(where, side.pods, target)
-        check_limits(where, side.share.total, side.share.total, side.share.in_namespace, context, target)
-        notes.append(f"{side.its.name}: {side.share.words()}")
+        share = side.share.check(where, context, target, lasting=True)
+        notes.append(f"{side.its.name}: {share.words()}")
     if len(touched) > 1:
-        total = sum(side.share.total for side in touched)
-        spaces = {side.its.namespace: side.share.in_namespace for side in touched}
-        check_limits(where, total, total, sum(spaces.values()), context, target)
+        _check_together(where, [side.share for side in touched], context, target)
     seen_from_here = asked.from_ is None and asked.direction != "out"
     address = policies.verified_by(where, own.its, target, context, by_address=seen_from_here)
     cluster = target["settings"]["cluster"]
@@ -104,7 +104,23 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
             "connections that are open may go on, as the cluster's network has it",
         ),
         permissions=tuple(rights),
+        takes=tuple(one for side in touched for one in all_of(side.its.namespace, side.selector)),
     ).to_json()
+
+
+def _check_together(where: str, sides: Sequence[Side], context: Mapping[str, Json], target: Mapping[str, Json]) -> None:
+    """Raise ValueError where the limits allow each, and not all."""
+    check_limits(
+        where,
+        sum(len(side.pods) for side in sides),
+        [pod for side in sides for pod in side.pods],
+        [pod for side in sides for pod in side.whole],
+        sum(side.total for side in sides),
+        list({side.space.namespace: side.space for side in sides}.values()),
+        context,
+        target,
+        lasting=True,
+    )
 
 
 def _inject(where: Where, made: Sequence[Mapping[str, Json]], touched: Sequence[_Side], *, alone: bool) -> Call:
@@ -116,16 +132,15 @@ def _inject(where: Where, made: Sequence[Mapping[str, Json]], touched: Sequence[
     return Call(f"{policies.ROOM}:inject_denying", {**args, "called": called}, timeout=20.0)
 
 
-def _side(api: Api, its: Service, target: Mapping[str, Json]) -> _Side:
+def _side(api: Api, its: Service, target: Mapping[str, Json], context: Mapping[str, Json]) -> _Side:
     if its.external and not (its.workload or its.selector or its.service):
-        raise ValueError(
+        raise Incapable(
             f"{its.name} is outside of the cluster ({', '.join(its.external)}): a NetworkPolicy can't take one "
             f"destination away without touching other traffic. {instead('network-partition', target)}"
         )
     check_namespace(api, its.namespace)
     pods, runs, selector = pods_behind(api, its)
-    share = share_of(api, pods, runs.replicas if runs is not None else 0, its.namespace)
-    return _Side(its, tuple(pods), selector, share)
+    return _Side(its, tuple(pods), selector, side_of(api, pods, runs, its.namespace, context))
 
 
 def _denied(

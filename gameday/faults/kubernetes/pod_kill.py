@@ -19,19 +19,17 @@ from gameday.cluster.lease import confirm
 from gameday.cluster.marks import prepared
 from gameday.cluster.resources import DISRUPTION_BUDGETS, NAMESPACES, PODS, REPLICASETS, WORKLOADS, labels_of, right
 from gameday.cluster.services import (
-    Choice,
     Pod,
     Service,
     Workload,
     as_pod,
     budgets,
     check_namespace,
-    choose,
     pods_of,
     protection,
     service,
-    survey,
 )
+from gameday.cluster.shares import Choice, choose, killed, some_of, survey, whole_of
 from gameday.engine.ports import Call, Json, Plan, about_to_strike
 from gameday.engine.processes import boot_clock
 from gameday.exercise.events import CALLED_OFF, MAY_HAVE, NOT_THIS_TIME
@@ -108,6 +106,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
         effective=Call(f"{_ROOM}:effective", {"where": kill["where"], "pods": kill["pods"]}),
         recovered=Call(f"{_ROOM}:recovered", whole, timeout=30.0),
         commands=(" ".join([*kubectl(kill["where"], its.namespace), "get", "pods"]),),
+        takes=(*killed(choice.pods, runs), *(_again(its, runs, choice) if repeated else ())),
         among=choice.among,
         notes=tuple(notes),
         permissions=tuple(needs(target, params)),
@@ -125,7 +124,7 @@ def _choose(
     turn: int,
 ) -> tuple[Choice, list[Pod], Workload | None]:
     """The pods to kill, all those of the service, and what runs them."""
-    pods, runs, in_namespace = survey(api, its)
+    pods, runs, space = survey(api, its, context, turn)
     where = f"pod-kill on {its.name}"
     if asked.instance is not None:
         named = [pod for pod in pods if pod.name == asked.instance]
@@ -141,12 +140,16 @@ def _choose(
         everything=asked.all,
         context=context,
         target=target,
-        in_namespace=in_namespace,
-        wanted=runs.replicas if runs is not None else sum(pod.counts for pod in pods),
-        turn=turn,
+        space=space,
+        whole=whole_of(space, pods, runs),
+        wanted=runs.replicas if runs is not None else 0,
         kept=not_made_anew,
     )
     return choice, pods, runs
+
+
+def _again(its: Service, runs: Workload | None, choice: Choice) -> tuple[Json, ...]:
+    return some_of(its.namespace, runs.selector if runs is not None else its.selector, len(choice.pods), again=True)
 
 
 def _budgets(api: Api, its: Service, asked: PodKillParameters, choice: Choice) -> Iterator[str]:
@@ -326,7 +329,7 @@ def recovered(
     its = find(service["target"], service["name"])
     try:
         try:
-            _, runs = pods_of(api, its)
+            _, runs = pods_of(api, its, afterwards=True)
         except ValueError as error:
             return without_pods(api, its, wanted) or {"holds": False, "evidence": str(error)}
     except Unreachable as error:

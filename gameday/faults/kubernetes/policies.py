@@ -32,7 +32,7 @@ from gameday.cluster.resources import (
 )
 from gameday.cluster.services import MANAGED, OURS, PROTECTED, Pod, Service, list_pods
 from gameday.engine.ports import Json
-from gameday.faults.declaration import own_name
+from gameday.faults.declaration import Incapable, own_name
 from gameday.faults.kubernetes.changes import made_undone
 from gameday.faults.kubernetes.reach import askable, reached
 from gameday.targets.selectors import matches, parse
@@ -175,7 +175,7 @@ def check_alone(api: Api, namespace: str, pods: Sequence[Pod], kinds: Sequence[K
         theirs = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
         open_ = [kind for kind in kinds if kind in theirs and spec.get(kind.lower())]
         if open_ and any(matches(spec.get("podSelector") or {}, pod.labels) for pod in pods):
-            raise ValueError(
+            raise Incapable(
                 f"{named(NETWORK_POLICIES, namespace, str(meta(other)['name']))} lets traffic through "
                 f"({', '.join(open_).lower()}) for these pods, and policies add up: one more could deny nothing of "
                 f"that. Use another way (by: service, by: scale) or engine (Chaos Mesh)"
@@ -194,7 +194,7 @@ def check_alike(api: Api, namespace: str, pods: Sequence[Pod], own: Collection[s
         if "Ingress" not in (spec.get("policyTypes") or ["Ingress"]):
             continue
         if any(matches(spec.get("podSelector") or {}, pod.labels) for pod in pods):
-            raise ValueError(
+            raise Incapable(
                 f"{named(NETWORK_POLICIES, namespace, str(meta(other)['name']))} rules what may come in to these pods, "
                 f"and policies add up: one that cuts off a single caller would open what that one closes. Use Chaos "
                 f"Mesh, or leave `from` away"
@@ -225,7 +225,7 @@ def beyond(api: Api, namespace: str) -> list[str]:
             continue
         names = ", ".join(sorted(str(meta(one)["name"]) for one in found))
         if kind == _BASELINE and any(_denies(one) for one in found):
-            raise ValueError(
+            raise Incapable(
                 f"{kind} {names} denies what comes in to pods, and is not asked where a NetworkPolicy is: one that "
                 "cuts off a single caller would open what that closes. Use Chaos Mesh, or leave `from` away"
             )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gameday.cluster.api import Api
-from gameday.cluster.services import Service, check_limits, check_namespace
+from gameday.cluster.services import Service, check_namespace
+from gameday.cluster.shares import all_of
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes import policies
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
-from gameday.faults.kubernetes.changes import check_pods, pods_behind, share_of
+from gameday.faults.kubernetes.changes import check_pods, pods_behind, side_of
 
 
 def plan(
@@ -20,8 +21,7 @@ def plan(
     check_namespace(api, its.namespace)
     pods, runs, selector = pods_behind(api, its)
     check_pods(where, pods, target)
-    share = share_of(api, pods, runs.replicas if runs is not None else 0, its.namespace)
-    check_limits(where, share.total, share.total, share.in_namespace, context, target)
+    share = side_of(api, pods, runs, its.namespace, context).check(where, context, target, lasting=True)
     policies.check_alone(api, its.namespace, pods, ["Ingress"])
     address = policies.verified_by(where, its, target, context)
     cluster = target["settings"]["cluster"]
@@ -46,4 +46,5 @@ def plan(
             "connections that are open may go on, as the cluster's network has it",
         ),
         permissions=tuple(permissions),
+        takes=all_of(its.namespace, selector),
     )

@@ -21,14 +21,14 @@ from gameday.cluster.services import (
     Workload,
     as_pod,
     as_workload,
-    check_limits,
     check_namespace,
     list_pods,
     service,
 )
+from gameday.cluster.shares import some_of
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
-from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, share_of
+from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, side_of
 from gameday.faults.kubernetes.scale_outage import running, tidied, whole
 from gameday.faults.rollout_break import RolloutBreakParameters
 
@@ -63,9 +63,8 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
     pods = list_pods(api, runs.namespace, runs.selector)
     check_pods(where, pods, target)
     down = _taken_down(runs, thing)
-    share = share_of(api, pods, runs.replicas, runs.namespace)
     if down:
-        check_limits(where, down, runs.replicas, share.in_namespace, context, target)
+        side_of(api, pods, runs, runs.namespace, context).check(where, context, target, number=down)
     index, container = _container(where, thing, asked.container)
     changes, broken = _changes(where, index, container, asked)
     kept = history.before(api, runs.resource, runs.namespace, runs.uid, history.like(container["name"], broken))
@@ -101,6 +100,7 @@ def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mappin
             *kept_by_others(thing),
         ),
         permissions=tuple(rights),
+        takes=some_of(runs.namespace, runs.selector, down) if down else (),
     ).to_json()
 
 

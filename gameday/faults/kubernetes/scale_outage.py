@@ -17,13 +17,14 @@ from gameday.cluster.services import (
     Service,
     Workload,
     as_workload,
-    check_limits,
     check_namespace,
+    check_owned,
     list_pods,
     pods_of,
     workload,
     workload_of,
 )
+from gameday.cluster.shares import scaled
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import (
@@ -32,7 +33,7 @@ from gameday.faults.kubernetes.changes import (
     check_pods,
     kept_by_others,
     marks_undone,
-    share_of,
+    side_of,
 )
 
 _ROOM = "gameday.faults.kubernetes.scale_outage"
@@ -56,7 +57,10 @@ def running(api: Api, its: Service) -> Workload:
         ValueError: nothing says so, or no single Deployment or StatefulSet does.
     """
     if its.workload or not its.selector:
-        return workload_of(api, its)
+        named_ = workload_of(api, its)
+        if its.selector:
+            check_owned(its, named_, list_pods(api, its.namespace, its.selector))
+        return named_
     _, found = pods_of(api, its)
     if found is None:
         raise ValueError(f"the pods of {its.name} ({its.selector}) are not of one Deployment or StatefulSet")
@@ -81,8 +85,7 @@ def plan(
     check_kept(runs, thing)
     pods = list_pods(api, runs.namespace, runs.selector)
     check_pods(where, pods, target)
-    share = share_of(api, pods, runs.replicas, runs.namespace)
-    check_limits(where, share.total, share.total, share.in_namespace, context, target)
+    share = side_of(api, pods, runs, runs.namespace, context).check(where, context, target)
     change: dict[str, Json] = {"path": _REPLICAS, "before": value_at(thing, _REPLICAS), "after": 0}
     struck = Struck(runs.resource, runs.namespace, thing, (change,))
     cluster = target["settings"]["cluster"]
@@ -111,6 +114,7 @@ def plan(
             *kept_by_others(thing),
         ),
         permissions=tuple(permissions),
+        takes=scaled(runs),
     )
 
 

@@ -31,6 +31,7 @@ from gameday.cluster.services import (
     Workload,
     as_workload,
     check_namespace,
+    check_owned,
     check_unprotected,
     list_pods,
     owner_of,
@@ -64,6 +65,8 @@ def needs(its: Service) -> list[str]:
 def _workload(api: Api, its: Service, pods: Sequence[Pod]) -> Workload | None:
     """What runs the pods behind the Service; the target may not name it. Raise ValueError where that is protected."""
     runs = workload_of(api, its) if its.workload else owner_of(api, pods) if pods else None
+    if runs is not None and its.workload and its.selector:
+        check_owned(its, runs, list_pods(api, its.namespace, its.selector))
     if runs is not None:
         check_unprotected(runs.shown, runs.labels, None)
     return runs
