@@ -430,12 +430,13 @@ def _limits(scenario: Scenario, info: TargetInfo, settings: Settings) -> list[Li
     limits, faults = scenario.limits, any(entry.fault is not None for entry in scenario.timeline)
     rows = [("duration", format_duration(limits.duration), "then the exercise is aborted")]
     if faults:
+        whom = "faults, with what is out already" if info.kind == "kubernetes" else "one fault"
         percent = f"{limits.percent:g} %" if limits.percent is not None else "any share"
         rows += [
             ("recovery", format_duration(limits.recovery), "an undo is tried for this long, then the fault is leaked"),
             ("unattended", format_duration(limits.unattended), "a live fault without any console is undone after this"),
-            ("pods", str(limits.pods or "any number"), "at most so many instances are touched by one fault"),
-            ("percent", percent, "at most this share of a workload is touched by one fault"),
+            ("pods", str(limits.pods or "any number"), f"at most so many instances are touched by {whom}"),
+            ("percent", percent, f"at most this share of a workload is touched by {whom}"),
         ]
     found = [LimitPreview(name, value, why, name not in limits.model_fields_set) for name, value, why in rows]
     if faults and info.kind == "kubernetes":

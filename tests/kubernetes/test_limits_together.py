@@ -206,6 +206,7 @@ def test_a_turn_counts_what_stood_when_it_began_as_long_as_that_stands(
     cut.inject()
     assert "2 of 5 pods of the namespace, 40 %" in next(strikes)["evidence"]
     cut.undo()
+    next(strikes)  # It says whom it is about to strike.
     assert next(strikes)["evidence"].startswith("deleted ")
 
 

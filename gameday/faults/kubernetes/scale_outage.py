@@ -57,10 +57,10 @@ def running(api: Api, its: Service) -> Workload:
         ValueError: nothing says so, or no single Deployment or StatefulSet does.
     """
     if its.workload or not its.selector:
-        named_ = workload_of(api, its)
+        runs = workload_of(api, its)
         if its.selector:
-            check_owned(its, named_, list_pods(api, its.namespace, its.selector))
-        return named_
+            check_owned(its, runs, list_pods(api, its.namespace, its.selector))
+        return runs
     _, found = pods_of(api, its)
     if found is None:
         raise ValueError(f"the pods of {its.name} ({its.selector}) are not of one Deployment or StatefulSet")
