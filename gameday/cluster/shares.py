@@ -247,13 +247,26 @@ def _slots(pods: Iterable[Pod]) -> int:
     )
 
 
-def _lost(space: Space) -> tuple[int, list[str]]:
-    """How many pods other faults of the exercise have taken away that are not even on their way back; in words too."""
+def _namespace(space: Space, whole: Sequence[Pod], wanted: int, spaces: Sequence[Space]) -> _Part:
+    """All pods of a namespace; `whole` and `wanted`: those of a workload of which it is known how many there should be,
+    so that more of them, in a rollout that is stuck say, are none that are missing. 0 where that is not known."""
+    part = _part(space.pods, None, spaces, lasting=False)
+    mine = {pod.uid for pod in whole} if wanted else set()
+    others = [pod for pod in space.pods if pod.uid not in mine]
+    lost, gone = _lost(space, whole if wanted else ())
+    its = max(wanted, sum(pod.ready and not pod.leaving for pod in whole)) if wanted else 0
+    total = its + sum(pod.ready and not pod.leaving for pod in others) + _slots(others) + lost
+    return replace(part, wanted=total, reasons=(*gone, *part.reasons), by_us=part.by_us or bool(gone))
+
+
+def _lost(space: Space, but: Sequence[Pod]) -> tuple[int, list[str]]:
+    """How many pods other faults of the exercise have taken away that are not even on their way back; in words too.
+    `but`: a workload that is reckoned otherwise."""
     total = 0
     words: list[str] = []
     seen: list[Mapping[str, Json]] = []
     for one in space.taken:
-        if one.of is None or one.of in seen:
+        if one.of is None or one.of in seen or any(map(one.among, but)):
             continue
         seen.append(one.of)
         its = [pod for pod in space.pods if one.among(pod)]
@@ -322,15 +335,15 @@ def check_limits(
         its = [pod for pod in among if pod.namespace == space.namespace]
         least = wanted if len(spaces) == 1 else 0
         mine = min(number, len(its)) if len(spaces) > 1 else number
-        part = _part(space.pods, None, spaces, lasting=False)
-        lost, gone = _lost(space)
-        part = replace(part, wanted=max(part.wanted + lost, least), reasons=(*gone, *part.reasons))
-        for known in (mine, part.with_(mine, its)):
-            share = 100 * known / part.wanted if part.wanted else 0.0
+        part = _namespace(space, whole, least, spaces)
+        # Where too much is asked for as it is, it is of no use to wait; but for faults of the exercise's own.
+        alone = part.wanted if part.by_us else max(space.counts, least)
+        for known, of in ((mine, alone), (part.with_(mine, its), part.wanted)):
+            share = 100 * known / of if of else 0.0
             if share > most:
                 also, then = _already(part, known - mine, f"namespace_percent under [targets.{target['name']}]", turn)
                 raise ValueError(
-                    f"{where}: it would touch {known} of {part.wanted} pods of the namespace, {share:.0f} %{also}, "
+                    f"{where}: it would touch {known} of {of} pods of the namespace, {share:.0f} %{also}, "
                     f"and the target allows {most:g} % (namespace_percent){then}"
                 )
     return worst

@@ -211,7 +211,7 @@ def idle(cluster: Cluster, replicas: int) -> None:
 @pytest.mark.usefixtures("web")
 def test_a_share_of_a_namespace_is_of_pods_that_run(cluster: Cluster) -> None:
     idle(cluster, 3)
-    with pytest.raises(ValueError, match=r"6 of 6 pods of the namespace, 100 %, 3 that are out already among them"):
+    with pytest.raises(ValueError, match=r"3 of 3 pods of the namespace, 100 %, and the target allows 80 %"):
         plan(cluster, settings={"namespace_percent": 80.0}, all=True)
     assert any(note.startswith("1 of 3 pods (33 %), of 3 in the namespace") for note in plan(cluster)["notes"])
 
