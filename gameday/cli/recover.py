@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from gameday.store.store import Store
 
 
+_SEARCHED = "`gameday recover --target NAME` finds what stands on a cluster or a Toxiproxy"
+
+
 @click.command()
 @click.argument("exercise", metavar="[ID]", required=False)
 @click.option(
@@ -61,7 +64,7 @@ def _recover_all(exercise: str | None, target: str | None, config: Path | None, 
         if exercise is not None:
             raise UsageError("an ID or --target, not both: --target also recovers all that journals know of there")
         return recover_target(target, config, store)
-    from gameday.store.errors import NoSuchExercise, StoreEmpty, StoreMissing
+    from gameday.store.errors import NoSuchExercise, StoreEmpty, StoreMissing, StoreUnavailable
     from gameday.store.readable import readable
 
     wanted: list[str] = []
@@ -80,7 +83,7 @@ def _recover_all(exercise: str | None, target: str | None, config: Path | None, 
         if isinstance(error, StoreEmpty):
             click.echo(
                 f"gameday: {error}. In that case a fault may stand that nobody knows of: restore the file with what "
-                "lay beside it (-wal); `gameday recover --target NAME` finds what stands on a cluster or a Toxiproxy",
+                f"lay beside it (-wal); {_SEARCHED}",
                 err=True,
             )
             return Exit.NOT_RECOVERED
@@ -90,6 +93,9 @@ def _recover_all(exercise: str | None, target: str | None, config: Path | None, 
                 "where journals are lost, `gameday recover --target NAME` searches a cluster or a Toxiproxy itself"
             ) from None
         return Exit.NOT_RECOVERED
+    except StoreUnavailable as error:
+        click.echo(f"gameday: {error}; {_SEARCHED}", err=True)
+        return error.exit_code
     except NoSuchExercise as error:
         if Exit.NOT_RECOVERED not in codes:
             raise

@@ -26,7 +26,7 @@ def of_target(name: str, store: str) -> dict[str, bool]:
     Raises:
         RefusedError: an engine lives there.
     """
-    from gameday.store.errors import StoreMissing
+    from gameday.store.errors import StoreMissing, StoreUnavailable
     from gameday.store.readable import readable
 
     try:
@@ -34,6 +34,9 @@ def of_target(name: str, store: str) -> dict[str, bool]:
             here = [summary for summary in opened.exercises() if summary.target == name]
     except StoreMissing as error:
         click.echo(f"{error}; the target itself is searched", err=True)
+        return {}
+    except StoreUnavailable:
+        # Said when what lay beside it was to be absorbed.
         return {}
     found: dict[str, bool] = {}
     for summary in here:
@@ -50,7 +53,7 @@ def of_target(name: str, store: str) -> dict[str, bool]:
 def of_other_names(target: TargetInfo, store: str) -> dict[str, bool]:
     """As `of_target`: exercises with faults that stand on this very cluster, in its namespaces, by another name."""
     from gameday.cluster.relogin import other_way
-    from gameday.store.errors import StoreMissing
+    from gameday.store.errors import StoreMissing, StoreUnavailable
     from gameday.store.readable import readable
 
     found: dict[str, bool] = {}
@@ -67,7 +70,7 @@ def of_other_names(target: TargetInfo, store: str) -> dict[str, bool]:
                     continue
                 click.echo(f"{summary.id}: was on this cluster, as target {summary.target}", err=True)
                 found[summary.id] = True
-    except StoreMissing:
+    except (StoreMissing, StoreUnavailable):
         return {}
     return found
 

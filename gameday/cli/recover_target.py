@@ -102,7 +102,7 @@ def _searchable(target: TargetInfo, settings: Settings) -> TargetInfo:
 def _absorb(store: str) -> Exit:
     """What could not be written into the journals at its time belongs there before they are read."""
     from gameday.cli.recover import absorb
-    from gameday.store.errors import StoreMissing
+    from gameday.store.errors import StoreMissing, StoreUnavailable
     from gameday.store.readable import readable
 
     try:
@@ -110,6 +110,10 @@ def _absorb(store: str) -> Exit:
             return absorb(opened)
     except StoreMissing:
         return Exit.OK
+    except StoreUnavailable as error:
+        # The target knows by itself what stands there; the claims on it say who may be alive.
+        click.echo(f"gameday: {error}; the target itself is searched", err=True)
+        return Exit.NOT_RECOVERED
 
 
 # --- who is there --------------------------------------------------------------------------------------------------

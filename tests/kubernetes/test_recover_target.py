@@ -134,6 +134,19 @@ def test_a_copy_that_somebody_made_of_it_is_said_and_left(cluster: Cluster, reco
     assert cluster.get("NetworkPolicy", "theirs") is not None
 
 
+def test_what_is_there_is_found_also_where_the_store_is_damaged(
+    cluster: Cluster, place: Place, recover: Recover
+) -> None:
+    scaled(cluster)
+    place.store.write_bytes(b"SQLite format 3\0" + b"\7" * 5000)
+    said = place.call("recover")
+    assert said.returncode == 4 and "`gameday recover --target NAME` finds what stands" in said.stderr
+    code, out, err = recover()
+    assert "is damaged" in err and "the target itself is searched" in err
+    assert f"deployment {cluster.namespace}/web  recovered" in out and replicas(cluster) == 2
+    assert code == 4, "what its journals knew of nobody can say"
+
+
 def test_nothing_is_touched_while_an_exercise_has_the_claim(cluster: Cluster, recover: Recover) -> None:
     scaled(cluster)
     claimed(cluster, "20260101-0000-abcd")
