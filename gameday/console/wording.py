@@ -181,6 +181,13 @@ def _undo_failed(event: e.UndoFailed, before: Exercise) -> Sentence:
     return Sentence("UNDO", f"{event.entry}: undo attempt {event.attempt} FAILED: {event.error}; trying again", "bad")
 
 
+def _again(event: e.FaultStandsAgain, before: Exercise) -> Sentence:
+    fault = before.faults.get(event.entry)
+    gone = fault is not None and fault.faded is not None and not fault.faded_replaced
+    whose = "; whoever has set it so, it is undone with the fault" if gone else ""
+    return Sentence("FAULT", f"{event.entry} stands again{_tail(event.evidence)}{whose}")
+
+
 def _recovered(event: e.FaultRecovered, before: Exercise) -> Sentence:
     if event.unwell:
         left = "nothing of it is left, and it is NOT AS IT WAS BEFORE"
@@ -382,7 +389,7 @@ _WORDS: dict[type[e.Event], Callable[[Any, Exercise], Sentence | None]] = {
     e.FaultStriking: _striking,
     e.FaultRepeated: _repeated,
     e.FaultFaded: _faded,
-    e.FaultStandsAgain: lambda event, _: Sentence("FAULT", f"{event.entry} stands again{_tail(event.evidence)}"),
+    e.FaultStandsAgain: _again,
     e.FaultUndoing: _undoing,
     e.UndoSent: lambda event, _: Sentence("UNDO", f"{event.entry}: undo sent, attempt {event.attempt}"),
     e.UndoFailed: _undo_failed,

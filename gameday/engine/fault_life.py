@@ -15,6 +15,7 @@ from gameday.engine.plan_request import PLANNING, plan_arguments
 from gameday.engine.ports import Call, Plan, evidence_of
 from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
+from gameday.exercise.state import FaultState
 from gameday.scenario.models import Entry
 
 if TYPE_CHECKING:
@@ -296,7 +297,8 @@ class FaultLife:
             case "undo_failed":
                 self._c.append(ev.UndoFailed(entry, fact["attempt"], fact["error"]), **envelope)
             case "recovered":
-                self._c.append(ev.FaultRecovered(entry, fact["evidence"], fact.get("unwell", "")), **envelope)
+                said = ev.FaultRecovered(entry, fact["evidence"] + _set_anew(state), fact.get("unwell", ""))
+                self._c.append(said, **envelope)
                 self._c.link.settled(entry)
             case "leaked":
                 self._c.append(ev.FaultLeaked(entry, fact["error"], fact["commands"]), **envelope)
@@ -313,3 +315,10 @@ class FaultLife:
             if scenario.entry_id(index) == name:
                 return entry
         raise LookupError(f"the scenario has no entry {name!r}")
+
+
+def _set_anew(fault: FaultState | None) -> str:
+    """What is to be said at the end of a fault that had gone and stood again: the undo can't tell whose that was."""
+    if fault is None or fault.faded is not None or all(gap.replaced for gap in fault.gaps):
+        return ""
+    return "; it had gone in between and stood again: if somebody wanted it so, that was undone with it"

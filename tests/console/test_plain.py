@@ -13,7 +13,7 @@ from gameday.engine.ports import BUT_UNWELL
 from gameday.exercise import events as e
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
-from gameday.exercise.state import Exercise, FaultState
+from gameday.exercise.state import Exercise, FaultState, Moment
 
 from .journal import ZERO, Journal, running, waiting
 
@@ -119,6 +119,13 @@ def test_a_line_for_every_kind(event: e.Event, word: str, part: str) -> None:
     assert line.startswith(f"14:30:31 +00:31 {word:<6} ")
     assert part in line
     assert len(line.splitlines()) == 1
+
+
+def test_of_what_stands_again_it_is_said_that_it_goes_with_the_fault() -> None:
+    gone = FaultState("payments-dark", "dependency-outage", "effective", faded=Moment(ZERO, 0.0))
+    line = lines(envelope(e.FaultStandsAgain("payments-dark", "there")), Exercise(faults={"payments-dark": gone}))
+    assert line is not None
+    assert line.endswith("stands again: there; whoever has set it so, it is undone with the fault")
 
 
 def test_a_condition_speaks_only_when_its_state_changes() -> None:

@@ -142,6 +142,27 @@ def test_that_somebody_took_a_fault_away_is_told_and_that_it_is_back(
     assert stage.of(ev.UndoSent) and stage.of(ev.FaultRecovered)
 
 
+def test_what_was_set_once_more_after_a_fault_had_gone_is_said_to_be_undone_with_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody scaled back what a fault had scaled to nothing, and later to nothing themselves: nobody can tell."""
+    monkeypatch.setattr(fault_life, "STANDING", 0.05)
+    monkeypatch.setattr(fault_life, "_SURE", 0.02)
+    thing = stage.rig.world / "f0"
+
+    async def meanwhile() -> None:
+        await stage.effective()
+        thing.unlink()
+        await stage.until(lambda: stage.conductor.exercise.faults["f0"].faded)
+        thing.touch()
+        await stage.until(lambda: stage.of(ev.FaultStandsAgain))
+        stage.probes.value = 0.9
+
+    assert asyncio.run(stage.run(stage.script({"for": "1h", "with": {"standing": "stands"}}), meanwhile)) == 3
+    (recovered,) = stage.of(ev.FaultRecovered)
+    assert recovered.evidence.endswith("stood again: if somebody wanted it so, that was undone with it")
+
+
 def test_of_a_fault_that_stands_in_part_that_is_told_and_it_counts_as_standing(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
