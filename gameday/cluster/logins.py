@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kubernetes.config import incluster_config
+from kubernetes.config import incluster_config, kube_config
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.dateutil import parse_rfc3339
 from kubernetes.config.exec_provider import ExecProvider
@@ -77,6 +77,13 @@ def load(kubeconfig: str, context: str | None, server: str, folder: str, configu
     login = Login(headers(loader.user), loader.cluster.get("proxy-url"))
     loader.load_and_set(configuration)
     return login
+
+
+def forget_files(folder: str) -> None:
+    """Make the client forget the files that it wrote there: not all its versions see that they are gone."""
+    known: dict[str, str] = vars(kube_config)["_temp_files"]
+    for content in [content for content, name in known.items() if Path(name).is_relative_to(folder)]:
+        del known[content]
 
 
 def load_pod(configuration: Any) -> None:

@@ -108,6 +108,7 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
             logins.load_pod(configuration)
         else:
             folder = until_read.enter_context(tempfile.TemporaryDirectory(prefix="gameday-"))
+            until_read.callback(logins.forget_files, folder)
             login = logins.load(kubeconfig or "", context, server, folder, configuration)
         made = ApiClient(configuration)
         made.user_agent = "gameday"

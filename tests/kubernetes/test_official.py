@@ -107,10 +107,13 @@ def test_certificates_and_keys_stay_in_memory(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    from kubernetes.config import kube_config
+
     where = {"kubeconfig": str(kubeconfig(tmp_path, authority, server)), "context": "x", "in_cluster": False}
     for _ in range(2):
         api = Api(where)
         assert list(scratch.iterdir()) == [], "no key of anybody's lies about"
+        assert not [name for name in kube_config._temp_files.values() if name.startswith(str(scratch))]
         assert api.items(PODS, "default") == [{"metadata": {"name": "True"}}]
 
 
