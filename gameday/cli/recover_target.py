@@ -56,13 +56,14 @@ def recover_target(name: str, config: Path | None, store: str) -> int:
     dead = of_target(name, store)
     blind: list[str] = []
     undone: set[tuple[str, str]] = set()
+    had: set[str] = set()
     way = target.settings.get("cluster")
     unasked: CantLook | None = None
     if target.kind == "kubernetes":
         try:
             target = _there(target, blind)
             dead |= of_other_names(target, store)
-            _refuse_a_claim(target, dead)
+            had = _refuse_a_claim(target, dead)
         except CantLook as error:
             # Their engines are dead, and what they know of needs no search.
             unasked = error
@@ -73,7 +74,7 @@ def recover_target(name: str, config: Path | None, store: str) -> int:
         raise unasked
     try:
         if target.kind == "kubernetes":
-            codes.append(_cluster(target, list(dead), blind, undone))
+            codes.append(_cluster(target, list(dead), blind, undone, had))
             for text, command in still_open(dead, store, undone):
                 _loud(text, (command,))
         if target.settings.get("proxy"):
@@ -172,9 +173,11 @@ def _cant_ask(target: TargetInfo, error: Exception) -> CantLook:
     )
 
 
-def _refuse_a_claim(target: TargetInfo, dead: dict[str, bool]) -> None:
+def _refuse_a_claim(target: TargetInfo, dead: dict[str, bool]) -> set[str]:
+    """The labels of the exercises that have claims there, all of them dead."""
     from gameday.cluster.errors import Refused, Unreachable
     from gameday.cluster.lease import claims
+    from gameday.cluster.marks import label_value
 
     try:
         standing = claims(target.settings["cluster"], target.settings["namespaces"])
@@ -186,6 +189,7 @@ def _refuse_a_claim(target: TargetInfo, dead: dict[str, bool]) -> None:
                 f"{claim.shown}, and may be alive: nothing was touched. Stop it where it runs (`gameday abort`), or "
                 f"wait until its claim has run out; if that exercise is certainly dead: {claim.release}"
             )
+    return {label_value(claim.identity) for claim in standing}
 
 
 def _refuse_an_engine(target: TargetInfo, store: str) -> None:
@@ -214,6 +218,8 @@ class _Found:
     """Those that are claimed."""
     undone: set[tuple[str, str]]
     """The labels of exercise and fault of what was taken away."""
+    had: set[str]
+    """The labels of exercises that had a claim there to their end."""
     left: list[str] = field(default_factory=list)
     until: float = field(default_factory=lambda: time.monotonic() + LONGEST_WAIT)
     renewed: float = field(default_factory=time.monotonic)
@@ -238,7 +244,9 @@ class _Found:
         return not self.lost
 
 
-def _cluster(target: TargetInfo, dead: Sequence[str], blind: list[str], undone: set[tuple[str, str]]) -> Exit:
+def _cluster(
+    target: TargetInfo, dead: Sequence[str], blind: list[str], undone: set[tuple[str, str]], had: set[str]
+) -> Exit:
     from gameday.cluster import lease
     from gameday.cluster.errors import Refused, Unreachable
 
@@ -252,7 +260,7 @@ def _cluster(target: TargetInfo, dead: Sequence[str], blind: list[str], undone: 
     except (Refused, Unreachable) as error:
         raise CantLook(f"target {target.name}: {error}") from None
     try:
-        return _clear(target, _Found(us, claimed, undone), dead, blind)
+        return _clear(target, _Found(us, claimed, undone, had), dead, blind)
     finally:
         try:
             lease.release(where, namespaces, us)
@@ -360,7 +368,7 @@ def _in_short(blind: Sequence[str]) -> Iterator[str]:
 
 
 def _take_away(api: Api, one: Litter, state: _Found) -> None:
-    from gameday.cluster import litter
+    from gameday.cluster import litter, returned
     from gameday.cluster.marks import label_value
 
     whose = f"exercise {one.exercise or '?'}, {one.entry or '?'}"
@@ -373,6 +381,10 @@ def _take_away(api: Api, one: Litter, state: _Found) -> None:
             if verdict["holds"] or time.monotonic() >= state.until:
                 break
             time.sleep(0.5)
+    except returned.Untold as error:
+        alive = label_value(one.exercise) in state.had
+        more = "; that exercise had the claim here to its end, which speaks for its fault" if alive else ""
+        verdict = {"holds": False, "evidence": f"{error}{more}"}
     except RuntimeError as error:
         verdict = {"holds": False, "evidence": str(error)}
     if verdict["holds"]:

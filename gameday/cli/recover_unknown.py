@@ -92,6 +92,7 @@ def _take_away(api: Api, one: Litter, exercise: str) -> Exit:
 
     until = time.monotonic() + PATIENCE
     try:
+        one = litter.meant(api, one)
         while not (verdict := litter.clear(api, one))["holds"] and time.monotonic() < until:
             time.sleep(0.5)
         holds, evidence = verdict["holds"], str(verdict["evidence"])

@@ -7,6 +7,7 @@ is changed back by what its mark says. Whether an exercise is running there has 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +45,8 @@ CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)
 MARKED = (PODS,)
 """What Chaos Mesh was to find by a label, whether it was ever told to or not."""
 _NAMES = "gameday-"
+_LED = re.compile(r"(\d{8}-\d{4}-[a-z0-9]{4})-(.+)")
+"""The exercise and the fault in what a Service asks for, see `marks.OUTAGE`."""
 PATIENCE = 20.0
 """Seconds in which an experiment of Chaos Mesh is waited for until it has recovered."""
 
@@ -110,12 +113,14 @@ def _litter(resource: Resource, things: Sequence[dict[str, Json]]) -> Iterator[L
         if not mark and not astray and not labelled:
             continue
         said = json.loads(mark) if returned.readable(mark) else {}
+        led = _LED.fullmatch(astray)
+        exercise, entry = led.groups() if led else (astray, "")
         yield Litter(
             resource,
             data.get("namespace"),
             str(data["name"]),
-            tags.get(EXERCISE, "") or str(said.get("exercise", "")) or astray,
-            tags.get(FAULT, "") or str(said.get("entry", "")),
+            tags.get(EXERCISE, "") or str(said.get("exercise", "")) or exercise,
+            tags.get(FAULT, "") or str(said.get("entry", "")) or entry,
             mark,
             own,
         )
@@ -177,6 +182,8 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
             told = returned.told(api, litter.resource, there, litter.mark)
             if told == "over":
                 return returned.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
+            if told == "another's":
+                raise RuntimeError(_NO_MARK.format(litter.shown))
             if told != "stands":
                 raise returned.untold(api, litter.resource, there, litter.mark)
         marks.undo(api, litter.resource, litter.namespace, litter.name, litter.mark)

@@ -34,6 +34,10 @@ _PATIENCE = 5.0
 Told = Literal["stands", "over", "another's", "can't be told"]
 
 
+class Untold(marks.Interfered):
+    """Whether the fault of a mark stands can't be told; it was left alone."""
+
+
 def told(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> Told:
     """Whether the fault of the mark on this object stands.
 
@@ -178,14 +182,14 @@ def tidied(api: Api, resource: Resource, namespace: str | None, name: str, mark:
     return ""
 
 
-def untold(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> marks.Interfered:
+def untold(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> Untold:
     """To be raised where it can't be told whether a fault stands."""
     data, said = meta(thing), json.loads(mark)
     what = named(resource, data.get("namespace"), str(data["name"]))
     is_now = "; ".join(
         f"{one['path']} is {short(one['after'])}, and was {short(one['before'])} before" for one in _left(thing, mark)
     )
-    return marks.Interfered(
+    return Untold(
         f"{what}: {is_now}, as {said['entry']} of exercise {said['exercise']} had it, whose mark is on it without its "
         f"labels: whether that fault stands, or somebody wants it so and a rollback brought the mark back, can't be "
         f"told; it was left alone",

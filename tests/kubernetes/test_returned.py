@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gameday.cli.recover_target import recover_target
-from gameday.cluster import litter, marks
+from gameday.cluster import lease, litter, marks
 from gameday.cluster.api import Api
 from tests.support.kubernetes.cluster import Cluster
 
@@ -299,9 +299,14 @@ def test_many_changes_since_do_not_prove_that_a_fault_without_labels_was_undone(
     cluster.patch("Deployment", "web", NO_LABELS)
     for version in "123":
         cluster.patch("Deployment", "web", {"spec": {"template": {"metadata": {"annotations": {"version": version}}}}})
-    for _ in range(2):
+    # Its exercise was killed, and its claim has run out.
+    lease.acquire(where(cluster), [cluster.namespace], CONTEXT["exercise"])
+    old = {"renewTime": "2026-01-01T00:00:00.000000Z", "leaseDurationSeconds": 1}
+    cluster.patch("Lease", lease.NAME, {"spec": old})
+    for had in (True, False):
         code, said = recover()
         assert code == 4 and "can't be told; it was left alone" in said, said
+        assert ("had the claim here to its end, which speaks for its fault" in said) is had
         assert web(cluster)["spec"]["replicas"] == 0 and is_marked(web(cluster))
     paste(cluster, said, "or to put back what was before the fault (/spec/replicas was 2)")
     cluster.whole("web")
