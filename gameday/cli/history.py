@@ -204,6 +204,7 @@ def _fault_json(state: Exercise, fault: FaultState) -> dict[str, Any]:
                 "whole_at": _at(one.end),
                 "seconds": one.seconds,
                 "text": one.text,
+                "longest_of": one.longest_of,
             }
             for one in whole_again(state)
             if one.entry == fault.entry
@@ -257,7 +258,7 @@ def _whole(one: WholeAgain) -> str:
     """`web 5.9 s after +0:04`: from the first sign of the fault's impact on it."""
     names = ", ".join(one.services) or one.thing
     how = f"{one.seconds:.1f} s after {_clock(one.start)}" if one.seconds is not None else one.state
-    return f"{names} {how}"
+    return f"{names} {how}{f', the longest of {one.longest_of} times' if one.longest_of else ''}"
 
 
 def _once_leaked(state: Exercise, records: Sequence[Record]) -> dict[str, str]:

@@ -152,6 +152,11 @@ def _timings(exercise: Exercise, judged: list[ExpectationState]) -> tuple[Timing
                 tick=_tick(exercise, timing, marks.get(timing.target.of)),
                 state=judged[timing.target.index].state,
             )
+        note = timing.note
+        if goal is not None and timing.state == "not applicable" and goal.state in ("met", "late", "missed"):
+            # It was judged by another moment than the one that this time would be counted from.
+            note += f"; that it is {goal.state} stands among the expectations: it counts from {goal.of}"
+            goal = None
         rows.append(
             TimingRow(
                 key=timing.key,
@@ -167,7 +172,7 @@ def _timings(exercise: Exercise, judged: list[ExpectationState]) -> tuple[Timing
                 hinted=timing.hinted,
                 counts=timing.counts,
                 target=goal,
-                note=line(timing.note, 300),
+                note=line(note, 300),
             )
         )
     return tuple(rows)

@@ -119,7 +119,10 @@ def _aborted(x: Exercise, view: Debrief, seen: Gathered) -> Iterator[Finding]:
     parts = [f"Breach at {tripped.utc[11:19]} UTC"] if tripped else []
     parts += _after_the_loss(x, seen)
     for row in view.abort.faults if view.abort else ():
-        if row.to_undo is not None:
+        if row.state == "already undoing":
+            over = f", recovered after {span(row.to_recovered)}" if row.to_recovered is not None else ""
+            parts.append(f"{row.entry}: its undo was sent before that{over}")
+        elif row.to_undo is not None:
             parts.append(f"{row.entry}: undo sent after {span(row.to_undo)}, recovered after {span(row.to_recovered)}")
         elif row.undo_to_recovered is not None:
             parts.append(f"{row.entry}: recovered {span(row.undo_to_recovered)} after its undo was sent")

@@ -151,6 +151,7 @@ def whole_views(exercise: Exercise, entry: str) -> tuple[WholeView, ...]:
             end=_moment(one.end),
             seconds=None if one.seconds is None else round(one.seconds, 6),
             text=line(one.text),
+            longest_of=one.longest_of,
         )
         for one in whole_again(exercise)
         if one.entry == entry

@@ -91,6 +91,8 @@ def whole_words(whole: WholeView) -> str:
         return f"○ {names} stayed whole"
     if whole.state == "not whole":
         return f"✗ {names} not whole again by the end"
+    if whole.longest_of:
+        return f"✓ {names} whole again after each of {whole.longest_of} times, the longest {span(whole.seconds)}"
     return f"✓ {names} whole again {span(whole.seconds)} after {whole_since(whole)}"
 
 
@@ -232,9 +234,8 @@ def key_numbers(view: Debrief) -> list[tuple[str, str, str]]:
     again = [(one.seconds, one) for fault in view.faults for one in fault.whole if one.seconds is not None]
     if again:
         seconds, one = max(again, key=lambda pair: pair[0])
-        strip.append(
-            ("to whole again", span(seconds), f"{', '.join(one.services) or one.thing}, after {whole_since(one)}")
-        )
+        counted = f"the longest of {one.longest_of} times" if one.longest_of else f"after {whole_since(one)}"
+        strip.append(("to whole again", span(seconds), f"{', '.join(one.services) or one.thing}, {counted}"))
     return strip
 
 

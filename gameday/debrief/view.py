@@ -173,6 +173,9 @@ class WholeView:
     end: When | None
     seconds: Annotated[float | None, Field(description="From `start` to `end`, on our own clock.")]
     text: str
+    longest_of: Annotated[
+        int, Field(description="Of a fault that struck more than once: of so many times this is the longest; else 0.")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

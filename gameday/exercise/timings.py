@@ -86,7 +86,9 @@ class AbortTiming:
 
     @property
     def to_undo(self) -> float | None:
-        return _between(self.seen, self.undo_sent)
+        """None too where the undo was sent before the breach was seen: no response to it."""
+        sent = _between(self.seen, self.undo_sent)
+        return None if sent is not None and sent < 0 else sent
 
     @property
     def to_recovered(self) -> float | None:
@@ -210,11 +212,12 @@ def _abort_timing(fault: FaultState, seen: float, event: str, *, certain: bool) 
     sent = fault.undo_sent.clock if fault.undo_sent else None
     ended = fault.ended.clock if fault.ended and fault.stage == "recovered" else None
     if sent is not None and sent < seen:
-        if certain:
+        if certain and fault.stage != "leaked":
             return AbortTiming(
                 fault.entry, seen, event, sent, ended, "already undoing", "its undo was under way before the breach"
             )
-        begun, note = None, "the undo went out first, then the abort was written down"
+        begun = None
+        note = "its undo was sent before" if certain else "the undo went out first, then the abort was written down"
     else:
         begun, note = seen, "" if sent is not None else "no undo was sent"
     if fault.stage == "leaked":

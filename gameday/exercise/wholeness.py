@@ -2,6 +2,8 @@
 
 The time runs from the fault's impact to the end of the last breach that belongs to it, on our own clock. Impact is the
 first sign of it after the injection began: that the fault was confirmed effective, or that the workload was not whole.
+A fault that strikes again and again has an impact each time: then it is the longest single one of these, since what was
+whole in between was whole.
 A service of which the target said nothing is left out: that is no evidence that it was whole.
 """
 
@@ -12,6 +14,7 @@ from typing import Literal
 
 from gameday.exercise.events import TargetObserved
 from gameday.exercise.state import Breach, Exercise, FaultState, Moment, WorkloadState
+from gameday.exercise.strikes import unsure
 
 Outcome = Literal["whole again", "not whole", "stayed whole"]
 
@@ -30,6 +33,8 @@ class WholeAgain:
     end: Moment | None
     text: str
     """What the target said of it last."""
+    longest_of: int = 0
+    """Of a fault that struck more than once: of so many times this is the longest. 0: there was one, or all are one."""
 
     @property
     def seconds(self) -> float | None:
@@ -86,11 +91,27 @@ def _of(fault: FaultState, workload: WorkloadState) -> WholeAgain:
         return WholeAgain(fault.entry, workload.services, workload.thing, "stayed whole", "", None, None, "")
     first, last = its[0], its[-1]
     start, event = _impact(fault, first, began)
+    if len(its) > 1 and last.over is not None and fault.strikes + len(unsure(fault)) > 1:
+        return _longest(fault, workload, its, (start, event))
     state: Outcome = "not whole" if last.over is None else "whole again"
     said = last.text if last.over is None else last.outcome
     if len(its) > 1:
         said = f"not whole {len(its)} times; the last time {said}"
     return WholeAgain(fault.entry, workload.services, workload.thing, state, event, start, last.over, said)
+
+
+def _longest(fault: FaultState, workload: WorkloadState, its: list[Breach], first: tuple[Moment, str]) -> WholeAgain:
+    """The longest of several breaches, each of which is over: of the first the impact is `first`."""
+    begun = [first, *((one.begun, one.text or "not whole") for one in its[1:])]
+    spans = [
+        (one.over.clock - start.clock, start, event, one)
+        for (start, event), one in zip(begun, its, strict=True)
+        if one.over is not None
+    ]
+    _, start, event, one = max(spans, key=lambda each: each[0])
+    said = f"not whole {len(its)} times; the longest time {one.outcome}"
+    about = (fault.entry, workload.services, workload.thing)
+    return WholeAgain(*about, "whole again", event, start, one.over, said, len(its))
 
 
 def _impact(fault: FaultState, first: Breach, began: float) -> tuple[Moment, str]:

@@ -10,18 +10,20 @@ from gameday.debrief.chart import condition_chart
 from gameday.debrief.html import render_html
 from gameday.debrief.markdown import render_markdown
 from gameday.debrief.mermaid import gantt
-from gameday.debrief.phrases import condition_words
+from gameday.debrief.phrases import condition_words, key_numbers, whole_words
 from gameday.debrief.view import Debrief, Finding
 from gameday.exercise import events as ev
-from tests.debrief.journals import Journal, leaked, payment_outage, plan, scenario, started, tabletop
+from tests.debrief.journals import SANDBOX, Journal, leaked, payment_outage, plan, scenario, started, tabletop
 
 NO_CONDITIONS: dict[str, Any] = {"abort_when": [], "expect": [], "roles": []}
 
 
-def debrief(*steps: tuple[float, ev.Event], attended: bool = True, **script: Any) -> Debrief:
+def debrief(
+    *steps: tuple[float, ev.Event], attended: bool = True, target: dict[str, Any] | None = None, **script: Any
+) -> Debrief:
     """An exercise with one fault that was effective at 50, plus `steps`."""
     j = Journal()
-    j.at(0, started(scenario(**{**NO_CONDITIONS, **script}), attended=attended))
+    j.at(0, started(scenario(**{**NO_CONDITIONS, **script}), attended=attended, target=target))
     j.at(1, ev.TimelineStarted())
     j.at(48, ev.FaultPlanned("payments-dark", "dependency-outage"))
     j.at(48, ev.FaultArmed("payments-dark", "dependency-outage", plan("dark", "payments"), False, 60.0))
@@ -340,3 +342,39 @@ def test_an_abort_by_a_person() -> None:
     found = rules(debrief(EFFECTIVE, *undone, (60.01, ev.AbortBegan("aborted by Ada", "Ada")), *end))["aborted"]
     assert found.title == "Ada aborted the exercise, and no reason was written down"
     assert found.detail == "payments-dark: recovered 1 s after its undo was sent"
+
+
+def test_an_undo_that_was_under_way_before_the_abort_took_no_time_below_zero() -> None:
+    sent = (99.0, ev.UndoSent("payments-dark", 1))
+    begun = (100.0, ev.AbortBegan("too many", "engine", "too many", 99.7))
+    view = debrief(EFFECTIVE, sent, begun, (101.0, ev.FaultRecovered("payments-dark", "ok")), ENDED)
+    said = rules(view)["aborted"].detail
+    assert "payments-dark: its undo was sent before that, recovered after 1.3 s" in said
+    assert "−" not in said and not any("undo sent" in name for name, _, _ in key_numbers(view))
+
+
+def test_an_expectation_that_was_judged_by_another_moment_does_not_stand_beside_a_time_that_there_is_not() -> None:
+    """Acknowledged without an alert or report: no time to acknowledge, and yet within five minutes of impact."""
+    acknowledged = (60.0, ev.MilestoneReached("acknowledged"))
+    wanted = [{"milestone": "acknowledged", "within": "5m"}]
+    view = debrief(EFFECTIVE, acknowledged, *UNDONE, ENDED, expect=wanted)
+    (tta,) = [row for row in view.timings if row.key == "tta"]
+    assert (tta.state, tta.target) == ("not applicable", None)
+    assert tta.note.endswith("that it is met stands among the expectations: it counts from impact")
+    assert [one.state for one in view.expectations] == ["met"]
+
+
+def test_to_whole_again_of_repeated_strikes_is_the_longest_single_one() -> None:
+    again = [(n, ev.FaultRepeated("payments-dark", "deleted web-2")) for n in (60.0, 70.0)]
+    breaches = [
+        (at + more, ev.TargetObserved(what, "deployment shop/payments", "", None, ["payments"]))  # type: ignore[arg-type]
+        for at in (50.0, 60.0, 70.0)
+        for more, what in ((0.1, "not_whole"), (4.1, "whole"))
+    ]
+    steps = sorted([(49.5, ev.FaultInjected("payments-dark")), EFFECTIVE, *again, *breaches], key=lambda one: one[0])
+    target = {**SANDBOX, "settings": {"services": {"payments": {"workload": "deployment/payments"}}}}
+    view = debrief(*steps, *UNDONE, ENDED, target=target)
+    (strip,) = [(value, remark) for name, value, remark in key_numbers(view) if name == "to whole again"]
+    assert strip == ("4.1 s", "payments, the longest of 3 times")
+    (fault,) = view.faults
+    assert whole_words(fault.whole[0]) == "✓ payments whole again after each of 3 times, the longest 4.1 s"

@@ -203,6 +203,14 @@ def test_a_fault_that_was_over_before_the_abort_is_no_part_of_it() -> None:
         ("stuck", "leaked"),
     ]
     assert {row.seen_event for row in abort_timings(state)} == {"abort by Ada"}
+    dark, _ = abort_timings(state)
+    assert dark.to_undo is None, "an undo that went out before the breach is no response to it, of −10 s or any"
+
+
+def test_a_fault_that_leaked_is_that_also_where_its_undo_was_under_way_before() -> None:
+    over = [(100.1, ev.AbortBegan("", "Ada", None, 100.0)), (140, ev.FaultLeaked("dark", "gone"))]
+    (row,) = abort_timings(exercise(*fault("dark", 50, undo=90), *over))
+    assert (row.state, row.to_undo, row.note) == ("leaked", None, "its undo was sent before")
 
 
 def test_targets_stand_beside_the_timing_they_are_about() -> None:

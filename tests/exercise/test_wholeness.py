@@ -56,6 +56,22 @@ def test_the_last_breach_that_belongs_to_it_counts() -> None:
     assert (found.seconds, found.text) == (6.0, "not whole 2 times; the last time so")
 
 
+def test_of_a_fault_that_strikes_again_and_again_it_is_the_longest_single_time() -> None:
+    """From the first strike to the last breach it had been whole most of the time."""
+    strikes: list[Step] = [(13.0, ev.FaultInjected("dark")), (23.0, ev.FaultRepeated("dark", "deleted web-2"))]
+    strikes.append((33.0, ev.FaultRepeated("dark", "deleted web-3")))
+    breaches: list[Step] = []
+    for begun, took in ((13.5, 3.5), (23.0, 4.5), (33.0, 2.0)):
+        breaches += [(begun, seen("not_whole", "2 of 3")), (begun + took, seen("whole", f"after {took:g} s"))]
+    found = only(cluster(*fault("dark", 13.0, undo=40.0, recovered=41.0), *strikes, *breaches))
+    assert (found.seconds, found.longest_of, found.from_event) == (4.5, 3, "2 of 3")
+    assert found.text == "not whole 3 times; the longest time after 4.5 s"
+    assert found.start is not None and found.start.clock == 23.0
+    breaches[-1] = (33.5, seen("not_whole", "1 of 3"))
+    last = only(cluster(*fault("dark", 13.0, undo=40.0, recovered=41.0), *strikes, *breaches))
+    assert (last.state, last.seconds, last.longest_of) == ("not whole", None, 0)
+
+
 def test_one_that_was_broken_before_does_not_hide_what_the_fault_did() -> None:
     found = only(cluster((1.0, seen("not_whole")), *fault("dark", 13.0), (20.0, seen("whole"))))
     assert (found.from_event, found.seconds) == ("fault dark confirmed effective", 7.0)
