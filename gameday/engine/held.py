@@ -81,6 +81,9 @@ class Held:
     struck: list[Json] = field(default_factory=list)
     """What its injection has struck last, or is about to, and nobody knows whether that came through."""
     error: str = ""
+    verified: str = ""
+    """What an attempt showed that came through and did not count, since the injection may have been alive. Nobody has
+    looked since."""
     told: str = ""
     """The failure that was told last; the same one is told again only now and then."""
     told_at: float = 0.0
@@ -208,6 +211,7 @@ class Undoing:
                 self._tell_sent(held)
         elif what == "failed":
             held.choices = list(message.get("commands", ()))
+            held.verified = ""
             self.failed(held, str(message.get("error", "")), unwell=str(message.get("unwell", "")))
         elif what == "recovered":
             self._recovered(held, str(message.get("evidence", "")))
@@ -221,6 +225,7 @@ class Undoing:
         kill_escaped(held)
         self._tell_sent(held)
         if not held.clean and held.undo is not None:
+            held.verified = evidence
             self.failed(held, ONCE_MORE, at_once=True)
             return
         held.stage = "recovered"
@@ -251,6 +256,8 @@ class Undoing:
             return
         if now >= held.give_up:
             held.stage = "leaked"
+            if held.verified:
+                error += f"; an undo had come through before ({held.verified}), when its injection may have been alive"
             self.tell("leaked", {"entry": held.entry, "error": error, "commands": held.choices or held.commands})
             self.send_waiting()
             return

@@ -70,13 +70,16 @@ def alive(pid: int, start: int | None) -> bool:
     """Whether that very process runs (a zombie does not)."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
-    except OSError:
-        if _PROC.is_dir():
+    except OSError as error:
+        if isinstance(error, FileNotFoundError | ProcessLookupError) and _PROC.is_dir():
             return False
+        # No /proc, or no descriptor to read it by, which says nothing of that process.
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             return False
+        except PermissionError:
+            return True
         return True
     fields = stat[stat.rindex(b")") + 2 :].split()
     return fields[0] not in (b"Z", b"X") and (start is None or int(fields[19]) == start)

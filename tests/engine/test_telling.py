@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gameday.engine.held import Held, Undoing
+from gameday.engine.ports import Call
 
 NOBODY = "GET /apis: 401, log in again"
 
@@ -17,6 +18,7 @@ class Told:
     def __init__(self, recovery: float = 600.0) -> None:
         self.now = 1000.0
         self.lines: list[tuple[float, str, int]] = []
+        self.error = ""
         self.undoing = Undoing(self._tell, lambda: self.now)
         self.held = Held("dark", 1, "m", None, None, frozenset(), recovery, stage="undoing")
         self.held.give_up = self.now + recovery
@@ -24,6 +26,7 @@ class Told:
 
     def _tell(self, what: str, fields: dict[str, Any]) -> None:
         self.lines.append((self.now - 1000.0, what, fields.get("attempt", 0)))
+        self.error = str(fields.get("error", ""))
 
     def attempt(self, error: str | None, seconds: float = 2.0) -> None:
         self.held.attempt += 1
@@ -83,3 +86,21 @@ def test_that_it_failed_for_good_is_told_with_the_last_attempt() -> None:
     for _ in range(3):
         told.attempt(NOBODY)
     assert told.lines[-3:] == [(4.0, "undo_sent", 3), (4.0, "undo_failed", 3), (4.0, "leaked", 0)]
+
+
+@pytest.mark.parametrize("seen_to_stand", [False, True])
+def test_that_one_had_come_through_is_said_where_nobody_could_look_again(seen_to_stand: bool) -> None:
+    told = Told(recovery=4.0)
+    told.held.undo = Call("os:getpid", {}, 1.0)
+    told.attempt("")
+    told.held.clean = False
+    told.held.retry_at = None
+    told.undoing.reported(told.held, {"what": "recovered", "evidence": "as it was"})
+    if seen_to_stand:
+        told.attempt("it stands again")
+    for _ in range(3):
+        told.held.retry_at = None
+        told.undoing.failed(told.held, "no process for the undo")
+        told.now += 2.0
+    assert told.lines[-1][1] == "leaked"
+    assert ("an undo had come through before (as it was)" in told.error) is not seen_to_stand

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from gameday.engine.processes import group_alive, group_runs
@@ -97,3 +98,15 @@ def test_a_group_of_zombies_does_not_run() -> None:
     process.wait()
     assert not group_runs(process.pid)
     assert group_runs(os.getpgrp())
+
+
+def test_who_can_open_nothing_takes_nobody_for_dead() -> None:
+    look = (
+        "import os, resource, sys\n"
+        "from gameday.engine.processes import alive, start_ticks\n"
+        "parent, start = os.getppid(), start_ticks(os.getppid())\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        "print(alive(parent, start), alive(2**22 - 1, None))"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+    assert done.stdout == "True False\n", done.stderr
