@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -523,6 +524,32 @@ def test_an_unattended_run_that_goes_on_is_stopped(cluster: Cluster, tmp_path: A
     assert "struck again: deleted web-" in done.stderr
     cluster.whole("web")
     assert len(set(before) - set(uids(cluster))) >= 1
+
+
+@pytest.mark.double
+@pytest.mark.usefixtures("web")
+def test_a_strike_in_the_midst_of_which_a_run_is_stopped_is_in_its_journal(
+    cluster: DoubleCluster, tmp_path: Any
+) -> None:
+    """The pod was gone, and nobody had told of it: the server carries the deletion out when its sender is dead."""
+    timeline = "  - at: 0s\n    fault: pod-kill\n    with: {service: web, every: 2s, grace: 0s}\n    for: 1m\n"
+    place = place_of(tmp_path, cluster, WEB, timeline)
+    process = place.start("run", "scenario.yaml", "--unattended")
+    place.wait_until("the first strike", lambda x: any(fault.effective for fault in x.faults.values()))
+    cluster.whole("web")
+    before = uids(cluster)
+    cluster.misbehave(verb="delete", resource="pods", delay=0.5, times=1)
+    cluster.until(lambda: len(cluster.asked(verb="delete", resource="pods")) == 2, 20, "the second strike")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 3, place.said()
+    (fault,) = place.exercise().faults.values()
+    (name,) = fault.maybe
+    assert fault.strikes == 1 and not fault.striking, "it is known that nobody knows"
+    gone = [one for uid, one in before.items() if uid not in uids(cluster)]
+    assert gone == [name], "it came through after all"
+    assert f"of the strike that was stopped: {name} was hit" in place.said()
+    assert f"MAY HAVE STRUCK again, which nobody heard of: {name}" in place.said()
+    assert json.loads(place.call("show", "--json").stdout)["faults"][0]["strikes"]["may_have_struck"] == [name]
 
 
 @pytest.mark.usefixtures("web")
