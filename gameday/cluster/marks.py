@@ -90,13 +90,13 @@ _LABELS_AT = [pointer("metadata", "labels", key) for key in (EXERCISE, FAULT)]
 
 
 def check_unmarked(resource: Resource, thing: Mapping[str, Any]) -> None:
-    """Raise ValueError where a fault of gameday stands on the object already."""
-    if MARK in annotations_of(thing):
+    """Raise ValueError where a fault of gameday stands on the object already; a rollback takes its mark, no labels."""
+    if MARK in annotations_of(thing) or EXERCISE in labels_of(thing):
         data = meta(thing)
         whose = labels_of(thing).get(EXERCISE, "an exercise that can't be told")
         raise ValueError(
             f"{named(resource, data.get('namespace'), str(data['name']))} carries a fault of {whose} already "
-            f"(annotation {MARK}): undo it with `gameday recover --target …`"
+            f"(annotation {MARK}, label {EXERCISE}): undo it with `gameday recover --target …`"
         )
 
 

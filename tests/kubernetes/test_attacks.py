@@ -17,6 +17,7 @@ from gameday.cluster.api import Api
 from gameday.cluster.errors import Unreachable
 from gameday.cluster.kubectl import kubectl
 from gameday.cluster.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES
+from gameday.cluster.services import as_workload
 from gameday.errors import TargetError
 from gameday.targets.resolving import check_target
 from gameday.targets.settings import load_settings
@@ -162,6 +163,10 @@ def test_a_fault_whose_mark_a_rollback_took_is_loud_with_the_store_lost(
     services = {"web": {"workload": "deployment/web"}}
     Planned(cluster, "dependency-outage", services, {"service": "web", "by": "scale"}).inject()
     cluster.patch("Deployment", "web", {"metadata": {"annotations": {marks.MARK: None}}})
+    cluster.until(lambda: as_workload(DEPLOYMENTS, cluster.get("Deployment", "web") or {}).settled)
+    for one in cluster.list("ReplicaSet"):
+        # And no copy of it is left.
+        cluster.patch("ReplicaSet", one["metadata"]["name"], {"metadata": {"annotations": {marks.MARK: None}}})
     assert recover(cluster, tmp_path) == 4
     said = capsys.readouterr().err
     assert "has the labels of a fault, and its mark is gone" in said

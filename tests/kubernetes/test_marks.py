@@ -169,6 +169,16 @@ def test_one_fault_at_a_time_on_an_object(cluster: Cluster, api: Api, mark: str)
         strike(cluster, api, other)
 
 
+def test_nor_where_a_rollback_took_the_mark_of_the_first(cluster: Cluster, api: Api, mark: str) -> None:
+    strike(cluster, api, mark)
+    cluster.patch("Deployment", "web", {"metadata": {"annotations": {marks.MARK: None}}})
+    other = marks.mark_of({**CONTEXT, "exercise": "x-2"}, web(cluster)["metadata"]["uid"], TO_ZERO)
+    with pytest.raises(ValueError, match="carries a fault of x-1 already"):
+        strike(cluster, api, other)
+    undo(cluster, api, mark)
+    assert web(cluster)["spec"]["replicas"] == 2
+
+
 def test_a_value_that_was_not_there_goes_again(cluster: Cluster, api: Api, mark: str) -> None:
     changes = [{"path": "/spec/paused", "before": marks.ABSENT, "after": True}]
     paused = marks.mark_of(CONTEXT, web(cluster)["metadata"]["uid"], changes)
