@@ -54,6 +54,11 @@ def follow_to_the_end(running: Running, *, attended: bool, who: str) -> int:
     if result and result[0] is None:
         _after_the_guardian(follower)
     follower.look()
+    if running.left:
+        click.echo(
+            f"gameday: what was to be done at the end was not: {running.left}. A claim to a cluster runs out by itself",
+            err=True,
+        )
     if control is not None:
         control.close()
     follower.close()

@@ -56,6 +56,8 @@ class Running:
     store: str
     process: subprocess.Popen[bytes]
     socket: Path
+    left: str = ""
+    """Why what was to be done at the end was not; known when it was waited for."""
 
     def control(self) -> Control:
         return Control(self.socket)
@@ -68,6 +70,7 @@ class Running:
             message = _message(line)
             if "ended" in message:
                 code = int(message["ended"])
+            self.left = str(message.get("left") or self.left)
         self.process.wait()
         return code
 

@@ -34,18 +34,20 @@ def write_down(clerk: list[str], facts: dict[str, Any], payload: dict[str, Any])
         complain(f"the journal could not be written: {error}")
 
 
-def run_last(call: Call, mark: str) -> None:
-    """One more call, waited for, e.g. to take down a sandbox that this run brought up."""
+def run_last(call: Call, mark: str) -> str:
+    """One more call, waited for, e.g. to take down a sandbox that this run brought up. Returns why it failed, or ""."""
     try:
         worker = fork_gated(call, mark)
     except OSError as error:
         complain(f"{call.name}: {error}")
-        return
+        return str(error)
     os.set_blocking(worker.results, True)
     signal.signal(signal.SIGALRM, lambda *_: worker.kill())
     signal.setitimer(signal.ITIMER_REAL, call.timeout)
     worker.tell(b"g")
     said = parse(os.read(worker.results, 65536).split(b"\n")[0])
     signal.setitimer(signal.ITIMER_REAL, 0)
-    if said["what"] != "done":
-        complain(f"{call.name}: {said.get('error')}")
+    if said["what"] == "done":
+        return ""
+    complain(f"{call.name}: {said.get('error')}")
+    return str(said.get("error"))

@@ -348,7 +348,9 @@ class Guardian:
         # An attended exercise whose engine died can be resumed, and needs its target for that.
         over = self.engine_state == "ended" or not self.config.payload.get("attended")
         if self.config.after is not None and over:
-            run_last(Call.from_json(self.config.after), f"{self.config.exercise}/after")
+            left = run_last(Call.from_json(self.config.after), f"{self.config.exercise}/after")
+            if left:
+                self._say({"left": left})
         self._say({"ended": code})
         return code
 

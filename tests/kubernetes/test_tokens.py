@@ -223,3 +223,22 @@ def test_one_that_cant_be_sent_under_way_is_loud_and_not_shown(cluster: DoubleCl
         assert SECRET.encode() not in everything
     finally:
         place.clean_up()
+
+
+@pytest.mark.double
+def test_a_claim_that_cant_be_given_back_for_it_is_told(cluster: DoubleCluster, tmp_path: Path) -> None:
+    """The exercise itself goes on with the log-in that it has, and everything is well."""
+    (tmp_path / "token").write_text(TOKEN)
+    user(cluster, tmp_path, tokenFile="token")
+    timeline = "  - {at: 0s, id: first, inject: Look}\n  - {at: 2s, inject: Look again}\n"
+    place = place_of(tmp_path, cluster, {"web": {"workload": "deployment/web"}}, timeline)
+    try:
+        process = place.start("run", "scenario.yaml", "--unattended")
+        place.wait_until("it runs", lambda x: x.phase == "running")
+        (tmp_path / "token").write_text(f"{SECRET}\nb")
+        assert process.wait(60) == 0, place.said()
+        told = (tmp_path / "err").read_text()
+        assert "what was to be done at the end was not: context gameday can't be used: its token in" in told
+        assert SECRET not in place.said()
+    finally:
+        place.clean_up()
