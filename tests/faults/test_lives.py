@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -368,3 +369,23 @@ def test_effective_says_why_not_when_nobody_answers(planned: Planned) -> None:
             call.args["api"] = "http://127.0.0.1:9"
             found = run(call)
             assert not found["holds"] and "connection refused" in found["evidence"]
+
+
+def test_a_repeated_kill_announces_each_strike_and_begins_none_when_its_time_is_over(planned: Planned) -> None:
+    """Every 2 s for 4 s are two strikes; whom the second hits is told before."""
+    fault = planned("pod-kill", {"service": "inventory", "count": 1, "every": "2s"}, duration=4.0)
+    strikes = run(fault.plan.inject)
+    (first,) = fault.plan.targets
+    began = time.monotonic()
+    assert next(strikes) == {"evidence": f"killed {first}"}
+    fault.recovers(20)
+    said = next(strikes)
+    if "striking" not in said:
+        # Whoever supervises them took its time.
+        assert said["evidence"].startswith("not this time: ")
+    else:
+        (second,) = said["striking"]
+        assert next(strikes) == {"evidence": f"killed {second}"}
+    assert list(strikes) == []
+    assert time.monotonic() - began < 4.0
+    fault.recovers(20)
