@@ -270,7 +270,7 @@ def pods_of(
 def check_owned(asked: Service, runs: Workload, pods: Sequence[Pod]) -> None:
     """Raise ValueError where the selector of a service is for others than the pods of its workload: shares would be
     reckoned of the one, and the other touched."""
-    strangers = [pod.name for pod in pods if not _owns(runs, pod)]
+    strangers = [pod.name for pod in pods if not owns(runs, pod)]
     if strangers:
         names = f"{', '.join(strangers[:3])}{f' and {len(strangers) - 3} more' if len(strangers) > 3 else ''}"
         raise ValueError(
@@ -280,9 +280,9 @@ def check_owned(asked: Service, runs: Workload, pods: Sequence[Pod]) -> None:
         )
 
 
-def _owns(runs: Workload, pod: Pod) -> bool:
+def owns(runs: Workload, pod: Pod) -> bool:
     """Whether a pod is of this workload, told without asking for its ReplicaSet."""
-    if not matches(parse(runs.selector), pod.labels) or pod.controller is None:
+    if pod.controller is None or not matches(parse(runs.selector), pod.labels):
         return False
     _, kind, name = pod.controller
     if runs.resource is STATEFULSETS:

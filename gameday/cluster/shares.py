@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gameday.cluster.api import Api, Json
-from gameday.cluster.services import Pod, Service, Workload, list_pods, pods_of, protection
+from gameday.cluster.services import Pod, Service, Workload, list_pods, owns, pods_of, protection
 from gameday.engine.workers import function
 from gameday.targets.selectors import matches, parse
 
@@ -167,17 +167,22 @@ def look(api: Api, namespace: str, context: Mapping[str, Json], turn: int = 0) -
 def survey(
     api: Api, asked: Service, context: Mapping[str, Json], turn: int = 0
 ) -> tuple[list[Pod], Workload | None, Space]:
-    """As `pods_of`, and the whole namespace: with one request, however many pods there are."""
+    """As `pods_of`, and the whole namespace: with one request, however many pods there are.
+
+    Pods of others that the selector of a workload finds too (one beside it, for a release in stages) are none of its.
+    """
     space = look(api, asked.namespace, context, turn)
-    return *pods_of(api, asked, space.pods), space
+    pods, runs = pods_of(api, asked, space.pods)
+    if runs is not None and not asked.selector:
+        pods = [pod for pod in pods if owns(runs, pod)]
+    return pods, runs, space
 
 
 def whole_of(space: Space, pods: Sequence[Pod], runs: Workload | None) -> list[Pod]:
     """All pods of what runs a service, of which its share is; those of the service where nobody knows what does."""
     if runs is None:
         return list(pods)
-    selector = parse(runs.selector)
-    return [pod for pod in space.pods if matches(selector, pod.labels)]
+    return [pod for pod in space.pods if owns(runs, pod)]
 
 
 # --- the reckoning ---------------------------------------------------------------------------------------------------

@@ -71,3 +71,15 @@ def test_a_stranger_that_comes_later_keeps_nothing_from_recovering(cluster: Clus
     killed.inject()
     cluster.deployment("canary", replicas=1, labels={"tier": "front"})
     assert killed.until_recovered() == "2 of 2 pods of checkout are ready"
+
+
+def test_pods_of_another_deployment_that_its_selector_finds_too_are_not_its(cluster: Cluster) -> None:
+    cluster.deployment("checkout", replicas=3)
+    canary = {"matchLabels": {"app": "checkout", "track": "canary"}}
+    labels = {"app": "checkout", "track": "canary"}
+    cluster.deployment("canary", replicas=1, labels=labels, pod_labels=labels, selector=canary)
+    assert len(cluster.pods("app=checkout")) == 4
+    its = {"checkout": {"workload": "deployment/checkout"}}
+    done = Planned(cluster, "pod-kill", its, {"service": "checkout", "all": True}, context={"percent": 100.0})
+    names = [pod["name"] for pod in done.plan["inject"]["args"]["pods"]]
+    assert len(names) == 3 and not any(name.startswith("canary") for name in names)
