@@ -16,6 +16,7 @@ from gameday.cluster.services import Pod, Service, Workload, list_pods, owns, po
 from gameday.engine.workers import function
 from gameday.targets.selectors import matches, parse
 
+_TAKEN = "taken by "
 _NAMED = 3
 """So many pods of one kind are named in a refusal."""
 
@@ -146,7 +147,7 @@ class Space:
     def why(self, pod: Pod) -> str:
         """Why a pod counts as out already, or ""."""
         if by := self.by(pod):
-            return f"taken by {by} of this exercise"
+            return f"{_TAKEN}{by} of this exercise"
         if pod.ready and not pod.leaving:
             return ""
         under = self.under(pod)
@@ -289,12 +290,14 @@ def _whose(pod: Pod) -> tuple[str, str]:
 
 
 def _grouped(why: Iterable[tuple[str, str]]) -> list[str]:
-    """`web-1, web-2: not ready`."""
+    """`web-1, web-2: not ready`; `2 taken by …`, since ahead of a run others may be drawn."""
     names: dict[str, list[str]] = {}
     for name, reason in why:
         names.setdefault(reason, []).append(name)
     return [
-        f"{', '.join(its[:_NAMED])}{f' and {len(its) - _NAMED} more' if len(its) > _NAMED else ''}: {reason}"
+        f"{len(its)} {reason}"
+        if reason.startswith(_TAKEN)
+        else f"{', '.join(its[:_NAMED])}{f' and {len(its) - _NAMED} more' if len(its) > _NAMED else ''}: {reason}"
         for reason, its in names.items()
     ]
 
