@@ -252,6 +252,7 @@ NOT_AT_ALL = {
         **CARRIED["delay"][0],
         "metadata": {"name": "it", "annotations": {"experiment.chaos-mesh.org/pause": "true"}},
     },
+    "what settings don't take for a place": chaos("NetworkChaos", **CUT, externalTargets=["*.example.com"]),
     "another cluster": chaos("PodChaos", action="pod-kill", remoteCluster="east"),
     "more at the other end": chaos("NetworkChaos", **CUT, target={"mode": "one", "selector": BANK}),
     "from itself": chaos("NetworkChaos", **CUT, target={"mode": "all", "selector": WEB}),

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from gameday.interchange.chaos_mesh.parts import NotCarried, Part
 from gameday.scenario.problems import shown
+from gameday.targets.addresses import outside
 from gameday.targets.selectors import as_text, parse
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
 _POD = _NAMESPACE
-_HOST = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.:/*-]{0,252}\Z")
 _LABEL = re.compile(r"[A-Za-z0-9_./-]{1,317}\Z")
 _VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?\Z")
 _TELLING = ("app.kubernetes.io/name", "app", "k8s-app", "name", "service", "run", "component", "tier", "role")
@@ -103,8 +103,10 @@ class Services:
         """The service outside of the cluster that a list of hosts is; "" where there are none."""
         hosts = part.texts(key)
         for host in hosts:
-            if not _HOST.match(host):
-                raise NotCarried(part.at(key), f"{shown(host)} is no host name, address or CIDR")
+            try:
+                outside(host)
+            except ValueError:
+                raise NotCarried(part.at(key), f"{shown(host)} is no host name, address or CIDR") from None
         if not hosts:
             return ""
         first = hosts[0].partition("/")[0]
