@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from gameday.cluster.api import Api, Json
 from gameday.cluster.services import Pod, Service, Workload, list_pods, owns, pods_of, protection
 from gameday.engine.workers import function
+from gameday.errors import GamedayError
 from gameday.targets.selectors import matches, parse
 
 _TAKEN = "taken by "
@@ -115,7 +116,7 @@ def _over(stands: Mapping[str, Json] | None) -> bool:
         return False
     try:
         return not function(str(stands["name"]))(**stands["args"])["holds"]
-    except (RuntimeError, ValueError):
+    except (RuntimeError, ValueError, GamedayError):
         return False
 
 

@@ -279,9 +279,11 @@ class Limits(Model):
     duration: Duration = Field(3600.0, description="The exercise is aborted after this long.")
     unattended: Duration = Field(60.0, description="A live fault without any console is undone after this long.")
     recovery: Duration = Field(60.0, description="How long an undo is retried before the fault counts as leaked.")
-    pods: StrictInt | None = Field(None, ge=1, description="No fault touches more instances than this.")
+    pods: StrictInt | None = Field(
+        None, ge=1, description="No fault touches more instances than this; on a cluster, with what is out."
+    )
     percent: Annotated[Threshold, Field(gt=0, le=100)] | None = Field(
-        None, description="No fault touches a larger share of a workload."
+        None, description="No fault touches a larger share of a workload; on a cluster with what is out already."
     )
 
 
