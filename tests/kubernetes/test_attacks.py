@@ -16,7 +16,7 @@ from gameday.cluster import creations, engines, experiments, lease, litter, mark
 from gameday.cluster.api import Api
 from gameday.cluster.errors import Unreachable
 from gameday.cluster.kubectl import kubectl
-from gameday.cluster.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES
+from gameday.cluster.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, meta
 from gameday.cluster.services import as_workload
 from gameday.errors import TargetError
 from gameday.targets.resolving import check_target
@@ -164,9 +164,15 @@ def test_a_fault_whose_mark_a_rollback_took_is_loud_with_the_store_lost(
     Planned(cluster, "dependency-outage", services, {"service": "web", "by": "scale"}).inject()
     cluster.patch("Deployment", "web", {"metadata": {"annotations": {marks.MARK: None}}})
     cluster.until(lambda: as_workload(DEPLOYMENTS, cluster.get("Deployment", "web") or {}).settled)
-    for one in cluster.list("ReplicaSet"):
-        # And no copy of it is left.
-        cluster.patch("ReplicaSet", one["metadata"]["name"], {"metadata": {"annotations": {marks.MARK: None}}})
+
+    def no_copy_left() -> bool:
+        # Its controller may just be writing one.
+        copies = [one for one in cluster.list("ReplicaSet") if marks.MARK in (meta(one).get("annotations") or {})]
+        for one in copies:
+            cluster.patch("ReplicaSet", one["metadata"]["name"], {"metadata": {"annotations": {marks.MARK: None}}})
+        return not copies
+
+    cluster.until(no_copy_left)
     assert recover(cluster, tmp_path) == 4
     said = capsys.readouterr().err
     assert "has the labels of a fault, and its mark is gone" in said
