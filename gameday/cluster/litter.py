@@ -179,7 +179,7 @@ def clear(api: Api, litter: Litter) -> dict[str, Json]:
             raise RuntimeError(f"{litter.shown}: its mark can't be read: {litter.mark[:200]}")
         there = api.get(litter.resource, litter.namespace, litter.name)
         if there is not None and annotations_of(there).get(MARK) == litter.mark:
-            told = returned.told(api, litter.resource, there, litter.mark)
+            told, there = returned.told_for_sure(api, litter.resource, there, litter.mark)
             if told == "over":
                 return returned.drop(api, litter.resource, litter.namespace, litter.name, litter.mark)
             if told == "another's":

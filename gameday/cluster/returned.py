@@ -72,6 +72,21 @@ def told(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> T
     return "can't be told"
 
 
+def told_for_sure(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> tuple[Told, Mapping[str, Any]]:
+    """As `told`, and the object that it was told of: where only its controller has yet to see the last change, from
+    which the revision follows, that is waited for."""
+    until = time.monotonic() + _PATIENCE
+    while (found := told(api, resource, thing, mark)) == "can't be told" and time.monotonic() < until:
+        if as_workload(resource, thing).settled:
+            break
+        time.sleep(0.2)
+        now = api.get(resource, meta(thing).get("namespace"), meta(thing)["name"])
+        if now is None or annotations_of(now).get(MARK) != mark:
+            break
+        thing = now
+    return found, thing
+
+
 def _left(thing: Mapping[str, Any], mark: str) -> list[Change]:
     """The changes that are as the fault had them."""
     changes = located(thing, json.loads(mark)["changes"])
