@@ -143,7 +143,9 @@ def test_what_a_person_pastes_reaches_the_target(two: Cluster, prod: Prod, tmp_p
     assert done.stdout.split() == [two.context, "current-context:", two.context], done
 
 
-def test_what_a_person_pastes_of_a_function_does_what_the_function_would(two: Cluster, prod: Prod) -> None:
+def test_what_a_person_pastes_of_a_function_does_what_the_function_would(
+    two: Cluster, prod: Prod, tmp_path: Path
+) -> None:
     """Its numbers are numbers (an API server takes no "2"), and it is run where its extension is."""
     if shutil.which("kubectl") is None:
         pytest.skip("there is no kubectl here")
@@ -153,7 +155,9 @@ def test_what_a_person_pastes_of_a_function_does_what_the_function_would(two: Cl
     undo = {**scaled(two, 2), "arguments": arguments, "configuration": configuration}
     line = planned(two, scaled(two, 1), undo).commands[0]
     assert "replicas=2" in line
-    subprocess.run(["sh", "-c", line], capture_output=True, check=True, env={"PATH": os.environ["PATH"]})
+    # Without a home of its own kubectl would keep its cache wherever it is run.
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    subprocess.run(["sh", "-c", line], capture_output=True, check=True, env=environment)
     assert replicas(two) == 2 and prod.asked == []
 
 
