@@ -390,17 +390,29 @@ def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -
         steps = _replaced(change["path"], now, before) if now != before or before == change["after"] else []
         both[0] += [] if change in theirs else steps
         both[1] += steps
+    now_is = ", ".join(f"{change['path']} is {_short(value_at(thing, change['path']))}" for change in theirs)
+    kept = f"# to keep what somebody else has set ({now_is}), and only take the fault's mark off:"
+    return two_ways(api, resource, thing, (kept, [*seen, *both[0], *gone]), (theirs, [*seen, *both[1], *gone]))
+
+
+def two_ways(
+    api: Api,
+    resource: Resource,
+    thing: Mapping[str, Any],
+    keep: tuple[str, list[dict[str, Json]]],
+    back: tuple[Sequence[Change], list[dict[str, Json]]],
+    *beside: str,
+) -> tuple[str, ...]:
+    """Shell lines to choose from, each a JSON Patch after a comment that says what it does.
+
+    `keep`: the comment and the patch that leave what stands there; `beside`: further lines that go with it. `back`: the
+    changes that the other one puts back, and its patch.
+    """
     data = meta(thing)
     command = [*kubectl(api.where, data.get("namespace")), "patch", f"{resource.full_name}/{data['name']}"]
-    keep, back = (shlex.join([*command, "--type=json", "-p", json.dumps([*seen, *each, *gone])]) for each in both)
-    now_is = ", ".join(f"{change['path']} is {_short(value_at(thing, change['path']))}" for change in theirs)
-    was = ", ".join(f"{change['path']} was {_short(change['before'])}" for change in theirs)
-    return (
-        f"# to keep what somebody else has set ({now_is}), and only take the fault's mark off:",
-        keep,
-        f"# or to put back what was before the fault ({was}):",
-        back,
-    )
+    kept, undone = (shlex.join([*command, "--type=json", "-p", json.dumps(each)]) for each in (keep[1], back[1]))
+    was = ", ".join(f"{change['path']} was {_short(change['before'])}" for change in back[0])
+    return keep[0], kept, *beside, f"# or to put back what was before the fault ({was}):", undone
 
 
 def _only_back(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> tuple[str, ...]:

@@ -218,25 +218,14 @@ def choices(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -
     left = _left(thing, mark)
     if not left:
         return ()
-    data = meta(thing)
     copies = unmarked_by_hand(api, resource, thing, mark)
     seen = [{"op": "test", "path": _AT, "value": mark}]
     same = [one for one in located(thing, json.loads(mark)["changes"]) if one["before"] == one["after"]]
     back = [step for one in reversed([*left, *same]) for step in replaced(one["path"], one["after"], one["before"])]
-    off = [{"op": "remove", "path": _AT}]
-    command = [*kubectl(api.where, data.get("namespace")), "patch", f"{resource.full_name}/{data['name']}"]
-    keep, undo = (
-        shlex.join([*command, "--type=json", "-p", json.dumps(each)]) for each in ([*seen, *off], [*seen, *back, *off])
-    )
+    off = {"op": "remove", "path": _AT}
     now_is = ", ".join(f"{one['path']} is {short(one['after'])}" for one in left)
-    was = ", ".join(f"{one['path']} was {short(one['before'])}" for one in left)
-    return (
-        f"# to keep what stands there ({now_is}), and only take the fault's mark off:",
-        keep,
-        *copies,
-        f"# or to put back what was before the fault ({was}):",
-        undo,
-    )
+    kept = f"# to keep what stands there ({now_is}), and only take the fault's mark off:"
+    return marks.two_ways(api, resource, thing, (kept, [*seen, off]), (left, [*seen, *back, off]), *copies)
 
 
 def unmarked_by_hand(api: Api, resource: Resource, thing: Mapping[str, Any], mark: str) -> tuple[str, ...]:
