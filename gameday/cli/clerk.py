@@ -19,6 +19,7 @@ from gameday.engine import decide as do
 from gameday.engine.control import make_ours
 from gameday.engine.ports import evidence_of
 from gameday.exercise import events as ev
+from gameday.exercise import turns
 from gameday.exercise.fold import apply, fold
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
@@ -147,7 +148,7 @@ def _missing(exercise: Exercise, records: list[Record], facts: dict[str, Any], a
             case "again" if (entry, fact["wall"]) not in strikes:
                 # What it was about to strike is let only when that stands in the journal.
                 repeated = ev.FaultRepeated(entry, evidence_of(fact["output"]))
-                if entry in announced or not repeated.evidence.startswith(ev.CALLED_OFF):
+                if entry in announced or not repeated.evidence.startswith(turns.CALLED_OFF):
                     add(repeated, fact["wall"])
             case "undoing" if known.stage != "undoing":
                 add(ev.FaultUndoing(entry, fact["reason"]), fact["wall"])

@@ -16,6 +16,7 @@ from gameday.engine.held import ONCE_MORE
 from gameday.engine.ports import BUT_UNWELL
 from gameday.engine.requests import Request
 from gameday.exercise import events as e
+from gameday.exercise import turns
 from gameday.exercise.expectations import expectation_name
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
@@ -150,15 +151,15 @@ def _striking(event: e.FaultStriking, before: Exercise) -> Sentence:
 
 
 def _repeated(event: e.FaultRepeated, before: Exercise) -> Sentence:
-    if event.evidence.startswith(e.CALLED_OFF):
-        what = event.evidence.removeprefix(e.CALLED_OFF)
+    if event.evidence.startswith(turns.CALLED_OFF):
+        what = event.evidence.removeprefix(turns.CALLED_OFF)
         return Sentence("FAULT", f"{event.entry} was stopped before it struck again: {what}", "quiet")
-    if event.evidence.startswith(e.MAY_HAVE):
-        what = event.evidence.removeprefix(e.MAY_HAVE)
+    if event.evidence.startswith(turns.MAY_HAVE):
+        what = event.evidence.removeprefix(turns.MAY_HAVE)
         return Sentence("FAULT", f"{event.entry} MAY HAVE STRUCK again, which nobody heard of: {what}", "warn")
-    if event.evidence.startswith(e.NOT_THIS_TIME):
+    if event.evidence.startswith(turns.NOT_THIS_TIME):
         return Sentence(
-            "FAULT", f"{event.entry} did not strike again: {event.evidence.removeprefix(e.NOT_THIS_TIME)}", "warn"
+            "FAULT", f"{event.entry} did not strike again: {event.evidence.removeprefix(turns.NOT_THIS_TIME)}", "warn"
         )
     return Sentence("FAULT", f"{event.entry} struck again{_tail(event.evidence)}", "warn")
 

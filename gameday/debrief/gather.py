@@ -17,6 +17,7 @@ from gameday.engine.held import ONCE_MORE
 from gameday.exercise import events as ev
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
+from gameday.exercise.turns import MAY_HAVE, NOT_THIS_TIME
 
 _LOST = "the engine was lost: "
 INTERRUPTIONS = ("engine_lost", "guardian_lost", "clock_jumped", "warned")
@@ -113,9 +114,9 @@ def _note(found: Gathered, record: Record, event: ev.Event, open_pause: list[Int
             found.recovered_evidence[entry] = line(evidence)
         case ev.UndoFailed(entry=entry, error=error) if error == ONCE_MORE:
             found.once_more[entry] = found.once_more.get(entry, 0) + 1
-        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.NOT_THIS_TIME):
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(NOT_THIS_TIME):
             found.passed.setdefault(entry, []).append(record.seq)
-        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.MAY_HAVE):
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(MAY_HAVE):
             found.maybe.setdefault(entry, []).append(record.seq)
         case ev.FaultStriking(entry=entry):
             found.striking[entry] = record

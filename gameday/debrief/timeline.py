@@ -15,6 +15,7 @@ from gameday.engine.decide import PASSES
 from gameday.engine.held import ONCE_MORE
 from gameday.engine.ports import BUT_UNWELL
 from gameday.exercise import events as ev
+from gameday.exercise import turns
 from gameday.exercise.record import Record
 from gameday.exercise.values import in_short
 from gameday.scenario.models import Scenario
@@ -115,14 +116,13 @@ def _fault(event: ev.Event) -> str | None:
             return f"Fault {line(entry, 80)} did not stand any more{f': {line(evidence)}' if evidence else ''}"
         case ev.FaultStandsAgain(entry=entry, evidence=evidence):
             return f"Fault {line(entry, 80)} stood again{f': {line(evidence)}' if evidence else ''}"
-        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.NOT_THIS_TIME):
-            return f"Fault {line(entry, 80)} did not strike again: {line(evidence.removeprefix(ev.NOT_THIS_TIME))}"
-        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.CALLED_OFF):
-            return (
-                f"Fault {line(entry, 80)} stopped before it struck again: {line(evidence.removeprefix(ev.CALLED_OFF))}"
-            )
-        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(ev.MAY_HAVE):
-            return f"Fault {line(entry, 80)} may have struck again: {line(evidence.removeprefix(ev.MAY_HAVE))}"
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(turns.NOT_THIS_TIME):
+            return f"Fault {line(entry, 80)} did not strike again: {line(evidence.removeprefix(turns.NOT_THIS_TIME))}"
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(turns.CALLED_OFF):
+            whom = line(evidence.removeprefix(turns.CALLED_OFF))
+            return f"Fault {line(entry, 80)} stopped before it struck again: {whom}"
+        case ev.FaultRepeated(entry=entry, evidence=evidence) if evidence.startswith(turns.MAY_HAVE):
+            return f"Fault {line(entry, 80)} may have struck again: {line(evidence.removeprefix(turns.MAY_HAVE))}"
         case ev.FaultRepeated(entry=entry, evidence=evidence):
             return f"Fault {line(entry, 80)} struck again{f': {line(evidence)}' if evidence else ''}"
         case ev.FaultUndoing(entry=entry, reason=reason) if reason.startswith(PASSES):

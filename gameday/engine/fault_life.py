@@ -15,6 +15,7 @@ from gameday.engine.plan_request import PLANNING, plan_arguments
 from gameday.engine.ports import Call, Plan, evidence_of
 from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
+from gameday.exercise import turns
 from gameday.exercise.state import FaultState
 from gameday.scenario.models import Entry
 
@@ -284,7 +285,7 @@ class FaultLife:
             case "again":
                 repeated = ev.FaultRepeated(entry, evidence_of(fact["output"]))
                 # One that was never let strike, and of which nothing was said either.
-                if state is None or state.striking or not repeated.evidence.startswith(ev.CALLED_OFF):
+                if state is None or state.striking or not repeated.evidence.startswith(turns.CALLED_OFF):
                     self._c.append(repeated, **envelope)
             case "inject_failed" if state is not None and state.stage not in ("undoing", "recovered", "leaked"):
                 self._c.append(ev.FaultFailed(entry, fact["error"]), **envelope)

@@ -30,7 +30,7 @@ from gameday.engine.jobs import Jobs
 from gameday.engine.peers import Peer, Peers
 from gameday.engine.ports import Call, announced, evidence_of
 from gameday.engine.processes import become_subreaper, boot_clock
-from gameday.exercise.events import MAY_HAVE
+from gameday.exercise.turns import MAY_HAVE
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _MOST_ERRORS = 50

@@ -14,7 +14,7 @@ from typing import Any
 from gameday.engine.ports import Call, Json, announced
 from gameday.engine.processes import boot_clock, kill_marked
 from gameday.engine.workers import MARK, Worker, fork_gated, parse
-from gameday.exercise.events import CALLED_OFF, MAY_HAVE
+from gameday.exercise.turns import CALLED_OFF, MAY_HAVE
 
 Answer = Callable[[str, bool, Any, str | None], None]
 """How answers leave: `answer(id, ok, output, error)`."""

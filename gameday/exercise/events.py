@@ -270,14 +270,6 @@ class FaultStandsAgain(Event):
     evidence: str
 
 
-NOT_THIS_TIME = "not this time: "
-"""How the evidence of a turn begins that a fault which goes on let pass."""
-MAY_HAVE = "may have struck: "
-"""How that of a strike begins of which nobody knows whether it came through."""
-CALLED_OFF = "called off: "
-"""How that of a strike begins that was announced, and stopped before anything was touched. It is no turn at all."""
-
-
 @dataclass(frozen=True, slots=True)
 class FaultStriking(Event):
     """A fault that goes on is about to strike once more; durable before anything is touched. `FaultRepeated` follows.
@@ -292,7 +284,7 @@ class FaultStriking(Event):
 @dataclass(frozen=True, slots=True)
 class FaultRepeated(Event):
     """A fault that goes on struck once more; or let the turn pass, since it could not within its limits, or may have
-    struck, or was stopped before: see `NOT_THIS_TIME`, `MAY_HAVE`, `CALLED_OFF`."""
+    struck, or was stopped before: see `turns`."""
 
     entry: str
     evidence: str

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from gameday.exercise import events as ev
+from gameday.exercise import turns
 from gameday.exercise.record import Record
 from gameday.exercise.state import (
     Abort,
@@ -280,15 +281,15 @@ def _fault_event(x: Exercise, event: ev.Event, at: Moment) -> Exercise:
             # One that was announced before, and never told of, stays one that may have come.
             lost = (*fault.maybe, ", ".join(fault.striking)) if fault.striking else fault.maybe
             return _fault(x, event.entry, striking=_texts(event.targets), struck=tuple(event.objects), maybe=lost)
-        case ev.FaultRepeated(evidence=said) if said.startswith(ev.MAY_HAVE):
-            maybe = (*fault.maybe, said.removeprefix(ev.MAY_HAVE))
+        case ev.FaultRepeated(evidence=said) if said.startswith(turns.MAY_HAVE):
+            maybe = (*fault.maybe, said.removeprefix(turns.MAY_HAVE))
             return _fault(x, event.entry, striking=(), maybe=maybe)
         case ev.FaultRepeated(evidence=said):
             known = _fault(x, event.entry, striking=(), struck=())
-            if said.startswith(ev.CALLED_OFF):
+            if said.startswith(turns.CALLED_OFF):
                 return known
-            if said.startswith(ev.NOT_THIS_TIME):
-                passed = passed_once_more(fault.passed, said.removeprefix(ev.NOT_THIS_TIME))
+            if said.startswith(turns.NOT_THIS_TIME):
+                passed = passed_once_more(fault.passed, said.removeprefix(turns.NOT_THIS_TIME))
                 return _fault(known, event.entry, passed=passed)
             return _fault(known, event.entry, strikes=fault.strikes + 1)
         case ev.FaultEffective() if unrecovered:

@@ -12,7 +12,7 @@ from pydantic import Field, StrictBool, model_validator
 from gameday.engine.ports import Backend, Call, Json, Plan, about_to_strike
 from gameday.engine.processes import boot_clock
 from gameday.errors import GamedayError
-from gameday.exercise.events import CALLED_OFF, NOT_THIS_TIME
+from gameday.exercise.turns import CALLED_OFF, NOT_THIS_TIME
 from gameday.faults.declaration import FaultDeclaration, published_service
 from gameday.faults.presence import Home, check_here, home
 from gameday.faults.processes import named, send, state

@@ -13,6 +13,7 @@ from gameday.debrief.mermaid import gantt
 from gameday.debrief.phrases import condition_words, key_numbers, whole_words
 from gameday.debrief.view import Debrief, Finding
 from gameday.exercise import events as ev
+from gameday.exercise.turns import MAY_HAVE, NOT_THIS_TIME
 from tests.debrief.journals import SANDBOX, Journal, leaked, payment_outage, plan, scenario, started, tabletop
 
 NO_CONDITIONS: dict[str, Any] = {"abort_when": [], "expect": [], "roles": []}
@@ -66,7 +67,7 @@ def test_a_fault_that_was_undone_after_it_had_leaked_is_told_as_both() -> None:
 def test_turns_that_a_repeated_fault_let_pass_are_counted_with_the_reasons() -> None:
     injected = (49.5, ev.FaultInjected("payments-dark"))
     again = (52.0, ev.FaultRepeated("payments-dark", "deleted web-2"))
-    passed = [(at, ev.FaultRepeated("payments-dark", f"{ev.NOT_THIS_TIME}403 Forbidden")) for at in (54.0, 56.0)]
+    passed = [(at, ev.FaultRepeated("payments-dark", f"{NOT_THIS_TIME}403 Forbidden")) for at in (54.0, 56.0)]
     assert "let-pass" not in rules(debrief(injected, EFFECTIVE, again, *UNDONE, ENDED))
     view = debrief(injected, EFFECTIVE, again, *passed, *UNDONE, ENDED)
     found = rules(view)["let-pass"]
@@ -81,7 +82,7 @@ def test_turns_that_a_repeated_fault_let_pass_are_counted_with_the_reasons() -> 
 
 def test_a_strike_of_which_nobody_knows_is_told_and_counted() -> None:
     injected = (49.5, ev.FaultInjected("payments-dark"))
-    lost = (52.0, ev.FaultRepeated("payments-dark", f"{ev.MAY_HAVE}web-2: no answer"))
+    lost = (52.0, ev.FaultRepeated("payments-dark", f"{MAY_HAVE}web-2: no answer"))
     cut = (59.0, ev.FaultStriking("payments-dark", ["web-3"]))
     view = debrief(injected, EFFECTIVE, lost, cut, *UNDONE, ENDED)
     found = rules(view)["may-have-struck"]

@@ -10,11 +10,12 @@ from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.exercise.strikes import OTHERS, strikes_text
+from gameday.exercise.turns import CALLED_OFF, MAY_HAVE, NOT_THIS_TIME
 
 from .journal import Step, exercise, fault
 
-DENIED = f"{ev.NOT_THIS_TIME}DELETE /pods: 403 Forbidden"
-LIMIT = f"{ev.NOT_THIS_TIME}it would touch 2 of 3 pods"
+DENIED = f"{NOT_THIS_TIME}DELETE /pods: 403 Forbidden"
+LIMIT = f"{NOT_THIS_TIME}it would touch 2 of 3 pods"
 
 
 def struck(*repeats: str, announced: str = "") -> Exercise:
@@ -56,7 +57,7 @@ def test_where_every_later_turn_passed_it_failed_as_one_that_was_refused_at_once
 
 
 def test_the_reasons_are_few_and_the_count_is_whole() -> None:
-    x = struck(*[f"{ev.NOT_THIS_TIME}pod web-{n} was gone" for n in range(10)])
+    x = struck(*[f"{NOT_THIS_TIME}pod web-{n} was gone" for n in range(10)])
     assert list(x.faults["dark"].passed) == ["pod web-0 was gone", "pod web-1 was gone", "pod web-2 was gone", OTHERS]
     assert text(x).startswith("struck 1 of 11 times") and f"{OTHERS} (7 times)" in text(x)
 
@@ -72,7 +73,7 @@ def test_a_strike_that_was_announced_and_never_told_of_may_have_struck() -> None
 
 
 def test_one_that_was_told_of_counts_as_what_was_told() -> None:
-    x = struck("deleted web-2", f"{ev.MAY_HAVE}web-3", f"{ev.CALLED_OFF}web-4")
+    x = struck("deleted web-2", f"{MAY_HAVE}web-3", f"{CALLED_OFF}web-4")
     assert text(x) == "struck 2 of 3 times; may have struck web-3", "what was called off is no turn"
     late = [ev.FaultStriking("dark", ["web-5"]), ev.FaultRepeated("dark", "deleted web-5")]
     x = fold([Record(n, 70.0, 70.0, 70.0, 1, "guardian", "", event) for n, event in enumerate(late, 99)], x)

@@ -32,7 +32,7 @@ from gameday.cluster.services import (
 from gameday.cluster.shares import Choice, choose, killed, some_of, survey, whole_of
 from gameday.engine.ports import Call, Json, Plan, about_to_strike
 from gameday.engine.processes import boot_clock
-from gameday.exercise.events import CALLED_OFF, MAY_HAVE, NOT_THIS_TIME
+from gameday.exercise.turns import CALLED_OFF, MAY_HAVE, NOT_THIS_TIME
 from gameday.faults.pod_kill import PodKillParameters
 from gameday.scenario.duration import format_duration
 
