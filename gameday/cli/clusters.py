@@ -167,26 +167,42 @@ def given_back(target: Mapping[str, Json], exercise: str) -> dict[str, Any] | No
     return Call("gameday.cluster.lease:release", _whose(target, exercise), timeout=10.0).to_json()
 
 
-def followers(target: Mapping[str, Json], exercise: str, scenario: Scenario | None, lock: int = -1) -> list[Follower]:
-    """The calls that go on beside an exercise on this target. `lock`: the descriptor that all of it have, if any."""
+def followers(
+    target: Mapping[str, Json],
+    exercise: str,
+    scenario: Scenario | None,
+    lock: int = -1,
+    *,
+    services: Sequence[str] | None = None,
+) -> list[Follower]:
+    """The calls that go on beside an exercise on this target. `lock`: the descriptor that all of it have, if any.
+
+    `services`: those that its faults name, where somebody has found them out already (`touched`).
+    """
     if not is_cluster(target):
         return []
-    from gameday.cluster.holders import lock_of
-    from gameday.cluster.lease import LASTS
+    from gameday.cluster.holders import LASTS, lock_of
     from gameday.engine.following import Follower
 
     whose = {**_whose(target, exercise), "lock": lock_of(lock, exercise)}
     keep = Call("gameday.cluster.lease:keep", whose, timeout=30.0)
     found = [Follower("claim", keep, confirms=float(LASTS))]
-    # Here and not above: whoever only starts an exercise doesn't need it.
-    from gameday.cli.rights import touched
-
-    names = touched(scenario, target) if scenario is not None else []
+    names = touched(target, scenario) if services is None else services
     if names:
         settings = target["settings"]
         args = {"where": settings["cluster"], "services": {name: settings["services"][name] for name in names}}
         found.append(Follower("evidence", Call("gameday.cluster.evidence:watch", args, timeout=30.0)))
     return found
+
+
+def touched(target: Mapping[str, Json], scenario: Scenario | None) -> list[str]:
+    """The services of a cluster that a scenario's faults name; none on any other target."""
+    if scenario is None or not is_cluster(target):
+        return []
+    # Here and not above: not everybody needs it.
+    from gameday.cli import rights
+
+    return rights.touched(scenario, target)
 
 
 def _whose(target: Mapping[str, Json], exercise: str) -> dict[str, Json]:

@@ -72,7 +72,6 @@ def main() -> int:
 def _told() -> str:
     """What to do, as soon as it is known; until then there is time to load what may be needed later."""
     if not select.select([sys.stdin], [], [], 0)[0]:
-        import gameday.cli.rights
         import gameday.probes.judge
 
         gameday.probes.judge.prepare()
@@ -147,7 +146,7 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
 
     alerts = functools.partial(alerts_of, prober) if "alertmanager" in target.names else None
     lock = int(payload.rescue.get("target_claim", -1))
-    beside = followers(payload.target, payload.exercise, exercise.scenario, lock)
+    beside = followers(payload.target, payload.exercise, exercise.scenario, lock, services=payload.touched)
 
     def as_now(plan: Plan) -> Plan:
         from gameday.faults.earlier import led

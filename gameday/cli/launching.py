@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import select
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,6 +62,11 @@ class Running:
 
     def control(self) -> Control:
         return Control(self.socket)
+
+    def quiet(self, longest: float) -> None:
+        """Wait until the guardian says something, for `longest` seconds at most."""
+        assert self.process.stdout is not None
+        select.select([self.process.stdout], [], [], longest)
 
     def wait(self) -> int | None:
         """Until the guardian is done; the exercise's exit code, or None where it was killed and could not say."""

@@ -230,6 +230,7 @@ class _Found:
         """Renew the claim: what is taken away may take longer than it lasts."""
         from gameday.cluster import lease
         from gameday.cluster.errors import Refused, Unreachable
+        from gameday.cluster.holders import LASTS
 
         if self.lost:
             return False
@@ -239,7 +240,7 @@ class _Found:
         except lease.Held as held:
             self.lost = str(held)
         except (Refused, Unreachable) as error:
-            if time.monotonic() - self.renewed > lease.LASTS / 2:
+            if time.monotonic() - self.renewed > LASTS / 2:
                 self.lost = f"the claim of this recovery can't be renewed: {error}"
         return not self.lost
 
@@ -249,6 +250,7 @@ def _cluster(
 ) -> Exit:
     from gameday.cluster import lease
     from gameday.cluster.errors import Refused, Unreachable
+    from gameday.cluster.holders import LASTS
 
     where, namespaces = target.settings["cluster"], target.settings["namespaces"]
     us = f"recovery-{socket.gethostname()}-{os.getpid()}"
@@ -265,7 +267,7 @@ def _cluster(
         try:
             lease.release(where, namespaces, us)
         except (Refused, Unreachable) as error:
-            click.echo(f"the claim of this recovery stays until it has run out, {lease.LASTS} s: {error}", err=True)
+            click.echo(f"the claim of this recovery stays until it has run out, {LASTS} s: {error}", err=True)
 
 
 def _clear(target: TargetInfo, state: _Found, dead: Sequence[str], blind: list[str]) -> Exit:

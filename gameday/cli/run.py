@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gameday.cli.payload import Payload
     from gameday.cli.staging import Staged
 
+BEGINNING = 0.2
+"""Seconds for which an unattended exercise has the processor to itself, before what shows it is imported."""
+
 
 @click.command()
 @click.argument("scenario", type=click.Path(path_type=Path), required=False)
@@ -177,7 +180,9 @@ def start_and_follow(
     stopping = Stopping(attended=payload.attended, ahead=ahead)
     running = launch_staged(staged, payload, despite_faults=despite_faults, ahead=ahead)
     stopping.goes_to(running)
-    # Only now: what shows an exercise is not to hold up its start.
+    if not payload.attended:
+        # What shows an exercise is not to hold up its start, nor what it begins with.
+        running.quiet(BEGINNING)
     from gameday.cli.following import follow_to_the_end
     from gameday.cli.outlet import is_lost
 

@@ -243,6 +243,7 @@ def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int |
         attended=attended,
         target=staged.target.to_json(),
         started=started,
+        touched=clusters.touched(staged.target.to_json(), staged.scenario),
     )
 
 

@@ -18,6 +18,8 @@ from typing import Any
 
 from gameday.engine.processes import boot_id
 
+LASTS = 60
+"""Seconds after its last renewal for which a claim holds. An undo has this long by default too."""
 HELD = "gameday.dev/held"
 """The annotation of a Lease that says so."""
 

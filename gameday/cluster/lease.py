@@ -18,7 +18,7 @@ from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
 from gameday.cluster.errors import Refused, Unreachable
-from gameday.cluster.holders import HELD, nobody_left
+from gameday.cluster.holders import HELD, LASTS, nobody_left
 from gameday.cluster.kubectl import kubectl
 from gameday.cluster.resources import LEASES, NAMESPACES, meta, right
 from gameday.cluster.services import MANAGED, OURS
@@ -26,8 +26,6 @@ from gameday.engine.processes import boot_clock
 from gameday.errors import RefusedError, TargetError
 
 NAME = "gameday"
-LASTS = 60
-"""Seconds after its last renewal for which a claim holds. An undo has this long by default too."""
 RENEWED = 10.0
 """Seconds between two renewals."""
 AHEAD = 10.0

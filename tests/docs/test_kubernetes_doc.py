@@ -105,10 +105,10 @@ def test_every_command_and_option_is_there() -> None:
 
 
 def test_numbers_and_names_are_the_code_s() -> None:
-    from gameday.cluster import lease
+    from gameday.cluster import holders, lease
 
     assert f"is renewed every {lease.RENEWED:g} s" in PAGE
-    assert f"after {lease.LASTS} s" in " ".join(PAGE.split())
+    assert f"after {holders.LASTS} s" in " ".join(PAGE.split())
     assert f"`{PROTECTED}=true`" in PAGE and f"{NAMESPACE_PERCENT:g} % of a namespace's pods" in PAGE
     assert all(f"`{name}`" in PAGE for name in SYSTEM)
 

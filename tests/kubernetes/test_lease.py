@@ -49,7 +49,7 @@ def test_taken_and_given_back(cluster: Cluster) -> None:
     acquire(cluster, "x-1")
     held = claim(cluster)
     assert held is not None and held["spec"]["holderIdentity"] == "x-1"
-    assert held["spec"]["leaseDurationSeconds"] == lease.LASTS
+    assert held["spec"]["leaseDurationSeconds"] == holders.LASTS
     assert "exercise x-1 holds namespace" in str(lease.holder(where(cluster), [cluster.namespace]))
     lease.release(where(cluster), [cluster.namespace], "x-1")
     assert claim(cluster) is None
