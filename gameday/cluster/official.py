@@ -1,46 +1,27 @@
-"""The official client without its thousand model classes: more than half of its import, and not used here.
+"""The official client for one connection: as `logins` say, by the proxy that leads there, and no key in any file.
 
-`kubernetes`, `kubernetes.client` and `kubernetes.client.models` are put into `sys.modules` as packages whose own
-`__init__` has not run yet: modules below them can be imported, and the first name that is asked of such a package runs
-its `__init__` and is found. So whoever else imports the client in this process (chaosk8s, say) gets all of it, later.
+It is imported without what a run does not use: see `sparing`.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import ssl
 import sys
 import tempfile
 import threading
 from contextlib import ExitStack
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from gameday.cluster import proxies
+from gameday.cluster import proxies, sparing
 from gameday.cluster.impersonation import send_with
 
 _ONE_AT_A_TIME = threading.RLock()
 """The client remembers the files that it wrote, for all threads: one would be given the name of another's."""
+_NOT_ASKED_FOR = "authorities that are not asked for"
+"""In place of a file with them."""
 _PEM = "what is wanted is PEM (-----BEGIN …), for -data in base64 once more, and a key without a password"
-_PACKAGES = ("kubernetes", "kubernetes.client", "kubernetes.client.models")
-
-
-class _Later(ModuleType):
-    """A package whose `__init__` runs when something is asked of it that is not there."""
-
-    def __getattr__(self, name: str) -> Any:
-        spec = self.__spec__
-        if name.startswith("__") or spec is None or spec.loader is None:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        if PathFinder.find_spec(f"{self.__name__}.{name}", self.__path__) is not None:
-            return importlib.import_module(f"{self.__name__}.{name}")
-        # From now on it is a module like any other.
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        spec.loader.exec_module(self)
-        return getattr(self, name)
 
 
 def load() -> None:
@@ -50,32 +31,14 @@ def load() -> None:
 
 
 def _load() -> None:
-    if "kubernetes" not in sys.modules:
-        parent: ModuleType | None = None
-        for name in _PACKAGES:
-            parent = _put(name, parent)
+    sparing.install()
     configuration = importlib.import_module("kubernetes.client.configuration")
     api_client = importlib.import_module("kubernetes.client.api_client")
     client = sys.modules["kubernetes.client"]
-    if isinstance(client, _Later):
+    if isinstance(client, sparing.Package):
         # What `kubernetes.config` takes from the package.
         vars(client).update(Configuration=configuration.Configuration, ApiClient=api_client.ApiClient)
     importlib.import_module("kubernetes.config")
-
-
-def _put(name: str, parent: ModuleType | None) -> ModuleType:
-    spec: ModuleSpec | None
-    spec = importlib.util.find_spec(name) if parent is None else PathFinder.find_spec(name, parent.__path__)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    module = _Later(name)
-    module.__spec__, module.__file__, module.__package__ = spec, spec.origin, name
-    module.__path__ = list(spec.submodule_search_locations or ())
-    module.__loader__ = spec.loader
-    sys.modules[name] = module
-    if parent is not None:
-        setattr(parent, name.rpartition(".")[2], module)
-    return module
 
 
 def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, server: str = "") -> Any:
@@ -90,7 +53,6 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
         ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: the kubeconfig is wrong.
     """
     load()
-    from kubernetes.client.api_client import ApiClient
     from kubernetes.client.configuration import Configuration
     from urllib3 import Retry
 
@@ -110,7 +72,7 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
             folder = until_read.enter_context(tempfile.TemporaryDirectory(prefix="gameday-"))
             until_read.callback(logins.forget_files, folder)
             login = logins.load(kubeconfig or "", context, server, folder, configuration)
-        made = ApiClient(configuration)
+        made = _made(configuration)
         made.user_agent = "gameday"
         if str(configuration.host).startswith("https:"):
             _keep_secrets_in_memory(made, configuration)
@@ -122,6 +84,18 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
             configuration.proxy = str(proxy)
     send_with(made.rest_client.pool_manager, login.headers)
     return made
+
+
+def _made(configuration: Any) -> Any:
+    """A client that has not looked for the authorities that it brings: all TLS here is by contexts of our own."""
+    from kubernetes.client.api_client import ApiClient
+
+    authority = configuration.ssl_ca_cert
+    configuration.ssl_ca_cert = authority or _NOT_ASKED_FOR
+    try:
+        return ApiClient(configuration)
+    finally:
+        configuration.ssl_ca_cert = authority
 
 
 def contexts(kubeconfig: str | None) -> list[str]:
