@@ -5,13 +5,17 @@ from __future__ import annotations
 
 def main() -> int:
     import gc
+    import sys
 
     from gameday.cli.streams import open_closed
 
     open_closed()
-    from gameday.cli.main import main as run
+    from gameday.cli.ahead import begun_early
 
-    code = run()
+    with begun_early(sys.argv[1:]):
+        from gameday.cli.main import main as run
+
+        code = run()
     # The process is about to end: Python would look through everything imported once more, for nothing.
     gc.freeze()
     return code

@@ -20,7 +20,8 @@ import time
 from typing import Any
 
 from gameday.cli.clusters import followers
-from gameday.cli.payload import PYTHON, UNHEARD, Payload
+from gameday.cli.interpreter import PYTHON
+from gameday.cli.payload import UNHEARD, Payload
 from gameday.engine.asking import Alerts
 from gameday.engine.brief import Config, as_line, handed
 from gameday.engine.conductor import Conductor, Ports

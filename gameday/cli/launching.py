@@ -17,7 +17,8 @@ from typing import IO, Any
 
 from gameday.cli.ahead import ENGINE, Ahead, log_of, start_guardian
 from gameday.cli.clusters import is_cluster, preload
-from gameday.cli.payload import PYTHON, Payload
+from gameday.cli.interpreter import PYTHON
+from gameday.cli.payload import Payload
 from gameday.engine.brief import HANDED, Config, as_line
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Json = Any
 
-PYTHON = (sys.executable, "-P")
-"""How our own processes are started: never with the current folder on the path, where anybody's `random.py` may lie."""
 UNHEARD = "nothing was heard of it after this"
 """Why an engine is lost, where nobody was left to write it down."""
 

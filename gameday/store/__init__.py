@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gameday.exercise.ids import new_exercise_id
 from gameday.store.address import default_url, read_address
 from gameday.store.holder import Holder, Lease
-from gameday.store.ids import new_exercise_id
 
 if TYPE_CHECKING:
     from gameday.store.store import Store

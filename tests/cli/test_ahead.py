@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,8 @@ def logs(place: Place) -> list[Path]:
         (("scenario.yaml", "--set", "nothing=1"), "nothing", 2),
         (("scenario.yaml", "--target", "nowhere"), "nowhere", 2),
         (("scenario.yaml", "--reports", "/proc/reports"), "no place for the debrief", 2),
+        (("scenario.yaml", "--no-such-option"), "--no-such-option", 2),
+        (("scenario.yaml", "--seed", "seven"), "'seven' is not a valid integer", 2),
     ],
 )
 def test_a_run_that_does_not_begin_leaves_no_process_and_no_log(
@@ -49,6 +53,29 @@ def test_a_run_that_does_not_begin_leaves_no_process_and_no_log(
     assert done.returncode == code and says in done.stderr, done.stderr
     place.gone()
     assert logs(place) == [] and not place.begun()
+
+
+def test_they_are_started_before_the_command_has_read_its_options_and_never_for_its_help(place: Place) -> None:
+    done = place.call("run", "scenario.yaml", "--unattended", "--help")
+    assert done.returncode == 0 and not (place.folder / "state").exists(), "nothing was started to show a help"
+    code = (
+        "import sys; from gameday.cli import ahead; late = ('click', 'gameday.cli.main', 'dataclasses', 'json')\n"
+        "with ahead.begun_early(['run', 'x.yaml', '--unattended']):\n"
+        "    assert ahead._early[0].process.poll() is None, 'they wait'\n"
+        "    print([name for name in late if name in sys.modules])\n"
+    )
+    place.write("early.py", code)
+    early = subprocess.run(
+        [sys.executable, "-P", "early.py"],
+        cwd=place.folder,
+        env=place.environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert early.stdout.strip() == "['json']", early.stderr
+    place.gone()
+    assert logs(place) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
