@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,7 @@ import click
 
 from gameday.cli.options import store_option
 from gameday.errors import Exit, GamedayError
+from gameday.frozen import frozen
 
 if TYPE_CHECKING:
     from gameday.targets.settings import Settings
@@ -40,7 +41,7 @@ _LIBRARIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What one check found. `do` is empty where there is nothing to do."""
 

@@ -7,10 +7,10 @@ times alone, and where it depends on how soon the earlier one is over. Plans aga
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from gameday.errors import GamedayError
+from gameday.frozen import frozen
 from gameday.scenario.models import Entry, Scenario
 
 Json = Any
@@ -22,7 +22,7 @@ SURELY = 1.0
 """Seconds within which nothing that was killed is ready again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clash:
     """A fault that the limits would not allow beside those before it."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from gameday.frozen import frozen
 
 Json = Any
 
@@ -11,7 +13,7 @@ UNHEARD = "nothing was heard of it after this"
 """Why an engine is lost, where nobody was left to write it down."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Payload:
     """What an engine is to do."""
 

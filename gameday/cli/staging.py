@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from gameday.cli.preflight import obstacles
 from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, StoreError, TargetError
 from gameday.faults.catalogue import all_faults, catalogue
+from gameday.frozen import frozen
 from gameday.interchange.files import load_file
 from gameday.sandbox import control as sandbox
 from gameday.scenario.configuring import dynamic
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Staged:
     """A scenario ready to start on a target."""
 

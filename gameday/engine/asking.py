@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Answer
 from gameday.exercise import events as ev
 from gameday.exercise.timings import firing_since, landmarks
 from gameday.exercise.values import in_short
+from gameday.frozen import frozen
 from gameday.scenario.models import PROBES, Check, Expectation, Look
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ BEFORE_WINDOW = 10.0
 """Seconds that the steady state is given to hold before anything is started."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alerts:
     """What Alertmanager said: name -> (summary, start in unix seconds), or why it said nothing."""
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
+
+from gameday.frozen import frozen
 
 HANDED = -2
 """For a descriptor: it comes through the socket that the process has inherited for that (`hand_over`, `handed`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """What a guardian is started with."""
 
@@ -39,7 +41,7 @@ class Config:
     """Handed to the engine as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ahead:
     """What a guardian can begin with before it is known what it is to do: the start of its engine."""
 

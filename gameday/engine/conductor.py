@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gameday.engine import asking
@@ -25,6 +24,7 @@ from gameday.engine.watching import ConditionWatch, delays
 from gameday.exercise import events as ev
 from gameday.exercise.expectations import judge_at_the_end
 from gameday.exercise.state import Exercise
+from gameday.frozen import frozen
 
 DEAF = 8
 """Unanswered beats, of four in a heartbeat, after which the guardian counts as frozen."""
@@ -36,7 +36,7 @@ SUSPENDED = 2.0
 """A jump of CLOCK_BOOTTIME against CLOCK_MONOTONIC of more seconds than this means that the machine slept."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ports:
     """All that the conductor needs from outside."""
 

@@ -12,6 +12,7 @@ from gameday.exercise.expectations import awaited_until, expectation_name
 from gameday.exercise.state import Exercise, ExpectationState, FaultState, Moment
 from gameday.exercise.strikes import never_again, strikes_text
 from gameday.exercise.timings import landmarks
+from gameday.frozen import frozen
 from gameday.scenario.models import After, Entry, Scenario
 
 HUMAN = frozenset({"acknowledged", "diagnosed", "mitigated", "resolved"})
@@ -30,17 +31,17 @@ LAST_MOMENT = 1.0
 """Seconds before the limit of the exercise in which it ends by itself, where it only waits for an alert or a check."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckSteadyState:
     phase: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartTimeline:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deliver:
     entry: str
     text: str
@@ -48,42 +49,42 @@ class Deliver:
     due: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartFault:
     entry: str
     due: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ask:
     entry: str
     due: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Undo:
     entry: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skip:
     entry: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PauseScript:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AbortAll:
     reason: str
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finish:
     verdict: str
     exit_code: int
@@ -95,7 +96,7 @@ REFUSED = Finish("refused", 5, "the steady state does not hold, so nothing was s
 Action = CheckSteadyState | StartTimeline | Deliver | StartFault | Ask | Undo | Skip | PauseScript | AbortAll | Finish
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     actions: tuple[Action, ...] = ()
     wake: float | None = None

@@ -17,13 +17,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Call
 from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
 from gameday.exercise.wholeness import is_news
+from gameday.frozen import frozen
 
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
@@ -36,7 +36,7 @@ HEARING_AGAIN = 4.0
 """The same where nothing was heard of late: by then the target has answered an undo, so it is there again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Follower:
     """One such call, and what people call it."""
 

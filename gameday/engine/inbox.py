@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gameday.engine import requests as rq
 from gameday.exercise import events as ev
+from gameday.frozen import frozen
 from gameday.scenario.duration import format_duration
 from gameday.scenario.problems import nearest
 
@@ -20,7 +20,7 @@ SLACK = 2.0
 """Seconds before its beginning that still count as its beginning: two clocks and a journey lie between."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """A row of the inbox."""
 

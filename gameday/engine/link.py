@@ -13,13 +13,13 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gameday.engine.ports import Call, Json, Plan
+from gameday.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What became of a call in a worker."""
 

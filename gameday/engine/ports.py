@@ -7,8 +7,10 @@ imports an adapter. All shapes travel as JSON, since they cross process borders 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Literal, Protocol
+
+from gameday.frozen import frozen
 
 Json = Any
 """A value that `json.dumps` takes: None, bool, int, float, str, list, dict with str keys."""
@@ -19,7 +21,7 @@ BUT_UNWELL = "nothing of it is left, and it is not as it was before: "
 """How the error of an undo begins that has done all it can: what somebody else did keeps the target from being well."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One function to run in a worker: a dotted name `package.module:function`, keyword arguments, a time limit.
 
@@ -43,7 +45,7 @@ def _call(data: Mapping[str, Json] | None) -> Call | None:
     return None if data is None else Call.from_json(data)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What one fault will do, with its targets resolved: all that inject, undo and both verifications need.
 
@@ -136,7 +138,7 @@ def evidence_of(item: Json) -> str:
     return str(item.get("evidence", "")) if isinstance(item, dict) else str(item or "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backend:
     """How one kind of target does a fault.
 
@@ -161,7 +163,7 @@ class Backend:
     which rights the fault with these parameters needs, each as e.g. `delete pods in shop`. It raises like `plan`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetInfo:
     """A target as faults and probes see it, resolved once when the exercise starts. Holds no secret."""
 
@@ -188,7 +190,7 @@ AnswerKind = Literal["value", "unreachable", "no_data", "nan", "many", "error"]
 """`error`: something answered, and it can't be read as an answer (HTML where JSON was due, too large …)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a probe brought back. Never an exception: whatever comes back is an answer or no answer."""
 

@@ -6,13 +6,14 @@ Abort has a way of its own (socket, signal); its row here is only the fallback.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from gameday.exercise.events import NoteClass
+from gameday.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """Stamp a milestone that happened `ago` seconds before the request was made."""
 
@@ -23,13 +24,13 @@ class Mark:
     detection: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Withdraw:
     stamp: int
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Move:
     """Stamp again what was stamped too late, `by` seconds earlier, and withdraw the late one: both or neither."""
 
@@ -37,7 +38,7 @@ class Move:
     by: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TakeNote:
     text: str
     category: NoteClass = "unclassified"
@@ -45,26 +46,26 @@ class TakeNote:
     ago: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Classify:
     note: int
     category: NoteClass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """Let a manual or waiting entry go now."""
 
     entry: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skip:
     entry: str
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Improvise:
     """Tell people something that is not in the script."""
 
@@ -72,40 +73,40 @@ class Improvise:
     audience: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hint:
     entry: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UndoNow:
     """Take one fault away before its time."""
 
     entry: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TakeRole:
     role: str
     who: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pause:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Continue:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Close:
     """The facilitator ends the exercise."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Abort:
     reason: str = ""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from gameday.engine.ports import Answer, Prober
 from gameday.exercise import events as ev
 from gameday.exercise.values import in_short
+from gameday.frozen import frozen
 from gameday.scenario.models import PROBES, TOLERANCES, AbortCondition, NoData
 
 State = Literal["ok", "breaching", "tripped", "held"]
@@ -19,7 +19,7 @@ RECORD_EVERY = 0.5
 """Seconds between recorded samples where nothing changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Breach:
     reason: str
     seen: float

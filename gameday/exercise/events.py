@@ -8,13 +8,15 @@ a new event that names the old one by its sequence number. Times are the envelop
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from gameday.frozen import frozen
 
 Json = Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """Base of all events."""
 
@@ -22,7 +24,7 @@ class Event:
 # --- the exercise itself -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExerciseStarted(Event):
     """The first event of every journal: carries all that is needed to read the rest."""
 
@@ -48,7 +50,7 @@ class ExerciseStarted(Event):
     """What a guardian runs when everything is over, a `Call` as JSON: it takes down what was brought up for this."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineStarted(Event):
     pid: int
     guardian: int
@@ -56,29 +58,29 @@ class EngineStarted(Event):
     resumed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineLost(Event):
     """The guardian, or `gameday recover`, found the engine dead or frozen and took over."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GuardianLost(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConsolesChanged(Event):
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SteadyStateBegan(Event):
     phase: Literal["before", "after"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckAnswered(Event):
     phase: Literal["before", "after"]
     index: int
@@ -90,45 +92,45 @@ class CheckAnswered(Event):
     """The tolerance in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SteadyStateJudged(Event):
     phase: Literal["before", "after"]
     held: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimelineStarted(Event):
     """`at:` counts from here."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paused(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Continued(Event):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClockJumped(Event):
     """The machine was suspended for about this many seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Warned(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseRequested(Event):
     """The facilitator closes the exercise; what still lives is undone first."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExerciseEnded(Event):
     """The last event of the run itself; only follow-up (notes, actions) may come after it."""
 
@@ -140,20 +142,20 @@ class ExerciseEnded(Event):
 # --- the script ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryReleased(Event):
     """The facilitator let a `manual` (or a waiting) entry go now."""
 
     entry: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntrySkipped(Event):
     entry: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InjectDelivered(Event):
     entry: str
     text: str
@@ -162,7 +164,7 @@ class InjectDelivered(Event):
     """When it was due; None for a manual one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProbeAsked(Event):
     """A check of the timeline is due and being asked."""
 
@@ -170,7 +172,7 @@ class ProbeAsked(Event):
     due_clock: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProbeAnswered(Event):
     """What a check of the timeline brought back. `held`: None where nothing says what the answer must be."""
 
@@ -183,7 +185,7 @@ class ProbeAnswered(Event):
     """The tolerance in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HintGiven(Event):
     entry: str
     text: str
@@ -192,7 +194,7 @@ class HintGiven(Event):
 # --- faults: planned → armed → injecting → effective → undoing → recovered | leaked -----------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultPlanned(Event):
     """The fault is due: its targets are being resolved. Nothing is touched yet."""
 
@@ -201,7 +203,7 @@ class FaultPlanned(Event):
     due_clock: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultRefused(Event):
     """It could not be planned or armed; nothing was touched."""
 
@@ -209,7 +211,7 @@ class FaultRefused(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultArmed(Event):
     """Durable before anything is touched: with `plan` alone the fault can be undone and verified."""
 
@@ -222,14 +224,14 @@ class FaultArmed(Event):
     """Seconds it may live once effective; None for a one-shot."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultInjecting(Event):
     entry: str
     pid: int = 0
     """Process group of the inject worker."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultInjected(Event):
     """The injection returned. Whether it took hold is another question."""
 
@@ -237,7 +239,7 @@ class FaultInjected(Event):
     output: Json = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultFailed(Event):
     """The injection failed, or did not take hold (`not effective`); it is undone all the same."""
 
@@ -245,13 +247,13 @@ class FaultFailed(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultEffective(Event):
     entry: str
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultFaded(Event):
     """What the fault had made or changed was found to be gone while it was to last: somebody took it away. It is undone
     in its time all the same."""
@@ -262,7 +264,7 @@ class FaultFaded(Event):
     """Nobody took it away: the pods that it was in were made anew, by a rollout say."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultStandsAgain(Event):
     """After `FaultFaded`, or after a warning that part of it had gone: it is there again."""
 
@@ -270,7 +272,7 @@ class FaultStandsAgain(Event):
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultStriking(Event):
     """A fault that goes on is about to strike once more; durable before anything is touched. `FaultRepeated` follows.
     Where none does it may have struck."""
@@ -281,7 +283,7 @@ class FaultStriking(Event):
     """The same as its verification of recovery knows them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultRepeated(Event):
     """A fault that goes on struck once more; or let the turn pass, since it could not within its limits, or may have
     struck, or was stopped before: see `turns`."""
@@ -290,19 +292,19 @@ class FaultRepeated(Event):
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultUndoing(Event):
     entry: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UndoSent(Event):
     entry: str
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UndoFailed(Event):
     """One attempt failed; another follows until the recovery limit."""
 
@@ -311,7 +313,7 @@ class UndoFailed(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultRecovered(Event):
     entry: str
     evidence: str
@@ -319,7 +321,7 @@ class FaultRecovered(Event):
     """Why what it was on is not as it was all the same: by somebody else's change, which is not ours to undo."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultLeaked(Event):
     """Undo failed for good: somebody has to act, with `commands`."""
 
@@ -331,7 +333,7 @@ class FaultLeaked(Event):
 # --- what the machines saw -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConditionSampled(Event):
     """One answer to one abort condition. `breaching` is on its way to tripping (`for:` / `consecutive:`)."""
 
@@ -347,7 +349,7 @@ REAL_INCIDENT = "this is a real incident"
 """The reason of an abort that says nothing about the exercise: something else burns."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AbortBegan(Event):
     """Undo was sent before this was written. `seen_clock`: when the answer with the breach was in hand, or
     when a person's abort arrived."""
@@ -358,7 +360,7 @@ class AbortBegan(Event):
     seen_clock: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlertSeen(Event):
     alert: str
     state: Literal["firing", "resolved"]
@@ -367,7 +369,7 @@ class AlertSeen(Event):
     """Wall time the alert's source gives for its start."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetObserved(Event):
     """What the target itself says of what happens in it: evidence, not the response of people."""
 
@@ -382,7 +384,7 @@ class TargetObserved(Event):
     """Names of the target's services that this is about."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectationJudged(Event):
     """`index` in the scenario's `expect`, from 0. `took`: seconds from its base milestone, pause included."""
 
@@ -395,7 +397,7 @@ class ExpectationJudged(Event):
 # --- what the people did -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MilestoneReached(Event):
     milestone: str
     partial: bool = False
@@ -404,7 +406,7 @@ class MilestoneReached(Event):
     """For `detected`: what saw it first: monitoring, user, person."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MilestoneWithdrawn(Event):
     """`stamp`: sequence number of the `MilestoneReached` that was a mistake."""
 
@@ -415,7 +417,7 @@ class MilestoneWithdrawn(Event):
 NoteClass = Literal["unclassified", "observation", "decision", "update", "evidence", "surprise", "role"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoteTaken(Event):
     text: str
     category: NoteClass = "unclassified"
@@ -423,14 +425,14 @@ class NoteTaken(Event):
     """With category `update`: whom it went to."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoteClassified(Event):
     note: int
     """Sequence number of the `NoteTaken`."""
     category: NoteClass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RoleTaken(Event):
     role: str
     who: str
@@ -439,7 +441,7 @@ class RoleTaken(Event):
 # --- what came out -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionAdded(Event):
     action: str
     """Short id, `A1`, `A2` … within the exercise."""
@@ -453,7 +455,7 @@ class ActionAdded(Event):
     """Name of the scenario that will show it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionClosed(Event):
     action: str
     how: str = ""

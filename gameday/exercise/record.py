@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
 from gameday.exercise.events import REGISTRY, Event, kind_of
+from gameday.frozen import field_names, frozen
 
 
 class JournalError(ValueError):
     """A stored event that can't be read; says which one and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One line of the journal."""
 
@@ -43,7 +43,7 @@ def body_of(event: Event) -> dict[str, Any]:
     return {name: getattr(event, name) for name in _FIELDS[type(event)]}
 
 
-_FIELDS: dict[type[Event], tuple[str, ...]] = {cls: tuple(f.name for f in fields(cls)) for cls in REGISTRY.values()}
+_FIELDS: dict[type[Event], tuple[str, ...]] = {cls: field_names(cls) for cls in REGISTRY.values()}
 
 
 def event_from(kind: str, body: Mapping[str, Any]) -> Event:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from gameday.frozen import frozen
 from gameday.scenario.models import Scenario
 
 Json = Any
@@ -19,7 +20,7 @@ Phase = Literal["new", "before", "ready", "running", "aborting", "after", "open"
 `open`: through, waits for the facilitator to close; `interrupted`: the engine died, everything was undone."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moment:
     """A point in time: `wall` in unix seconds UTC, `clock` in seconds on the exercise's clock."""
 
@@ -27,7 +28,7 @@ class Moment:
     clock: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gap:
     """A time in which a fault was seen not to stand, by the moments at which that was seen."""
 
@@ -38,7 +39,7 @@ class Gap:
     """Nobody took it away: what it was in was made anew."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultState:
     entry: str
     name: str
@@ -104,7 +105,7 @@ class FaultState:
 EntryStage = Literal["pending", "released", "started", "done", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryState:
     entry: str
     stage: EntryStage = "pending"
@@ -115,7 +116,7 @@ class EntryState:
     """Of a check that says what the answer must be: whether it was that."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stamp:
     """A milestone as reached. Several may stand for one milestone; see `Exercise.milestone`."""
 
@@ -130,7 +131,7 @@ class Stamp:
     detection: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     seq: int
     at: Moment
@@ -140,7 +141,7 @@ class Note:
     actor: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConditionState:
     name: str
     state: Literal["unknown", "ok", "breaching", "tripped", "held"] = "unknown"
@@ -152,7 +153,7 @@ class ConditionState:
     """When the present state began."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectationState:
     index: int
     state: Literal["pending", "met", "late", "missed", "not_observed"] = "pending"
@@ -161,7 +162,7 @@ class ExpectationState:
     at: Moment | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlertState:
     alert: str
     state: Literal["firing", "resolved"]
@@ -174,7 +175,7 @@ class AlertState:
     """Each time that it began to fire, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Breach:
     """A time in which a workload was not whole, by the moments at which that was heard of."""
 
@@ -185,7 +186,7 @@ class Breach:
     outcome: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkloadState:
     """What the target says of something that services are made of, e.g. `deployment shop/checkout`."""
 
@@ -204,7 +205,7 @@ class WorkloadState:
         return self.breaches[-1] if self.breaches and self.breaches[-1].over is None else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Abort:
     at: Moment
     reason: str
@@ -214,7 +215,7 @@ class Abort:
     """Clock at which the breach was in hand, or a person's abort arrived; None where nobody can say."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionItem:
     action: str
     what: str
@@ -232,7 +233,7 @@ def _empty() -> Any:
     return MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exercise:
     """Everything that is known after some prefix of the journal. Mappings are read-only and in order of appearance."""
 

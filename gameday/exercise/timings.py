@@ -9,16 +9,17 @@ was still running. Judging against targets is the work of `expectations`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from gameday.exercise.state import Exercise, FaultState, Moment, Stamp
+from gameday.frozen import frozen
 
 Source = Literal["stamp", "fault", "inject", "alert"]
 TimingState = Literal["measured", "not reached", "not applicable", "frozen", "out of order"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Landmark:
     """A milestone as it counts for timings: stamped by somebody, or read from what the machines did."""
 
@@ -34,7 +35,7 @@ class Landmark:
     """False for a partial one, and for one that another came before: shown, and in no timing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """What the scenario expected of the moment at which a timing ends."""
 
@@ -45,7 +46,7 @@ class Target:
     of: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timing:
     """One duration. `wall` includes pauses, `running` leaves them out; both in seconds, None where there is none.
 
@@ -70,7 +71,7 @@ class Timing:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AbortTiming:
     """How one fault went away after an abort; moments on the exercise's clock, seconds."""
 

@@ -9,17 +9,17 @@ A service of which the target said nothing is left out: that is no evidence that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from gameday.exercise.events import TargetObserved
 from gameday.exercise.state import Breach, Exercise, FaultState, Moment, WorkloadState
 from gameday.exercise.strikes import unsure
+from gameday.frozen import frozen
 
 Outcome = Literal["whole again", "not whole", "stayed whole"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WholeAgain:
     """What became of one workload under one fault."""
 

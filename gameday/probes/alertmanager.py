@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import AnswerKind
+from gameday.frozen import frozen
 from gameday.probes.answers import NoAnswer, clean, excerpt
 from gameday.probes.fetching import fetch
 from gameday.probes.http import document_of
@@ -23,7 +24,7 @@ MOST = 1000
 """Alerts that are looked at; a storm beyond that is the target's trouble, not the exercise's."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alert:
     """One firing alert. `starts_at` is in unix seconds, None where the server gave no time that can be read."""
 
@@ -33,7 +34,7 @@ class Alert:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlertsAnswer:
     """The alerts, with kind `value` (an empty list is one too), or why there are none to be had."""
 

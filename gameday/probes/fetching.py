@@ -26,6 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gameday import __version__
+from gameday.frozen import frozen
 from gameday.probes.answers import NoAnswer, excerpt, system_reason
 from gameday.probes.lookup import addresses
 
@@ -45,7 +46,7 @@ _TEXT_CODECS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What came back. `whole` is false where the body went on after `LARGEST_BODY`."""
 

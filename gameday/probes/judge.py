@@ -15,12 +15,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from gameday.exercise.values import in_short
+from gameday.frozen import frozen
 
 LONGEST_TEXT = 64 * 1024
 """Characters of an answer that `matches` looks at."""
@@ -35,7 +35,7 @@ _NUMBER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """Whether a tolerance holds, and in words what was found against it."""
 

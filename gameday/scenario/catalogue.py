@@ -7,12 +7,13 @@ so the arrow between the rooms keeps pointing one way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from gameday.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class FaultSpec:
     """A portable fault as the scenario room sees it."""
 

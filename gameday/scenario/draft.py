@@ -7,11 +7,11 @@ can't be read is taken out, or replaced by something harmless where there must b
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from gameday.frozen import frozen
 from gameday.scenario.models import AbortCondition, Check, Entry, Expectation, Limits, Scenario
 from gameday.scenario.problems import Path, nearest_word
 from gameday.scenario.unread import NOTHING, Unread, has
@@ -37,7 +37,7 @@ _ITEMS: Mapping[str, Json] = {"steady_state": {"expect": {}}, "timeline": {}, "e
 _MOST_ROUNDS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """The parts of a scenario; an item of which nothing can be read is None and keeps its index."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from gameday.frozen import frozen
 from gameday.scenario import checking, configuring, draft, published, wording
 from gameday.scenario.catalogue import Catalogue
 from gameday.scenario.models import Scenario
@@ -38,7 +38,7 @@ from gameday.scenario.unread import Unread
 Json = Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """A scenario that passed every check that needs no target."""
 

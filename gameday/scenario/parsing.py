@@ -23,6 +23,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from gameday.frozen import frozen
 from gameday.scenario.problems import MOST_PROBLEMS, Path, Problem, shown
 from gameday.scenario.scalars import Trap, resolve
 
@@ -46,7 +47,7 @@ _known: dict[str, Json | Trap] = {}
 _MOST_KNOWN = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Line and column, from 1, in characters."""
 

@@ -7,9 +7,10 @@ the difficulty of the fix. Data only: who announces an escalation and when is de
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
+
+from gameday.frozen import frozen
 
 PresetName = Literal["sev", "p-customer", "p-cadence", "alerting"]
 
@@ -17,7 +18,7 @@ _MINUTE = 60.0
 _HOUR = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Level:
     """One severity level. Times are seconds; None where the preset does not say."""
 
@@ -37,7 +38,7 @@ class Level:
     """An incident commander is named when it is not resolved after this; 0: at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Preset:
     name: PresetName
     levels: tuple[Level, ...]

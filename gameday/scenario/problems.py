@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gameday.errors import ScenarioError
+from gameday.frozen import frozen
 
 Path = tuple[str | int, ...]
 """Way to a value in the document: keys and indexes from the top, e.g. `("timeline", 0, "for")`."""
@@ -15,7 +15,7 @@ MOST_PROBLEMS = 100
 """More than these of one file are counted, not listed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One mistake in one file. `line` and `column` count from 1, in characters; None where the file can't be read."""
 
@@ -51,7 +51,7 @@ class ScenarioErrors(ScenarioError):
         return type(self), (self.problems,)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """A problem before its place in the file is known: `path` leads to a value, or with `at_key` to its key."""
 

@@ -7,8 +7,8 @@ at here: whether it is up, and what its instances are, is asked by a preview and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from gameday.frozen import frozen
 from gameday.scenario.catalogue import Catalogue
 from gameday.scenario.draft import Draft
 from gameday.scenario.models import Probing
@@ -21,7 +21,7 @@ _DEFAULT_URLS = ("prometheus", "metrics")
 """Probes whose address is the name of the same kind, where none is written."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Published:
     """What one target publishes by name."""
 
@@ -35,7 +35,7 @@ class Published:
     """Names of its alert rules; None where only its Alertmanager knows them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Targets:
     """The targets that there are."""
 
