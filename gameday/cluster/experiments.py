@@ -18,7 +18,7 @@ import contextlib
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gameday.cluster import creations
@@ -41,6 +41,7 @@ from gameday.cluster.resources import (
     named,
 )
 from gameday.cluster.services import as_pod
+from gameday.frozen import frozen
 
 KINDS = (POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 NUDGED_AT = pointer("metadata", "annotations", "gameday.dev/nudged")
@@ -73,7 +74,7 @@ Pods = Sequence[Mapping[str, str]]
 """Whom an experiment is for: `namespace`, `name` and `uid` of each."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """What Chaos Mesh notes of one pod, or one container of it."""
 

@@ -6,9 +6,10 @@ Pure. Times that the cluster gives are passed on as evidence and never reckoned 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+from gameday.frozen import frozen
 
 Json = Any
 What = Literal["event", "restart", "unready", "ready", "gone", "new", "rollout", "whole", "not_whole", "recent"]
@@ -16,7 +17,7 @@ REVISION = "deployment.kubernetes.io/revision"
 _LONGEST = 300
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Happening:
     """One `TargetObserved`, not yet told. `standing`: how things stand, told in case nobody knows."""
 

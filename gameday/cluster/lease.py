@@ -13,7 +13,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from gameday.cluster.api import Api, Json, Where
@@ -24,6 +23,7 @@ from gameday.cluster.resources import LEASES, NAMESPACES, meta, right
 from gameday.cluster.services import MANAGED, OURS
 from gameday.engine.processes import boot_clock
 from gameday.errors import RefusedError, TargetError
+from gameday.frozen import frozen
 
 NAME = "gameday"
 RENEWED = 10.0
@@ -108,7 +108,7 @@ def absent(api: Api, namespaces: Sequence[str]) -> list[str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """Somebody's claim to one namespace."""
 

@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gameday.cluster import creations, experiments, history, marks, returned
 from gameday.cluster.api import Api, Json
@@ -39,6 +39,7 @@ from gameday.cluster.resources import (
 )
 from gameday.cluster.rollouts import history_of, last_number
 from gameday.cluster.services import MANAGED, OURS, as_workload
+from gameday.frozen import frozen
 
 MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)
@@ -51,7 +52,7 @@ PATIENCE = 20.0
 """Seconds in which an experiment of Chaos Mesh is waited for until it has recovered."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Litter:
     """One object that carries a fault, or is one."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from gameday.cluster.happenings import Happening, What, one_line, took, unix
 from gameday.cluster.resources import meta
 from gameday.cluster.services import Pod, as_pod
+from gameday.frozen import frozen
 
 Json = Any
 
@@ -20,7 +21,7 @@ _LINGERING = 10.0
 """Seconds beyond its grace period after which it is worth telling that a deleted pod is gone at last."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Glimpse:
     """A pod as it was last seen."""
 

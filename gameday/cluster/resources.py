@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
+from gameday.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Resource:
     """One resource of the API."""
 
@@ -83,9 +85,11 @@ ALL = {
     )
 }
 """By kind."""
+_values = attrgetter("verb", "group", "plural", "sub", "namespace", "name")
+"""Of an Access."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen
 class Access:
     """One right: a verb on a resource. Written as e.g. `delete pods in shop`, `patch nodes`, and where it is for one
     object alone, `update leases.coordination.k8s.io gameday in shop`."""
@@ -98,6 +102,10 @@ class Access:
     """Empty: in the whole cluster."""
     name: str = ""
     """Empty: whatever they are called."""
+
+    def __lt__(self, other: Access) -> bool:
+        """For lists of them, in the order of the fields."""
+        return _values(self) < _values(other)
 
     def __str__(self) -> str:
         name = f"{self.plural}.{self.group}" if self.group else self.plural

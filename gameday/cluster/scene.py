@@ -15,6 +15,7 @@ from gameday.cluster.podlife import Pods
 from gameday.cluster.resources import DEPLOYMENTS, EVENTS, PODS, STATEFULSETS, Resource, named
 from gameday.cluster.runs import Runs, Unowned, Wholeness
 from gameday.cluster.streams import Back, Changed, Listed, Lost, Stream
+from gameday.frozen import frozen
 
 _AGAIN = 60.0
 """Seconds in which that nothing is heard is told once."""
@@ -22,7 +23,7 @@ _TOGETHER = 1.0
 """Seconds in which what we may not do is gathered, to be said in one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """One workload, or pods that nothing we know of runs, and the services that it stands for."""
 
@@ -39,7 +40,7 @@ class Subject:
         return named(self.resource, self.namespace, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recent:
     """Rollouts of before; or why they can't be told."""
 

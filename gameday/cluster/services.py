@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gameday.cluster.api import Api, Json
@@ -26,6 +26,7 @@ from gameday.cluster.resources import (
     meta,
     named,
 )
+from gameday.frozen import frozen
 from gameday.targets.selectors import as_text, matches, parse
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
@@ -35,7 +36,7 @@ MANAGED = "app.kubernetes.io/managed-by"
 OURS = "gameday"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """What a name that scenarios use stands for, from the target's settings; "" or () where it says nothing."""
 
@@ -86,7 +87,7 @@ def service(target: Mapping[str, Json], name: str) -> Service:
     return made
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pod:
     """One pod, as far as faults want to know it."""
 
@@ -146,7 +147,7 @@ def _controller(owner: Mapping[str, Any]) -> tuple[str, str, str]:
     return group, str(owner.get("kind")), str(owner.get("name"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workload:
     """A Deployment or StatefulSet and how whole it is."""
 
@@ -376,7 +377,7 @@ def check_unprotected(what: str, thing: Mapping[str, str], opt_in: str | None) -
 # --- PodDisruptionBudgets --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Budget:
     """A PodDisruptionBudget that covers some of the pods."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gameday.cluster.api import Api, Json
 from gameday.cluster.services import Pod, Service, Workload, list_pods, owns, pods_of, protection
 from gameday.engine.workers import function
 from gameday.errors import GamedayError
+from gameday.frozen import frozen
 from gameday.targets.selectors import matches, parse
 
 _TAKEN = "taken by "
@@ -59,7 +60,7 @@ def some_of(namespace: str, selector: str, number: int, *, again: bool = False) 
     return ({"namespace": namespace, "selector": selector, "some": number, "again": again},)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Taken:
     """What another fault of the same exercise takes in one namespace, as long as it stands."""
 
@@ -123,7 +124,7 @@ def _over(stands: Mapping[str, Json] | None) -> bool:
 # --- what is there ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Space:
     """The pods of a namespace, and what other faults of the exercise take of them."""
 
@@ -190,7 +191,7 @@ def whole_of(space: Space, pods: Sequence[Pod], runs: Workload | None) -> list[P
 # --- the reckoning ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Part:
     """Some pods of which a share is reckoned."""
 
@@ -374,7 +375,7 @@ def _already(part: _Part, down: int, limit: str, turn: bool) -> tuple[str, str]:
 # --- which pods ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """Pods that a fault would touch, among how many, and what is worth knowing of the rest."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from gameday.cluster.api import CONNECTING, Api, Where
 from gameday.cluster.errors import Refused, Unreachable
 from gameday.cluster.resources import Resource, right
 from gameday.errors import TargetError
+from gameday.frozen import frozen
 
 Json = Any
 
@@ -30,7 +30,7 @@ _HEALTHY = 1.0
 """A watch that lasted so long was none that ends as soon as it began, seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stream:
     """What is followed."""
 
@@ -48,7 +48,7 @@ class Stream:
         return f"{self.resource.full_name} in {self.namespace}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """All objects as they are now."""
 
@@ -56,7 +56,7 @@ class Listed:
     items: list[dict[str, Json]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed:
     """`kind`: ADDED, MODIFIED or DELETED."""
 
@@ -65,7 +65,7 @@ class Changed:
     thing: dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lost:
     """Nothing can be heard at present. `denied`: since we may not, or nobody knows us."""
 
@@ -74,7 +74,7 @@ class Lost:
     denied: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Back:
     stream: Stream
 
