@@ -18,7 +18,8 @@ from pydantic import Field
 
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.faults.by_hand import by_hand, in_words
-from gameday.faults.declaration import FaultDeclaration, Parameters
+from gameday.faults.declaration import FaultDeclaration
+from gameday.faults.parameters import Parameters
 from gameday.faults.secrets import groups
 from gameday.scenario.duration import parse_duration
 

@@ -1,7 +1,7 @@
 """What a fault says of itself, as data: the checks of scenarios, the previews and the documentation are made from it.
 
 Declarations stand at the top of each fault's own file and are read by every command, so those files import nothing
-heavy at their top. Nothing here runs a fault.
+heavy at their top. Nothing here runs a fault; what workers use of it needs no pydantic.
 """
 
 from __future__ import annotations
@@ -9,21 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from gameday.engine.ports import Backend, Json
 from gameday.scenario.catalogue import FaultSpec
-
-Service = Annotated[str, Field(min_length=1, description="Name of a service that the target publishes.")]
-
-
-class Parameters(BaseModel):
-    """What stands under `with:`. Frozen, closed to unknown keys; durations are float seconds once they are read."""
-
-    # Built when it is first asked for: most commands never read a parameter.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)

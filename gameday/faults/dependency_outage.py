@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gameday.engine.ports import Backend, Call, Json, Plan
-from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
+from gameday.faults.declaration import FaultDeclaration, own_name, published_service, verdict
+from gameday.faults.parameters import Parameters, Service
 from gameday.faults.presence import GONE, Home, check_here, home, is_gone
 from gameday.faults.toxiproxy import (
     PERMISSIONS,

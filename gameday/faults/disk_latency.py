@@ -9,7 +9,7 @@ from pydantic import Field
 from gameday.engine.ports import Backend
 from gameday.faults.declaration import FaultDeclaration
 from gameday.faults.supervised import InstanceParameters
-from gameday.scenario.duration import Duration
+from gameday.scenario.fields import Duration
 
 _Path = Annotated[str, Field(pattern="^/", max_length=1024)]
 

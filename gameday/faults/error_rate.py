@@ -10,7 +10,8 @@ from pydantic import Field
 
 from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.errors import TargetError
-from gameday.faults.declaration import FaultDeclaration, Parameters, Service, own_name, published_service, verdict
+from gameday.faults.declaration import FaultDeclaration, own_name, published_service, verdict
+from gameday.faults.parameters import Parameters, Service
 from gameday.faults.presence import GONE, Home, check_here, home, is_gone
 from gameday.faults.supervised import service_status
 from gameday.faults.toxiproxy import curl, load_client

@@ -13,12 +13,11 @@ from gameday.engine.ports import Backend, Call, Json, Plan
 from gameday.faults.declaration import (
     FaultDeclaration,
     Incapable,
-    Parameters,
-    Service,
     own_name,
     published_service,
     verdict,
 )
+from gameday.faults.parameters import Parameters, Service
 from gameday.faults.presence import Home, home
 from gameday.faults.toxiproxy import (
     PERMISSIONS,
@@ -32,7 +31,8 @@ from gameday.faults.toxiproxy import (
     toxic_recovered,
     toxic_url,
 )
-from gameday.scenario.duration import Duration, format_duration
+from gameday.scenario.duration import format_duration
+from gameday.scenario.fields import Duration
 
 _STREAMS = {"request": "upstream", "response": "downstream"}
 _LONGEST_WAIT = 0.8

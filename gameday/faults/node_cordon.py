@@ -7,7 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, StrictInt, model_validator
 
 from gameday.engine.ports import Backend
-from gameday.faults.declaration import FaultDeclaration, Parameters, Service
+from gameday.faults.declaration import FaultDeclaration
+from gameday.faults.parameters import Parameters, Service
 
 
 class NodeCordonParameters(Parameters):

@@ -17,7 +17,8 @@ from gameday.faults.declaration import FaultDeclaration, published_service
 from gameday.faults.presence import Home, check_here, home
 from gameday.faults.processes import named, send, state
 from gameday.faults.supervised import PERMISSIONS, InstanceParameters, choose, ready_again
-from gameday.scenario.duration import Duration, format_duration
+from gameday.scenario.duration import format_duration
+from gameday.scenario.fields import Duration
 
 
 class PodKillParameters(InstanceParameters):

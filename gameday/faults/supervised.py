@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 
 from gameday.engine.ports import Json
 from gameday.errors import TargetError
-from gameday.faults.declaration import Parameters, Service, nearest, verdict
+from gameday.faults.declaration import nearest, verdict
+from gameday.faults.parameters import Parameters, Service
 from gameday.faults.presence import GONE, Home, is_gone
 
 PERMISSIONS = ("requests to the sandbox's control API", "signals to its processes (the same user)")

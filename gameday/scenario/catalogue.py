@@ -7,10 +7,12 @@ so the arrow between the rooms keeps pointing one way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING
 
 from gameday.frozen import frozen
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @frozen

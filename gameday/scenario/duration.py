@@ -1,18 +1,15 @@
 """Durations as people write them (`90s`, `5m`, `1h30m`, `250ms`) and as code uses them (float seconds).
 
 A bare number is refused: nobody at ten in the morning should have to guess whether `for: 5` means seconds or minutes.
+Imports no pydantic, since workers write durations too: the field of a model is in `fields`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 PATTERN = r"^(?=\d)(\d+(\.\d+)?d)?(\d+(\.\d+)?h)?(\d+(\.\d+)?m)?(\d+(\.\d+)?s)?(\d+(\.\d+)?ms)?$"
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
-_WHOLE = re.compile(PATTERN, re.ASCII)
+_PART = r"(\d+(?:\.\d+)?)(ms|s|m|h|d)"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST = 30 * 86400.0
 """Nothing in an exercise lasts longer than 30 days (seconds)."""
@@ -29,11 +26,11 @@ def parse_duration(text: object) -> float:
             raise ValueError(f"a duration needs its unit: write {text:g}ms, {text:g}s or {text:g}m")
         raise ValueError("expected a duration such as 90s, 5m or 1h30m")
     cleaned = text.strip()
-    if not _WHOLE.match(cleaned):
+    if not re.match(PATTERN, cleaned, re.ASCII):
         if cleaned.replace(".", "", 1).isdigit():
             raise ValueError(f"a duration needs its unit: write {cleaned}ms, {cleaned}s or {cleaned}m")
         raise ValueError(f"{text!r} is not a duration: write it like 90s, 5m, 1h30m or 250ms, largest unit first")
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(cleaned))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, cleaned, re.ASCII))
     if seconds > LONGEST:
         raise ValueError(f"{text!r} is longer than 30 days")
     return seconds
@@ -50,17 +47,3 @@ def format_duration(seconds: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
-
-
-def _validate(value: Any) -> float:
-    # A model that was dumped in Python mode and is validated again carries floats already.
-    return value if type(value) is float else parse_duration(value)
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(_validate),
-    Field(ge=0),
-    PlainSerializer(format_duration, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["90s", "5m", "1h30m"]}),
-]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, StrictInt, Tag
 
-from gameday.scenario.duration import Duration
+from gameday.scenario.fields import Duration
 
 Scalar = str | int | float | bool | None
 Threshold = Annotated[float, Field(strict=True, allow_inf_nan=False)]

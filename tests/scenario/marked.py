@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gameday.scenario.catalogue import FaultSpec
-from gameday.scenario.duration import Duration
+from gameday.scenario.fields import Duration
 from gameday.scenario.loading import Loaded, load_text
 from gameday.scenario.problems import Problem, ScenarioErrors
 
