@@ -38,7 +38,7 @@ ROUNDS = 10
 LIMIT = 1.0
 IMPORTS = (
     "import gameday.cli.run, gameday.cli.staging, gameday.scenario.models, gameday.cluster.official",
-    "import gameday.engine.guarding, gameday.cluster.warm, gameday.faults.kubernetes.pod_kill, gameday.faults.wire",
+    "import gameday.engine.guarding, gameday.cluster.warm, gameday.faults.kubernetes.pod_kill",
     "import gameday.cli.engine_process, gameday.cli.rights",
 )
 """What command, guardian and engine import until a pod is killed."""

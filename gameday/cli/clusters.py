@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gameday.engine.ports import Call, Json, TargetInfo
+from gameday.engine.ports import Backend, Call, Json, TargetInfo
 from gameday.errors import TargetError, UsageError
 from gameday.scenario.problems import nearest_or_all
 
 if TYPE_CHECKING:
     from gameday.engine.following import Follower
+    from gameday.faults.declaration import FaultDeclaration
     from gameday.scenario.models import Scenario
 
 
@@ -42,16 +43,31 @@ class InTerminal:
         return
 
 
-def preload(target: Mapping[str, Json], faults: Collection[str]) -> list[str]:
-    """What workers need on a cluster, imported once by the guardian: the client, and all ways of doing `faults` there;
-    and the kubeconfig, which it keeps in memory."""
+def preload(target: Mapping[str, Json], faults: Collection[str] | None) -> list[str]:
+    """What workers need on a cluster, imported once by the guardian: the client, and how `faults` are done there (None:
+    whatever way of any fault); and the kubeconfig, which it keeps in memory."""
     from gameday.faults.catalogue import catalogue
 
-    declared = [catalogue()[name] for name in catalogue() if name in faults]
-    ways = [backend for declaration in declared for backend in declaration.engines("kubernetes").values()]
+    known = catalogue()
+    ways = [
+        backend
+        for name in known
+        if faults is None or name in faults
+        for backend in _ways(known[name], target, every=faults is None)
+    ]
     cluster = target["settings"]["cluster"]
     keep = [] if cluster.get("in_cluster") else [f"gameday.cluster.warm:keep {cluster.get('kubeconfig') or ''}"]
     return ["gameday.cluster.warm", *keep, *dict.fromkeys(backend.plan.partition(":")[0] for backend in ways)]
+
+
+def _ways(declaration: FaultDeclaration, target: Mapping[str, Json], *, every: bool) -> list[Backend]:
+    """How a fault is done on a cluster: in every way, or most likely, where it was not asked yet what it has."""
+    engines = declaration.engines("kubernetes")
+    if every:
+        return list(engines.values())
+    settings = target["settings"]
+    chosen = (settings.get("chosen") or {}).get(declaration.name)
+    return [engines[one] for one in (chosen, *(settings.get("engines") or ()), *engines) if one in engines][:1]
 
 
 def is_cluster(target: Mapping[str, Json]) -> bool:

@@ -154,7 +154,7 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
 
         return led(plan, payload.target)
 
-    ports = Ports(prober, inbox, alerts, beside, rescue, as_now)
+    ports = Ports(prober, inbox, alerts, beside, rescue, as_now, payload.validated)
     conductor = Conductor(journal, connect(sock), ports, heartbeat=payload.heartbeat)
     for number in STOP_SIGNALS:
         name = signal.Signals(number).name

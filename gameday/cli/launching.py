@@ -22,7 +22,6 @@ from gameday.cli.payload import Payload
 from gameday.engine.brief import HANDED, Config, as_line
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
-from gameday.faults.catalogue import catalogue
 from gameday.store import default_url
 
 PRELOAD = [
@@ -35,8 +34,6 @@ PRELOAD = [
     "gameday.probes.sync",
 ]
 """What workers need, imported by the guardian once, so that a worker starts in a millisecond or two."""
-_OF_PROBES = ("httpx", "gameday.probes", "gameday.probes.sync")
-"""What workers need for faults that bring checks of their own."""
 HEARTBEAT = 2.0
 ENDING = 2.0
 """Seconds that the exercise before is given to be quite over."""
@@ -83,16 +80,17 @@ class Running:
 
 
 def preload_for(target: Mapping[str, Any], scenario: Mapping[str, Any] | None) -> list[str]:
-    """What workers need for a scenario (as JSON; None: it may be any). Little of it on a cluster without activities."""
+    """What workers need for a scenario (as JSON; None: it may be any). Nothing but its own on a cluster without
+    activities: what a fault needs there it imports itself, and its parameters come validated (see `Payload`)."""
     if not is_cluster(target):
         return PRELOAD
     if scenario is None:
-        return [*preload(target, catalogue()), *PRELOAD]
+        return [*preload(target, None), *PRELOAD]
     entries = scenario.get("timeline") or ()
     modules = preload(target, {str(entry.get("fault")) for entry in entries})
     if any(entry.get("activity") is not None for entry in entries):
         return [*modules, *PRELOAD]
-    return [*modules, *(name for name in PRELOAD if "chaos" not in name and name not in _OF_PROBES)]
+    return modules
 
 
 def _message(line: bytes) -> dict[str, Any]:
@@ -132,7 +130,7 @@ def launch(
             *preload_for(payload.target, payload.started["scenario"] if payload.mode == "new" else None),
         ],
     }
-    slim = asdict(payload) | {"started": {}, "rescue": {}}
+    slim = asdict(payload) | {"started": {}, "validated": {}, "rescue": {}}
     owned = payload.mode == "new" and not payload.attended
     try:
         log = log_of(payload.exercise)

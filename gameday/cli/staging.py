@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ from gameday.cli import clusters
 from gameday.cli.launching import HEARTBEAT, preload_for, target_held
 from gameday.cli.payload import Payload
 from gameday.cli.preflight import obstacles
+from gameday.engine.plan_request import plan_arguments
 from gameday.engine.ports import TargetInfo
 from gameday.errors import RefusedError, StoreError, TargetError
+from gameday.faults import planning
 from gameday.faults.catalogue import all_faults, catalogue
 from gameday.frozen import frozen
 from gameday.interchange.files import load_file
@@ -111,7 +114,8 @@ def stage(
     clusters.check_engines(engines or {}, loaded.scenario)
     exercise = ahead.exercise if ahead is not None else new_exercise_id(time.time())
     if ahead is not None:
-        ahead.preload(preload_for(kind.to_json(), loaded.document))
+        likely = replace(kind, settings={**kind.settings, "chosen": engines or {}})
+        ahead.preload(preload_for(likely.to_json(), loaded.document))
     started, info = False, None
     if kind.kind == "sandbox":
         try:
@@ -244,7 +248,22 @@ def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int |
         target=staged.target.to_json(),
         started=started,
         touched=clusters.touched(staged.target.to_json(), staged.scenario),
+        validated=_validated(staged, exercise),
     )
+
+
+def _validated(staged: Staged, exercise: str) -> dict[str, dict[str, Any]]:
+    """What planning needs to know of each fault: its worker has neither pydantic nor the declarations."""
+    found: dict[str, dict[str, Any]] = {}
+    target = staged.target.to_json()
+    for index, entry in enumerate(staged.scenario.timeline):
+        if entry.fault is None:
+            continue
+        name = staged.scenario.entry_id(index)
+        asked = plan_arguments(staged.scenario, name, entry, target, exercise=exercise, seed=0)
+        # What can't be done on the target was refused before: see `obstacles`.
+        found[name] = planning.validated(asked["fault"], target, asked["params"])
+    return found
 
 
 def say(text: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Call, Json, Plan
 from gameday.engine.workers import function
-from gameday.scenario.models import Check, Entry
+
+if TYPE_CHECKING:
+    from gameday.scenario.models import Check, Entry
 
 CHECK = "gameday.probes.sync:check"
 """Asks a scenario's check: `check(check, target) -> {"holds", "evidence"}`."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import field
 from typing import Any
 
 from gameday.engine import asking
@@ -18,7 +19,7 @@ from gameday.engine.following import Confirmed, Follower, follow, last_word
 from gameday.engine.inbox import Inbox, InboxPort
 from gameday.engine.journal import Journal, WriteRefused, WriterReplaced
 from gameday.engine.link import Link
-from gameday.engine.ports import Plan, Prober
+from gameday.engine.ports import Json, Plan, Prober
 from gameday.engine.processes import boot_clock
 from gameday.engine.watching import ConditionWatch, delays
 from gameday.exercise import events as ev
@@ -50,6 +51,8 @@ class Ports:
     """Starts another guardian when the first one died."""
     as_now: Callable[[Plan], Plan] = lambda plan: plan
     """A plan of the journal, which an earlier version may have written, as this one carries it out."""
+    validated: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    """What is known of the timeline's faults ahead of their planning, by entry: see `plan_request.plan_call`."""
 
 
 class Conductor:

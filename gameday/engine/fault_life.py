@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gameday.engine import decide as do
 from gameday.engine.composed import with_checks
-from gameday.engine.plan_request import PLANNING, plan_arguments
+from gameday.engine.plan_request import plan_arguments, plan_call
 from gameday.engine.ports import Call, Plan, evidence_of
 from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
@@ -177,10 +177,12 @@ class FaultLife:
         assert x.scenario is not None
         others = [(fault.entry, fault.plan) for fault in x.unrecovered if fault.plan is not None]
         args = plan_arguments(x.scenario, entry, scripted, x.target, exercise=x.id, seed=x.seed, others=others)
-        reply = await self._c.link.run(Call(PLANNING.name, args, PLANNING.timeout))
+        validated = self._c.ports.validated.get(entry)
+        reply = await self._c.link.run(plan_call(args, validated))
         if not reply.ok:
             return None, reply.error
-        return with_checks(Plan.from_json(reply.output), scripted, x.target), ""
+        made = reply.output if validated is None else {**reply.output, "engine": validated["engine"]}
+        return with_checks(Plan.from_json(made), scripted, x.target), ""
 
     async def _verify_effective(self, entry: str, scripted: Entry, plan: Plan) -> None:
         evidence = "the injection returned; nothing was declared to verify it with"

@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gameday.engine.ports import Call
+from gameday.engine.ports import Call, Json
 from gameday.scenario.models import Entry, Scenario
 
 PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
+"""Finds out how a fault is done on the target, validates its parameters, and has it planned."""
+
+
+def plan_call(args: Mapping[str, Json], validated: Mapping[str, Json] | None) -> Call:
+    """What a worker runs that plans a fault. `args`: see `plan_arguments`.
+
+    `validated`: what whoever read the scenario found out of the same fault: the name of the function that does the
+    `plan` on this very target, and its `params`, validated. Without it that is left to the worker (see `PLANNING`),
+    which has to import pydantic first.
+    """
+    if validated is None:
+        return Call(PLANNING.name, dict(args), PLANNING.timeout)
+    planned = {"target": args["target"], "params": validated["params"], "context": args["context"]}
+    return Call(validated["plan"], planned, PLANNING.timeout)
 
 
 def plan_arguments(

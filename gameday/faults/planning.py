@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Backend, Json
 from gameday.faults.catalogue import all_faults
 from gameday.faults.declaration import FaultDeclaration, nearest
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 def plan(
@@ -25,14 +26,23 @@ def plan(
         ValueError: no such fault, wrong parameters, a kind of target that can't do it, limits that forbid it.
         TargetError: the target can't be asked.
     """
+    ready = validated(fault, target, params)
+    made: dict[str, Json] = _function(ready["plan"])(target, ready["params"], context)
+    return {**made, "engine": ready["engine"]}
+
+
+def validated(fault: str, target: Mapping[str, Json], params: Mapping[str, Json]) -> dict[str, Json]:
+    """All that takes a fault's declaration and the model of its parameters, so that workers need neither: `plan`, the
+    name of the function that plans it on this target, its `params`, validated, as JSON, and the `engine` that does it.
+
+    Asks nobody.
+
+    Raises:
+        ValueError: no such fault, wrong parameters, a kind of target that can't do it.
+    """
     declaration = _declaration(fault)
     engine, backend = backend_for(declaration, target)
-    try:
-        asked = declaration.parameters.model_validate(dict(params)).model_dump()
-    except ValidationError as error:
-        raise ValueError(f"{fault}: {_wrong(declaration, error)}") from error
-    made: dict[str, Json] = _function(backend.plan)(target, asked, context)
-    return {**made, "engine": engine}
+    return {"plan": backend.plan, "params": _validated(declaration, params), "engine": engine}
 
 
 def needs(fault: str, target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
@@ -45,10 +55,17 @@ def needs(fault: str, target: Mapping[str, Json], params: Mapping[str, Json]) ->
     _, backend = backend_for(declaration, target)
     if not backend.needs:
         return []
-    found: list[str] = _function(backend.needs)(
-        target, declaration.parameters.model_validate(dict(params)).model_dump()
-    )
+    found: list[str] = _function(backend.needs)(target, _validated(declaration, params))
     return found
+
+
+def _validated(declaration: FaultDeclaration, params: Mapping[str, Json]) -> dict[str, Json]:
+    from pydantic import ValidationError
+
+    try:
+        return declaration.parameters.model_validate(dict(params)).model_dump()
+    except ValidationError as error:
+        raise ValueError(f"{declaration.name}: {_wrong(declaration, error)}") from error
 
 
 def _function(name: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gameday.engine import fault_life
+from gameday.engine import plan_request
 from gameday.engine.ports import Call
 
 from .rig import Rig, wait_until
@@ -44,7 +44,7 @@ def rig(start: Callable[..., Rig]) -> Rig:
 
 @pytest.fixture
 def stage(start: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr(fault_life, "PLANNING", Call("calls:plan", timeout=10.0))
+    monkeypatch.setattr(plan_request, "PLANNING", Call("calls:plan", timeout=10.0))
     made = Stage(start(heartbeat=BEAT), tmp_path)
     yield made
     for process in made.more:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gameday.cluster.marks import prepared
 from gameday.cluster.resources import IO_CHAOS
 from gameday.cluster.services import service
 from gameday.engine.ports import Json
+from gameday.faults.asked import read
 from gameday.faults.chaos_mesh.experiment import Share, chosen, lasting, planned, reads, selected, writes
-from gameday.faults.disk_latency import DiskLatencyParameters
 from gameday.scenario.duration import format_duration
+
+if TYPE_CHECKING:
+    from gameday.faults.disk_latency import DiskLatencyParameters
 
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    its = service(target, DiskLatencyParameters.model_validate(params).service)
+    its = service(target, read(params).service)
     return [*reads(its), *writes(IO_CHAOS, its.namespace)]
 
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = DiskLatencyParameters.model_validate(params)
+    asked: DiskLatencyParameters = read(params)
     its = service(target, asked.service)
     share = Share(asked.count, asked.percent, asked.instance)
     spec: dict[str, Json] = {

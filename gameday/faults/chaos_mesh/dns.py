@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gameday.cluster.marks import prepared
 from gameday.cluster.resources import DNS_CHAOS
 from gameday.cluster.services import service
 from gameday.engine.ports import Json
+from gameday.faults.asked import read
 from gameday.faults.chaos_mesh.experiment import Share, chosen, lasting, planned, reads, selected, writes
-from gameday.faults.dns_failure import DnsFailureParameters
+
+if TYPE_CHECKING:
+    from gameday.faults.dns_failure import DnsFailureParameters
 
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    its = service(target, DnsFailureParameters.model_validate(params).service)
+    its = service(target, read(params).service)
     return [*reads(its), *writes(DNS_CHAOS, its.namespace)]
 
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = DnsFailureParameters.model_validate(params)
+    asked: DnsFailureParameters = read(params)
     its = service(target, asked.service)
     share = Share(asked.count, asked.percent, asked.instance)
     spec: dict[str, Json] = {"action": asked.answer, "duration": lasting("dns-failure", context)}

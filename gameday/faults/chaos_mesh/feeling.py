@@ -7,6 +7,8 @@ from typing import TypedDict
 
 from gameday.engine.ports import Json
 from gameday.faults.declaration import verdict
+from gameday.faults.kubernetes.reach import askable, reached
+from gameday.faults.wire import knock
 
 _LONGEST_WAIT = 0.8
 _HANGS_AFTER = 0.4
@@ -31,8 +33,6 @@ def late(door: str | None, slow: float, share: float) -> Feeling | None:
 
 def silent(door: str | None) -> Feeling | None:
     """That nothing answers; a gateway that says that it can't reach it counts as none."""
-    from gameday.faults.kubernetes.reach import askable
-
     return {"door": door, "slow": None, "tries": 1} if door is not None and askable(door) else None
 
 
@@ -40,12 +40,8 @@ def felt(feeling: Feeling) -> dict[str, Json]:
     """Whether it is so, as `{"holds", "evidence"}`."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from gameday.faults.wire import knock
-
     door, slow, tries = feeling["door"], feeling["slow"], feeling["tries"]
     if slow is None:
-        from gameday.faults.kubernetes.reach import reached
-
         answers, words = reached(door, _HANGS_AFTER)
         return verdict(not answers, f"{door}: {words}")
     patience = max(0.01, min(slow, _LONGEST_WAIT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gameday.cluster.api import Api
 from gameday.cluster.marks import prepared
@@ -10,6 +11,7 @@ from gameday.cluster.resources import NETWORK_CHAOS, right
 from gameday.cluster.services import Service, check_namespace, service
 from gameday.cluster.shares import Choice
 from gameday.engine.ports import Json
+from gameday.faults.asked import read
 from gameday.faults.chaos_mesh.experiment import (
     Share,
     at_the_far_end,
@@ -23,9 +25,11 @@ from gameday.faults.chaos_mesh.experiment import (
 from gameday.faults.chaos_mesh.feeling import late
 from gameday.faults.chaos_mesh.partition import check_outside, is_inside
 from gameday.faults.declaration import Incapable
-from gameday.faults.latency import LatencyParameters
 from gameday.faults.toxiproxy import front_door
 from gameday.scenario.duration import format_duration
+
+if TYPE_CHECKING:
+    from gameday.faults.latency import LatencyParameters
 
 _PROBES = 1.0
 """Seconds that a kubelet's probe waits unless its workload says otherwise."""
@@ -33,7 +37,7 @@ _PROBES = 1.0
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    asked = LatencyParameters.model_validate(params)
+    asked: LatencyParameters = read(params)
     its = service(target, asked.service)
     found = [*reads(its), *writes(NETWORK_CHAOS, its.namespace)]
     if asked.to is not None and is_inside(other := service(target, asked.to)):
@@ -46,7 +50,7 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = LatencyParameters.model_validate(params)
+    asked: LatencyParameters = read(params)
     its = service(target, asked.service)
     if asked.direction == "request":
         raise Incapable(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gameday.cluster.api import Api
 from gameday.cluster.marks import prepared
@@ -21,11 +22,14 @@ from gameday.cluster.services import (
 )
 from gameday.cluster.shares import Choice, check_limits, choose, look, whole_of
 from gameday.engine.ports import Json
+from gameday.faults.asked import read
 from gameday.faults.chaos_mesh.experiment import Share, lasting, planned, reads, selected, writes
 from gameday.faults.chaos_mesh.feeling import silent
 from gameday.faults.declaration import Incapable
-from gameday.faults.dependency_outage import DependencyOutageParameters
-from gameday.faults.network_partition import Direction, NetworkPartitionParameters
+
+if TYPE_CHECKING:
+    from gameday.faults.dependency_outage import DependencyOutageParameters
+    from gameday.faults.network_partition import Direction, NetworkPartitionParameters
 
 _DIRECTIONS = {"in": "from", "out": "to", "both": "both"}
 _ALL = Share()
@@ -108,7 +112,7 @@ def _needs(cut: _Cut) -> list[str]:
 
 
 def _asked_partition(target: Mapping[str, Json], params: Mapping[str, Json]) -> _Cut:
-    asked = NetworkPartitionParameters.model_validate(params)
+    asked: NetworkPartitionParameters = read(params)
     other = service(target, asked.from_) if asked.from_ is not None else None
     its = service(target, asked.service)
     share = Share(asked.count, asked.percent)
@@ -118,7 +122,7 @@ def _asked_partition(target: Mapping[str, Json], params: Mapping[str, Json]) -> 
 
 
 def _asked_outage(target: Mapping[str, Json], params: Mapping[str, Json]) -> _Cut:
-    asked = DependencyOutageParameters.model_validate(params)
+    asked: DependencyOutageParameters = read(params)
     its = service(target, asked.service)
     if asked.mode == "refused" or asked.by in ("service", "scale"):
         raise Incapable(
@@ -132,7 +136,7 @@ def plan_partition(
     target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]
 ) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = NetworkPartitionParameters.model_validate(params)
+    asked: NetworkPartitionParameters = read(params)
     whom = asked.from_ or "everybody"
     ways = {"both": "", "in": ", only what it is sent", "out": ", only what it sends"}
     summary = f"{asked.service} is cut off from {whom}{ways[asked.direction]}"
@@ -144,7 +148,7 @@ def plan_partition(
 
 def plan_outage(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = DependencyOutageParameters.model_validate(params)
+    asked: DependencyOutageParameters = read(params)
     cut = _asked_outage(target, params)
     summary = f"outage of {asked.service} (blackhole)"
     if cut.from_hosts:

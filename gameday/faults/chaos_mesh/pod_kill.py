@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gameday.cluster import creations, experiments
 from gameday.cluster.afterwards import degraded, when, whole_again, without_pods, worse
@@ -23,9 +23,12 @@ from gameday.cluster.resources import DISRUPTION_BUDGETS, POD_CHAOS, PODS, label
 from gameday.cluster.services import Service, as_pod, budgets, pods_of, protection, service
 from gameday.cluster.shares import Choice, killed
 from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.asked import read
 from gameday.faults.chaos_mesh.experiment import SPARE, Share, chosen, reads, writes
 from gameday.faults.declaration import Incapable, own_name, verdict
-from gameday.faults.pod_kill import PodKillParameters
+
+if TYPE_CHECKING:
+    from gameday.faults.pod_kill import PodKillParameters
 
 _ROOM = "gameday.faults.chaos_mesh.pod_kill"
 MARK = experiments.KILL
@@ -37,14 +40,14 @@ _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    its = service(target, PodKillParameters.model_validate(params).service)
+    its = service(target, read(params).service)
     marking = [right(verb, PODS, its.namespace) for verb in ("get", "patch")]
     return [*reads(its), right("list", DISRUPTION_BUDGETS, its.namespace), *marking, *writes(POD_CHAOS, its.namespace)]
 
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = PodKillParameters.model_validate(params)
+    asked: PodKillParameters = read(params)
     its = service(target, asked.service)
     if asked.every is not None or asked.evict:
         what = "every" if asked.every is not None else "evict"

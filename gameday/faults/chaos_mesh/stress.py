@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gameday.cluster.marks import prepared
 from gameday.cluster.resources import STRESS_CHAOS
 from gameday.cluster.services import service
 from gameday.engine.ports import Json
+from gameday.faults.asked import read
 from gameday.faults.chaos_mesh.experiment import Share, chosen, lasting, planned, reads, selected, writes
-from gameday.faults.cpu_stress import CpuStressParameters, StressParameters
-from gameday.faults.memory_stress import MemoryStressParameters
+
+if TYPE_CHECKING:
+    from gameday.faults.cpu_stress import CpuStressParameters, StressParameters
+    from gameday.faults.memory_stress import MemoryStressParameters
 
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
@@ -21,7 +25,7 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
 
 def plan_cpu(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = CpuStressParameters.model_validate(params)
+    asked: CpuStressParameters = read(params)
     stressors = {"cpu": {"workers": asked.workers, "load": asked.load}}
     what = f"{asked.workers} × {asked.load} % of a processor"
     notes = ("a CPU limit of the container holds for the stress, too: then it is the service that gets less",)
@@ -30,7 +34,7 @@ def plan_cpu(target: Mapping[str, Json], params: Mapping[str, Json], context: Ma
 
 def plan_memory(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = MemoryStressParameters.model_validate(params)
+    asked: MemoryStressParameters = read(params)
     stressors = {"memory": {"workers": asked.workers, "size": asked.size}}
     what = f"{asked.workers} × {asked.size} of memory"
     notes = (

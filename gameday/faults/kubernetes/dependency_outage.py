@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gameday.cluster.marks import prepared
 from gameday.cluster.services import Service, service
 from gameday.engine.ports import Json
+from gameday.faults.asked import read
 from gameday.faults.declaration import Incapable
-from gameday.faults.dependency_outage import DependencyOutageParameters, Way
 from gameday.faults.kubernetes import policies, policy_outage, scale_outage, service_outage
 from gameday.faults.planning import instead
+
+if TYPE_CHECKING:
+    from gameday.faults.dependency_outage import DependencyOutageParameters, Way
 
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    asked = DependencyOutageParameters.model_validate(params)
+    asked: DependencyOutageParameters = read(params)
     its = service(target, asked.service)
     match way(asked, its, target):
         case "service":
@@ -28,7 +32,7 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = DependencyOutageParameters.model_validate(params)
+    asked: DependencyOutageParameters = read(params)
     its = service(target, asked.service)
     chosen = way(asked, its, target)
     rights = needs(target, params)

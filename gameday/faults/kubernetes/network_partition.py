@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import prepared
 from gameday.cluster.services import Pod, Service, check_namespace, service
 from gameday.cluster.shares import all_of, check_limits
 from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.asked import read
 from gameday.faults.declaration import Incapable
 from gameday.faults.kubernetes import policies
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Side, check_pods, pods_behind, side_of
-from gameday.faults.network_partition import NetworkPartitionParameters
 from gameday.faults.planning import instead
+
+if TYPE_CHECKING:
+    from gameday.faults.network_partition import NetworkPartitionParameters
 
 _KINDS: dict[str, list[policies.Kind]] = {"in": ["Ingress"], "out": ["Egress"], "both": ["Ingress", "Egress"]}
 _WORDS = {"in": "what it is sent", "out": "what it sends", "both": "both directions"}
@@ -37,14 +41,14 @@ class _Side:
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    asked = NetworkPartitionParameters.model_validate(params)
+    asked: NetworkPartitionParameters = read(params)
     names = [name for name in (asked.service, asked.from_) if name is not None]
     return policies.needs(*(service(target, name) for name in names))
 
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = NetworkPartitionParameters.model_validate(params)
+    asked: NetworkPartitionParameters = read(params)
     where = f"network-partition of {asked.service}"
     if asked.count is not None or asked.percent is not None:
         raise Incapable(f"{where}: a NetworkPolicy is for all of its pods: count and percent need Chaos Mesh")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gameday.cluster.api import Api, Where
 from gameday.cluster.marks import EXERCISE, MARK, label_value, prepared, value_at
@@ -24,9 +24,12 @@ from gameday.cluster.resources import (
 )
 from gameday.cluster.services import check_namespace, protection, service
 from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.asked import read
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Struck, changeable, inject_marks, pods_behind
-from gameday.faults.node_cordon import NodeCordonParameters
+
+if TYPE_CHECKING:
+    from gameday.faults.node_cordon import NodeCordonParameters
 
 _ROOM = "gameday.faults.kubernetes.node_cordon"
 _AT = "/spec/unschedulable"
@@ -48,7 +51,7 @@ class _Node:
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    asked = NodeCordonParameters.model_validate(params)
+    asked: NodeCordonParameters = read(params)
     found = [right(verb, NODES) for verb in ("get", "list", "patch")]
     if asked.service is None:
         return found
@@ -62,7 +65,7 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = NodeCordonParameters.model_validate(params)
+    asked: NodeCordonParameters = read(params)
     rights = needs(target, params)
     api = prepared(target["settings"]["cluster"])
     every = api.items(NODES)

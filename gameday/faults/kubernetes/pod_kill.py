@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gameday.cluster.afterwards import degraded, when, whole_again, without_pods, worse
 from gameday.cluster.anew import not_made_anew, unsure
@@ -33,8 +33,11 @@ from gameday.cluster.shares import Choice, choose, killed, some_of, survey, whol
 from gameday.engine.ports import Call, Json, Plan, about_to_strike
 from gameday.engine.processes import boot_clock
 from gameday.exercise.turns import CALLED_OFF, MAY_HAVE, NOT_THIS_TIME
-from gameday.faults.pod_kill import PodKillParameters
+from gameday.faults.asked import read
 from gameday.scenario.duration import format_duration
+
+if TYPE_CHECKING:
+    from gameday.faults.pod_kill import PodKillParameters
 
 _ROOM = "gameday.faults.kubernetes.pod_kill"
 _TRIES = 3
@@ -44,7 +47,7 @@ _ON_ITS_WAY = 1.0
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    asked = PodKillParameters.model_validate(params)
+    asked: PodKillParameters = read(params)
     its = service(target, asked.service)
     reads = [right(verb, PODS, its.namespace) for verb in ("get", "list")]
     reads += [right("get", NAMESPACES, its.namespace), right("list", DISRUPTION_BUDGETS, its.namespace)]
@@ -58,7 +61,7 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = PodKillParameters.model_validate(params)
+    asked: PodKillParameters = read(params)
     api = prepared(target["settings"]["cluster"])
     its = service(target, asked.service)
     check_namespace(api, its.namespace)
@@ -267,7 +270,7 @@ def _repeat(
     due, turn = boot_clock(), 0
     end = due + (again["context"].get("duration") or float("inf"))
     yield {"evidence": _kill(api, pods, evict, grace, opt_in)}
-    asked = PodKillParameters.model_validate(again["params"])
+    asked: PodKillParameters = read(again["params"])
     its = service(again["target"], asked.service)
     while (due := max(due + float(again["every"]), boot_clock())) < end:
         turn += 1

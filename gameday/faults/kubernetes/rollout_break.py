@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gameday.cluster import history, returned
 from gameday.cluster.api import Api, Where
@@ -27,10 +27,13 @@ from gameday.cluster.services import (
 )
 from gameday.cluster.shares import some_of
 from gameday.engine.ports import Call, Json, Plan
+from gameday.faults.asked import read
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Struck, changeable, check_pods, kept_by_others, marks_undone, side_of
 from gameday.faults.kubernetes.scale_outage import running, tidied, whole
-from gameday.faults.rollout_break import RolloutBreakParameters
+
+if TYPE_CHECKING:
+    from gameday.faults.rollout_break import RolloutBreakParameters
 
 _ROOM = "gameday.faults.kubernetes.rollout_break"
 _TAG = "gameday-broken"
@@ -42,7 +45,7 @@ _STARTING = ("ContainerCreating", "PodInitializing", "")
 
 def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
     """See `gameday.engine.ports.Backend.needs`."""
-    its = service(target, RolloutBreakParameters.model_validate(params).service)
+    its = service(target, read(params).service)
     space = its.namespace
     kinds = [its.workload_resource] if its.workload else list(WORKLOADS.values())
     found = [right("get", NAMESPACES), right("list", PODS, space)]
@@ -54,7 +57,7 @@ def needs(target: Mapping[str, Json], params: Mapping[str, Json]) -> list[str]:
 
 def plan(target: Mapping[str, Json], params: Mapping[str, Json], context: Mapping[str, Json]) -> dict[str, Json]:
     """See `gameday.engine.ports.Backend.plan`."""
-    asked = RolloutBreakParameters.model_validate(params)
+    asked: RolloutBreakParameters = read(params)
     its = service(target, asked.service)
     where = f"rollout-break of {its.name}"
     rights = needs(target, params)
