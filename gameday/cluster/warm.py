@@ -5,6 +5,7 @@ And told to keep the kubeconfig in memory, from which they log in where its file
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - by which every name of a server goes, also one that is an address
 import ssl  # noqa: F401
 
 from gameday.cluster import evidence, lease, marks, official  # noqa: F401

@@ -125,6 +125,19 @@ def test_what_a_run_does_not_use_is_not_imported(tmp_path: Path, authority: dict
     assert not loaded & NOT_USED
 
 
+def test_a_request_of_a_forked_worker_imports_nothing(tmp_path: Path, authority: dict[str, Path], server: int) -> None:
+    program = """
+import sys
+from gameday.cluster import warm
+before = set(sys.modules)
+from gameday.cluster.api import Api
+from gameday.cluster.resources import PODS
+assert Api({"kubeconfig": sys.argv[1], "context": "x"}).items(PODS, "default")
+print(*sorted(set(sys.modules) - before))
+"""
+    assert run(program, str(kubeconfig(tmp_path, authority, server))) == ""
+
+
 def test_what_was_not_imported_is_there_for_whoever_asks() -> None:
     assert run(LATER) == "all there"
 
