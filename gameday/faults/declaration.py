@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gameday.engine.ports import Backend, Json
+from gameday.frozen import frozen
 from gameday.scenario.catalogue import FaultSpec
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultDeclaration(FaultSpec):
     """A portable fault: what a scenario may say of it, and how each kind of target does it."""
 

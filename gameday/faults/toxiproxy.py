@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from gameday.engine.ports import Json
 from gameday.errors import TargetError
 from gameday.faults.declaration import Incapable, verdict
 from gameday.faults.presence import GONE, Home, check_here, is_gone
+from gameday.frozen import frozen
 
 PERMISSIONS = ("requests to the proxy's HTTP API",)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProxyState:
     """A proxy as it answers for itself; `toxics` by name."""
 

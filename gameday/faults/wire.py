@@ -10,11 +10,11 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
 from gameday.engine.ports import Json
+from gameday.frozen import frozen
 
 PATIENCE = 2.0
 """Seconds for connecting, and for each wait for bytes, unless said otherwise."""
@@ -28,7 +28,7 @@ class Unanswered(Exception):
     """No answer came, or none that can be read; the message says from where and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """An answer: its status and what it carried, as JSON where it is JSON, else as text."""
 
@@ -39,7 +39,7 @@ class Reply:
 Outcome = Literal["answered", "refused", "closed", "silent", "unreachable"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Knock:
     """What a request through a service's front door met, and after how many seconds."""
 

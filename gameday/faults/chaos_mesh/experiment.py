@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gameday.cluster import creations, experiments
@@ -33,6 +32,7 @@ from gameday.cluster.standing import stands as experiment_stands
 from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.chaos_mesh.feeling import Feeling, felt
 from gameday.faults.declaration import Incapable, own_name, verdict
+from gameday.frozen import frozen
 
 _ROOM = "gameday.faults.chaos_mesh.experiment"
 SPARE = 30.0
@@ -43,7 +43,7 @@ recovered by then is held by Chaos Mesh's finalizer, and the verification sees t
 _UNPAUSE = [{"op": "replace", "path": pointer("metadata", "annotations", experiments.PAUSE), "value": "false"}]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Share:
     """How many of a service's pods: as in `services.choose`; nothing said means all of them."""
 

@@ -7,7 +7,7 @@ the cluster has no pods: there the rules are set in those who call it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gameday.cluster.api import Api
@@ -26,6 +26,7 @@ from gameday.faults.asked import read
 from gameday.faults.chaos_mesh.experiment import Share, lasting, planned, reads, selected, writes
 from gameday.faults.chaos_mesh.feeling import silent
 from gameday.faults.declaration import Incapable
+from gameday.frozen import frozen
 
 if TYPE_CHECKING:
     from gameday.faults.dependency_outage import DependencyOutageParameters
@@ -36,7 +37,7 @@ _ALL = Share()
 _SEEN_FROM_THERE: dict[Direction, Direction] = {"in": "out", "out": "in", "both": "both"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Cut:
     """Whose packets are dropped, to or from whom, as seen from the first."""
 

@@ -7,7 +7,7 @@ whatever becomes of the others. Which objects, and what verifies the fault, is e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gameday.cluster import creations, marks
@@ -20,6 +20,7 @@ from gameday.cluster.resources import ALL, SERVICES, Resource, annotations_of, l
 from gameday.cluster.services import Pod, Service, Workload, check_unprotected, pods_of, protection
 from gameday.cluster.shares import Choice, Space, check_limits, look, whole_of
 from gameday.engine.ports import Json
+from gameday.frozen import frozen
 from gameday.targets.selectors import as_text
 
 ROOM = "gameday.faults.kubernetes.changes"
@@ -82,7 +83,7 @@ def pods_behind(api: Api, its: Service) -> tuple[list[Pod], Workload | None, str
     return pods, runs, its.selector or (runs.selector if runs is not None else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Side:
     """Pods that a fault is for, all of them, those that have yet to start too; and what shares of them are of."""
 
@@ -138,7 +139,7 @@ def kept_by_others(thing: Mapping[str, Any]) -> Iterator[str]:
 # --- several objects, changed ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Struck:
     """An object of somebody else that a fault changes, and how."""
 

@@ -7,7 +7,6 @@ lets in every pod but those of the caller. Nothing is ever allowed that was deni
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gameday.cluster.api import Api, Where
@@ -21,6 +20,7 @@ from gameday.faults.kubernetes import policies
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Side, check_pods, pods_behind, side_of
 from gameday.faults.planning import instead
+from gameday.frozen import frozen
 
 if TYPE_CHECKING:
     from gameday.faults.network_partition import NetworkPartitionParameters
@@ -29,7 +29,7 @@ _KINDS: dict[str, list[policies.Kind]] = {"in": ["Ingress"], "out": ["Egress"], 
 _WORDS = {"in": "what it is sent", "out": "what it sends", "both": "both directions"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Side:
     """A service, and its pods as they are now."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gameday.cluster.api import Api, Where
@@ -27,6 +26,7 @@ from gameday.engine.ports import Call, Json, Plan
 from gameday.faults.asked import read
 from gameday.faults.kubernetes.changes import ROOM as CHANGES
 from gameday.faults.kubernetes.changes import Struck, changeable, inject_marks, pods_behind
+from gameday.frozen import frozen
 
 if TYPE_CHECKING:
     from gameday.faults.node_cordon import NodeCordonParameters
@@ -36,7 +36,7 @@ _AT = "/spec/unschedulable"
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Node:
     name: str
     labels: Mapping[str, str]
