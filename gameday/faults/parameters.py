@@ -9,10 +9,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gameday.scenario.alone import Alone
+
 Service = Annotated[str, Field(min_length=1, description="Name of a service that the target publishes.")]
 
 
-class Parameters(BaseModel):
+class Parameters(Alone, BaseModel):
     """What stands under `with:`. Frozen, closed to unknown keys; durations are float seconds once they are read."""
 
     # Built when it is first asked for: most commands never read a parameter.

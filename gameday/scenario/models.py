@@ -4,12 +4,13 @@ Plain values only: no I/O, no line numbers (loading.py knows those), no meaning 
 Field descriptions end up in the JSON Schema, where editors show them.
 """
 
-from __future__ import annotations
+# No `annotations` from the future: pydantic would compile each of them by itself, a tenth of what this module costs.
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, StrictInt, Tag
 
+from gameday.scenario.alone import Alone
 from gameday.scenario.fields import Duration
 
 Scalar = str | int | float | bool | None
@@ -17,10 +18,19 @@ Threshold = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A number; neither true/false nor text that looks like a number."""
 
 
-class Model(BaseModel):
+class Model(Alone, BaseModel):
     """Frozen, closed to unknown keys, addressed by the names that stand in the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+def none_listed() -> list[Any]:
+    """A default. That a function takes nothing pydantic sees at once; of `list` it would read the documentation."""
+    return []
+
+
+def none_named() -> dict[str, Any]:
+    return {}
 
 
 class SecretRef(Model):
@@ -53,7 +63,7 @@ Text = Annotated[
 class HttpProbe(Model):
     url: str
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    headers: dict[str, Text] = Field(default_factory=dict)
+    headers: dict[str, Text] = Field(default_factory=none_named)
     body: str | None = None
     read: Literal["status", "body", "json", "latency"] = Field(
         "status", description="What the answer is: status code, body text, a JSON value (see path), or seconds taken."
@@ -65,7 +75,7 @@ class HttpProbe(Model):
 class PrometheusProbe(Model):
     query: str = Field(description="PromQL of an instant query; its braces stay PromQL's.")
     url: str = Field("${prometheus}", description="Base address of the Prometheus API.")
-    headers: dict[str, Text] = Field(default_factory=dict)
+    headers: dict[str, Text] = Field(default_factory=none_named)
     timeout: Duration = 5.0
 
 
@@ -74,7 +84,7 @@ class MetricsProbe(Model):
 
     name: str = Field(description="Metric name as it stands on the page.")
     url: str = Field("${metrics}", description="Address of the page.")
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=none_named)
     combine: Literal["sum", "max", "min", "avg"] | None = Field(
         None, description="How several series become one number; without it several series are no answer."
     )
@@ -91,7 +101,7 @@ class TcpProbe(Model):
 class ProcessProbe(Model):
     command: list[str] = Field(min_length=1, description="Program and arguments; no shell.")
     read: Literal["stdout", "exit"] = "exit"
-    env: dict[str, Text] = Field(default_factory=dict)
+    env: dict[str, Text] = Field(default_factory=none_named)
     timeout: Duration = 10.0
 
 
@@ -195,7 +205,7 @@ class Entry(Model):
     manual: StrictBool | None = Field(None, description="Released by the facilitator only.")
 
     fault: str | None = Field(None, description="A portable fault, e.g. latency; `activity` for a Chaos Toolkit one.")
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="The fault's parameters.")
+    with_: dict[str, Any] = Field(default_factory=none_named, alias="with", description="The fault's parameters.")
     for_: Duration | None = Field(
         None,
         alias="for",
@@ -223,7 +233,7 @@ class Entry(Model):
         None, description="Asked once when it is due; the answer is evidence, and judged where it has `expect`."
     )
     inject: str | None = Field(None, description="What people are told.")
-    audience: list[str] = Field(default_factory=list, description="Roles it is for; everybody where empty.")
+    audience: list[str] = Field(default_factory=none_listed, description="Roles it is for; everybody where empty.")
     notes: str | None = Field(None, description="For the facilitator only.")
     hint: str | None = Field(None, description="What to say when the room is stuck; giving it is recorded.")
 
@@ -323,19 +333,19 @@ class Scenario(Model):
     severity: str | None = Field(None, description="A level of the preset named in gameday.toml, e.g. SEV2.")
     severity_why: str | None = Field(None, description="Why this is the right level; shown in the debrief.")
     difficulty: Literal["easy", "medium", "hard"] | None = None
-    tags: list[str] = Field(default_factory=list)
-    roles: list[Role] = Field(default_factory=list)
-    objectives: list[str] = Field(default_factory=list)
-    parameters: dict[str, Annotated[Parameter, BeforeValidator(_parameter)]] = Field(default_factory=dict)
+    tags: list[str] = Field(default_factory=none_listed)
+    roles: list[Role] = Field(default_factory=none_listed)
+    objectives: list[str] = Field(default_factory=none_listed)
+    parameters: dict[str, Annotated[Parameter, BeforeValidator(_parameter)]] = Field(default_factory=none_named)
     target: str | None = Field(None, description="The target used where --target names none; `none` for a tabletop.")
-    steady_state: list[Check] = Field(default_factory=list)
-    timeline: list[Entry] = Field(default_factory=list)
-    expect: list[Expectation] = Field(default_factory=list)
-    abort_when: list[AbortCondition] = Field(default_factory=list)
-    limits: Limits = Field(default_factory=Limits)
+    steady_state: list[Check] = Field(default_factory=none_listed)
+    timeline: list[Entry] = Field(default_factory=none_listed)
+    expect: list[Expectation] = Field(default_factory=none_listed)
+    abort_when: list[AbortCondition] = Field(default_factory=none_listed)
+    limits: Limits = Field(default_factory=lambda: Limits())
     runbook: str | None = None
     configuration: dict[str, Any] = Field(
-        default_factory=dict,
+        default_factory=none_named,
         description="Chaos Toolkit's configuration, for all activities: values, {type: env, key: NAME}, or probes "
         "({type: probe, provider: …}), which are asked once, before the start.",
     )

@@ -4,10 +4,10 @@ The file is looked for from the current folder upwards, so that a repository has
 said: without a file everything has its default, and the targets `sandbox` and `none` always exist.
 """
 
-from __future__ import annotations
+# No `annotations` from the future: pydantic would compile each of them by itself.
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,7 +23,8 @@ from pydantic import (
 )
 
 from gameday.errors import UsageError
-from gameday.scenario.models import PROBES, Probing
+from gameday.scenario.alone import Alone
+from gameday.scenario.models import PROBES, Probing, none_listed, none_named
 from gameday.scenario.names import NAME
 from gameday.scenario.presets import DEFAULT, PresetName
 from gameday.targets.addresses import asked_address, no_password, outside, unquoted_flag, unquoted_number, web_address
@@ -79,7 +80,7 @@ Name = Annotated[str, AfterValidator(_speakable)]
 _OF_CLUSTERS = ("context", "in_cluster", "kubeconfig", "namespaces", "opt_in", "namespace_percent", "engines")
 
 
-class Section(BaseModel):
+class Section(Alone, BaseModel):
     """Frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -117,12 +118,12 @@ class ServiceSettings(Section):
         None, description="Where it can be asked from here; becomes ${name} in scenarios."
     )
     external: list[Outside] = Field(
-        default_factory=list, description="Host names or CIDRs of a dependency that runs outside of the cluster."
+        default_factory=none_listed, description="Host names or CIDRs of a dependency that runs outside of the cluster."
     )
     proxy: str | None = Field(None, description="Its name in Toxiproxy, where that is not the service's own.")
 
     @model_validator(mode="after")
-    def _can_be_found(self) -> ServiceSettings:
+    def _can_be_found(self) -> Self:
         if not (self.workload or self.selector or self.service or self.external or self.proxy or self.address):
             raise ValueError(
                 'says nothing of where it is: add workload = "deployment/…", selector = "app=…" or service'
@@ -146,11 +147,11 @@ class TargetSettings(Section):
 
     kind: Literal["toxiproxy", "kubernetes", "other"] = Field(description="other: for Chaos Toolkit activities alone.")
     environment: str = Field(min_length=1, description="E.g. staging; `production` asks for --confirm.")
-    names: dict[Name, Address] = Field(default_factory=dict, description="What ${name} stands for in scenarios.")
+    names: dict[Name, Address] = Field(default_factory=none_named, description="What ${name} stands for in scenarios.")
     services: Services = Field(
-        default_factory=list, description="What faults may be aimed at; with kind kubernetes a table for each."
+        default_factory=none_listed, description="What faults may be aimed at; with kind kubernetes a table for each."
     )
-    measures: dict[str, Probing] = Field(default_factory=dict, description="Numbers to watch, each a probe.")
+    measures: dict[str, Probing] = Field(default_factory=none_named, description="Numbers to watch, each a probe.")
     proxy: WebAddress | None = Field(None, description="The address of Toxiproxy's API.")
     context: Annotated[str, AfterValidator(_context)] | None = Field(
         None, description="With kind kubernetes: a context of the kubeconfig."
@@ -160,7 +161,8 @@ class TargetSettings(Section):
         None, description="With kind kubernetes: a file; else KUBECONFIG or ~/.kube/config."
     )
     namespaces: list[KubernetesName] = Field(
-        default_factory=list, description="With kind kubernetes: the only ones that may be touched; the first is meant."
+        default_factory=none_listed,
+        description="With kind kubernetes: the only ones that may be touched; the first is meant.",
     )
     opt_in: Selector | None = Field(
         None,
@@ -171,12 +173,12 @@ class TargetSettings(Section):
         description="With kind kubernetes: the largest share of a namespace's pods that faults touch; 80 unless said.",
     )
     engines: list[Literal["api", "chaos-mesh", "toxiproxy"]] = Field(
-        default_factory=list,
+        default_factory=none_listed,
         description="With kind kubernetes: what may do faults, first choice first; else what is found.",
     )
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> TargetSettings:
+    def _belongs_together(self) -> Self:
         if self.kind == "toxiproxy" and self.proxy is None:
             raise ValueError('needs the address of Toxiproxy\'s API: add proxy = "http://127.0.0.1:8474"')
         if self.kind == "kubernetes":
@@ -224,15 +226,15 @@ class TargetSettings(Section):
 class Settings(Section):
     """The whole file, with defaults for all that it doesn't say."""
 
-    store: StoreSettings = Field(default_factory=StoreSettings)
-    severity: SeveritySettings = Field(default_factory=SeveritySettings)
-    policy: PolicySettings = Field(default_factory=PolicySettings)
-    reports: ReportSettings = Field(default_factory=ReportSettings)
-    targets: dict[str, TargetSettings] = Field(default_factory=dict)
+    store: StoreSettings = Field(default_factory=lambda: StoreSettings())
+    severity: SeveritySettings = Field(default_factory=lambda: SeveritySettings())
+    policy: PolicySettings = Field(default_factory=lambda: PolicySettings())
+    reports: ReportSettings = Field(default_factory=lambda: ReportSettings())
+    targets: dict[str, TargetSettings] = Field(default_factory=none_named)
     _path: Path | None = PrivateAttr(None)
 
     @model_validator(mode="after")
-    def _built_in_stay(self) -> Settings:
+    def _built_in_stay(self) -> Self:
         for name in BUILT_IN:
             if name in self.targets:
                 raise ValueError(f"the target {name!r} is built in: give yours another name")
