@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from gameday.cluster.happenings import Happening, one_line, unix
 from gameday.cluster.resources import meta
+from gameday.frozen import field, slotted
 
 Json = Any
 
@@ -37,7 +37,7 @@ _IN_POD = re.compile(r" in pod \S+\([0-9a-f-]{36}\)")
 """What a kubelet adds to name the pod, which is named anyway."""
 
 
-@dataclass(slots=True)
+@slotted
 class Announcements:
     """The events of one namespace."""
 

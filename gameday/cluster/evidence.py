@@ -11,7 +11,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from gameday.cluster.api import Api, Where
@@ -24,6 +23,7 @@ from gameday.cluster.scene import Recent, Scene, Subject
 from gameday.cluster.services import Service, list_pods, owner_of, workload
 from gameday.cluster.streams import FIRST, LONGEST, Message, follow
 from gameday.errors import TargetError
+from gameday.frozen import replace
 
 Json = Any
 _WAITING = 500

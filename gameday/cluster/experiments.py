@@ -18,7 +18,6 @@ import contextlib
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from gameday.cluster import creations
@@ -41,7 +40,7 @@ from gameday.cluster.resources import (
     named,
 )
 from gameday.cluster.services import as_pod
-from gameday.frozen import frozen
+from gameday.frozen import frozen, replace
 
 KINDS = (POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 NUDGED_AT = pointer("metadata", "annotations", "gameday.dev/nudged")

@@ -10,7 +10,6 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from gameday.cluster import creations, experiments, history, marks, returned
 from gameday.cluster.api import Api, Json
@@ -39,7 +38,7 @@ from gameday.cluster.resources import (
 )
 from gameday.cluster.rollouts import history_of, last_number
 from gameday.cluster.services import MANAGED, OURS, as_workload
-from gameday.frozen import frozen
+from gameday.frozen import frozen, replace
 
 MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)

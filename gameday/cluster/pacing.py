@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from gameday.cluster.happenings import Happening
+from gameday.frozen import field, slotted
 
 MINUTE = 60.0
 DETAILS = 60
@@ -21,7 +21,7 @@ _WORDS = {"gone": "pods gone", "new": "new pods", "ready": "pods ready", "unread
 _MORE = {"restart": "restarts", "event": "events"}
 
 
-@dataclass(slots=True)
+@slotted
 class Pace:
     """One minute after the other, from the first line on."""
 

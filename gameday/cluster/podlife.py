@@ -7,13 +7,12 @@ told as news; what was missed shows by comparison.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gameday.cluster.happenings import Happening, What, one_line, took, unix
 from gameday.cluster.resources import meta
 from gameday.cluster.services import Pod, as_pod
-from gameday.frozen import frozen
+from gameday.frozen import field, frozen, replace, slotted
 
 Json = Any
 
@@ -42,7 +41,7 @@ class _Glimpse:
         return self.pod.ready and not self.pod.leaving
 
 
-@dataclass(slots=True)
+@slotted
 class Pods:
     """All pods of a selector."""
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from gameday.cluster.happenings import REVISION, Happening, What, images, one_line, took, unix
 from gameday.cluster.podlife import Pods
 from gameday.cluster.resources import Resource, annotations_of
 from gameday.cluster.services import Workload, as_workload
+from gameday.frozen import field, slotted
 
 Json = Any
 ROLLING = "rolling out"
@@ -21,7 +21,7 @@ ROLLING = "rolling out"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
-@dataclass(slots=True)
+@slotted
 class Wholeness:
     """Whether a workload is whole, and for how long it was not."""
 
@@ -56,7 +56,7 @@ class Wholeness:
         return Happening(what, self.thing, text, None, self.services, standing)
 
 
-@dataclass(slots=True)
+@slotted
 class Unowned:
     """Pods that nothing we know of runs: whole with as many ready ones as there have been pods at best."""
 
@@ -74,7 +74,7 @@ class Unowned:
 # --- workloads -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@slotted
 class Runs:
     """One Deployment or StatefulSet: its rollouts, its size, and whether it is whole."""
 

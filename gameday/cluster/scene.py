@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from gameday.cluster.announcements import Announcements, pattern
 from gameday.cluster.happenings import Happening, took
@@ -15,7 +14,7 @@ from gameday.cluster.podlife import Pods
 from gameday.cluster.resources import DEPLOYMENTS, EVENTS, PODS, STATEFULSETS, Resource, named
 from gameday.cluster.runs import Runs, Unowned, Wholeness
 from gameday.cluster.streams import Back, Changed, Listed, Lost, Stream
-from gameday.frozen import frozen
+from gameday.frozen import frozen, slotted
 
 _AGAIN = 60.0
 """Seconds in which that nothing is heard is told once."""
@@ -48,7 +47,7 @@ class Recent:
     trouble: str = ""
 
 
-@dataclass(slots=True)
+@slotted
 class _Watched:
     """What is known of one subject."""
 
@@ -65,39 +64,35 @@ class _Watched:
         return kind == "Pod" and any(one.pod.name == name for one in self.pods.seen.values())
 
 
-@dataclass(slots=True)
 class Scene:
     """All that is watched; takes what the streams bring and says what happened. Pure."""
 
-    subjects: list[Subject]
-    watched: list[_Watched] = field(init=False)
-    events: dict[str, Announcements] = field(init=False)
-    """By namespace."""
-    blind: set[Stream] = field(default_factory=set)
-    """Streams that we may not watch."""
-    lost: dict[Stream, float] = field(default_factory=dict)
-    """Streams that hear nothing, and since when."""
-    gone_since: float | None = None
-    gone_told: float | None = None
-    """When it was last told that nothing is heard."""
-    gone_why: str = ""
-    quiet: bool = False
-    """That nothing is heard now was not told, or not yet."""
-    denied: dict[str, str] = field(default_factory=dict)
-    """What to warn of together: what we may not see -> why."""
-    denied_since: float | None = None
-    pending: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.watched = [_watched(one) for one in self.subjects]
+    def __init__(self, subjects: list[Subject]) -> None:
+        self.subjects = subjects
+        self.watched = [_watched(one) for one in subjects]
         self.events = {
             space: Announcements(
                 lambda kind, name, space=space: self._whose(space, kind, name),  # type: ignore[misc]
                 lambda name, space=space: self._quiet(space, name),  # type: ignore[misc]
                 lambda space=space: self._workloads_hidden(space),  # type: ignore[misc]
             )
-            for space in dict.fromkeys(one.namespace for one in self.subjects)
+            for space in dict.fromkeys(one.namespace for one in subjects)
         }
+        """By namespace."""
+        self.blind: set[Stream] = set()
+        """Streams that we may not watch."""
+        self.lost: dict[Stream, float] = {}
+        """Streams that hear nothing, and since when."""
+        self.gone_since: float | None = None
+        self.gone_told: float | None = None
+        """When it was last told that nothing is heard."""
+        self.gone_why = ""
+        self.quiet = False
+        """That nothing is heard now was not told, or not yet."""
+        self.denied: dict[str, str] = {}
+        """What to warn of together: what we may not see -> why."""
+        self.denied_since: float | None = None
+        self.pending: list[str] = []
 
     def streams(self) -> list[Stream]:
         found = [Stream(EVENTS, space) for space in self.events]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from gameday.cluster.api import Api, Json
@@ -26,7 +25,7 @@ from gameday.cluster.resources import (
     meta,
     named,
 )
-from gameday.frozen import frozen
+from gameday.frozen import frozen, replace
 from gameday.targets.selectors import as_text, matches, parse
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from gameday.cluster.api import Api, Json
 from gameday.cluster.services import Pod, Service, Workload, list_pods, owns, pods_of, protection
 from gameday.engine.workers import function
 from gameday.errors import GamedayError
-from gameday.frozen import frozen
+from gameday.frozen import frozen, replace
 from gameday.targets.selectors import matches, parse
 
 _TAKEN = "taken by "

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import selectors
-from dataclasses import replace
 from typing import Any
 
 from gameday.engine.held import Held, Undoing, kill_escaped
 from gameday.engine.jobs import Answer, Jobs, read
 from gameday.engine.ports import Call
 from gameday.engine.workers import Worker, fork_gated, parse
+from gameday.frozen import replace
 
 
 class Arming:

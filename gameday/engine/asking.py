@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Answer
 from gameday.exercise import events as ev
 from gameday.exercise.timings import firing_since, landmarks
 from gameday.exercise.values import in_short
-from gameday.frozen import frozen
+from gameday.frozen import field, frozen
 from gameday.scenario.models import PROBES, Check, Expectation, Look
 
 if TYPE_CHECKING:

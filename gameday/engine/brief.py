@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import asdict, field
 from typing import Any
 
-from gameday.frozen import frozen
+from gameday.frozen import asdict, field, frozen
 
 HANDED = -2
 """For a descriptor: it comes through the socket that the process has inherited for that (`hand_over`, `handed`)."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Call, Json, Plan
 from gameday.engine.workers import function
+from gameday.frozen import replace
 
 if TYPE_CHECKING:
     from gameday.scenario.models import Check, Entry

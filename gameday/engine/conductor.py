@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
 from gameday.engine import asking
@@ -25,7 +24,7 @@ from gameday.engine.watching import ConditionWatch, delays
 from gameday.exercise import events as ev
 from gameday.exercise.expectations import judge_at_the_end
 from gameday.exercise.state import Exercise
-from gameday.frozen import frozen
+from gameday.frozen import field, frozen
 
 DEAF = 8
 """Unanswered beats, of four in a heartbeat, after which the guardian counts as frozen."""

@@ -6,13 +6,11 @@ so that nothing is asked for twice. Safety (abort conditions, the guardian) does
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from gameday.exercise.expectations import awaited_until, expectation_name
 from gameday.exercise.state import Exercise, ExpectationState, FaultState, Moment
 from gameday.exercise.strikes import never_again, strikes_text
 from gameday.exercise.timings import landmarks
-from gameday.frozen import frozen
+from gameday.frozen import field, frozen, slotted
 from gameday.scenario.models import After, Entry, Scenario
 
 HUMAN = frozenset({"acknowledged", "diagnosed", "mitigated", "resolved"})
@@ -103,7 +101,7 @@ class Decision:
     """Clock at which to ask again even if nothing happens."""
 
 
-@dataclass(slots=True)
+@slotted
 class _Draft:
     actions: list[Action] = field(default_factory=list)
     wakes: list[float] = field(default_factory=list)

@@ -16,11 +16,11 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gameday.engine.brief import Ahead, Config, handed
+from gameday.frozen import replace
 
 
 def _preload(names: list[str], *, patiently: bool = False) -> None:

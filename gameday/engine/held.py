@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from gameday.engine.ports import BUT_UNWELL, Call, Json
 from gameday.engine.processes import kill_marked
 from gameday.engine.workers import MARK, Worker, fork_undo
+from gameday.frozen import field, slotted
 
 Tell = Callable[[str, dict[str, Any]], None]
 """How facts leave: `tell("recovered", {"entry": ..., ...})`."""
@@ -43,7 +43,7 @@ def kill_escaped(*several: Held) -> None:
         marks[mark].clean = False
 
 
-@dataclass(slots=True)
+@slotted
 class Held:
     """One armed fault."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import selectors
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from gameday.engine.ports import Call, Json, announced
 from gameday.engine.processes import boot_clock, kill_marked
 from gameday.engine.workers import MARK, Worker, fork_gated, parse
 from gameday.exercise.turns import CALLED_OFF, MAY_HAVE
+from gameday.frozen import slotted
 
 Answer = Callable[[str, bool, Any, str | None], None]
 """How answers leave: `answer(id, ok, output, error)`."""
@@ -24,7 +24,7 @@ Again = Callable[[str, dict[str, Any]], None]
 """How an injection that goes on after its answer is heard of: `again(mark, message)`."""
 
 
-@dataclass(slots=True)
+@slotted
 class Job:
     """One gated worker under way."""
 

@@ -11,11 +11,11 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gameday.engine.control import distrust, make_ours
+from gameday.frozen import slotted
 
 _MOST = 200
 """Connections at a time, but never more than a quarter of all descriptors, since workers need some too. One more, and
@@ -24,7 +24,7 @@ _LONGEST = 65536
 """Bytes of one request; whoever sends more is cut off."""
 
 
-@dataclass(slots=True)
+@slotted
 class Peer:
     """One connection."""
 

@@ -7,10 +7,9 @@ imports an adapter. All shapes travel as JSON, since they cross process borders 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field
 from typing import Any, Literal, Protocol
 
-from gameday.frozen import frozen
+from gameday.frozen import asdict, field, frozen
 
 Json = Any
 """A value that `json.dumps` takes: None, bool, int, float, str, list, dict with str keys."""

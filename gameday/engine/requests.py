@@ -6,11 +6,10 @@ Abort has a way of its own (socket, signal); its row here is only the fallback.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from gameday.exercise.events import NoteClass
-from gameday.frozen import frozen
+from gameday.frozen import asdict, frozen
 
 
 @frozen

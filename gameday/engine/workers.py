@@ -19,7 +19,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 from gameday.engine.ports import BUT_UNWELL, Call, Json, announced
@@ -34,6 +33,7 @@ from gameday.engine.processes import (
     kill_marked,
     start_ticks,
 )
+from gameday.frozen import replace, slotted
 
 MARK = "GAMEDAY_FAULT"
 """Environment variable that names `exercise/entry` in everything an injection starts."""
@@ -47,7 +47,7 @@ _POLL = 0.1
 _PLAIN = (ValueError, RuntimeError, ImportError)
 
 
-@dataclass(slots=True)
+@slotted
 class Worker:
     """The guardian's side of a worker."""
 
