@@ -5,10 +5,11 @@ The journal has each by itself, in full. Nothing is looked up here; names that a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-_POD = re.compile(r"pod (?P<namespace>[^/\s]+)/(?P<name>\S+) \((?P<owner>.+?)(?:, on (?P<node>[^,()]+))?\)")
+from gameday.patterns import pattern
+
+_POD = pattern(r"pod (?P<namespace>[^/\s]+)/(?P<name>\S+) \((?P<owner>.+?)(?:, on (?P<node>[^,()]+))?\)")
 
 
 def together(names: Sequence[str], most: int | None = None) -> str:

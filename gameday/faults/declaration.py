@@ -6,7 +6,6 @@ heavy at their top. Nothing here runs a fault; what workers use of it needs no p
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 
@@ -58,6 +57,8 @@ def published_service(target: Mapping[str, Json], service: str) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """What to write instead of `word`: the nearest of the `known`, or all of them."""
     words = list(known)
+    import difflib
+
     near = difflib.get_close_matches(word, words, n=1)
     return f"did you mean {near[0]}?" if near else f"there is {', '.join(words) or 'none'}"
 

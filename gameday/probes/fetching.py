@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from gameday import __version__
 from gameday.frozen import frozen
+from gameday.patterns import pattern
 from gameday.probes.answers import NoAnswer, excerpt, system_reason
 from gameday.probes.lookup import addresses
 
@@ -40,7 +41,7 @@ LARGEST_BODY = 1024 * 1024
 _AT_FIRST_REQUEST = ("httpx", "httpcore", "httpcore._backends.anyio", "anyio._backends._asyncio", "h11")
 """What httpx would import in the middle of its first request, and so on the loop: a tenth of a second."""
 _CHUNKS_A_TURN = 64
-_TEXT_CODECS = re.compile(
+_TEXT_CODECS = pattern(
     r"utf-?8|utf-?16(-?[bl]e)?|utf-?32(-?[bl]e)?|(us-)?ascii|latin-?1|iso-?8859-?\d{1,2}|(windows-|cp)125\d"
     r"|shift_?jis|euc-(jp|kr)|gb2312|gbk|gb18030|big5|koi8-[ru]"
 )

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_STEP = re.compile(
+from gameday.patterns import pattern
+
+_STEP = pattern(
     r"""\.(?P<name>[^.\[\]\s'"]+)|\[(?P<index>-?\d{1,9})\]|\['(?P<single>(?:[^'\\]|\\.)*)'\]|\["(?P<double>(?:[^"\\]|\\.)*)"\]"""
 )
 LONGEST = 1000

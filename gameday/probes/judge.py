@@ -21,6 +21,7 @@ from typing import Any
 
 from gameday.exercise.values import in_short
 from gameday.frozen import frozen
+from gameday.patterns import pattern
 
 LONGEST_TEXT = 64 * 1024
 """Characters of an answer that `matches` looks at."""
@@ -30,7 +31,7 @@ LONGEST_SEARCH = 0.05
 SHOWN = 80
 """Characters of a value that an explanation shows."""
 
-_NUMBER = re.compile(
+_NUMBER = pattern(
     r"[+-]?(?:\d{1,64}(?:\.\d{0,64})?|\.\d{1,64})(?:[eE][+-]?\d{1,4})?|[+-]?(?:[iI]nf(?:inity)?)", re.ASCII
 )
 

@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*|\{\s*\"(?:[^\"\\\n]|\\.)*\"")
-_LABEL = re.compile(
+from gameday.patterns import pattern
+
+_NAME = pattern(r"[A-Za-z_:][A-Za-z0-9_:]*|\{\s*\"(?:[^\"\\\n]|\\.)*\"")
+_LABEL = pattern(
     r"\s*(?P<name>[A-Za-z_][A-Za-z0-9_]*|\"(?:[^\"\\\n]|\\.)*\")\s*=\s*\"(?P<value>(?:[^\"\\\n]|\\.)*)\"\s*"
 )
-_VALUE = re.compile(r"\s+(?P<value>[^\s#]+)(?:\s+(?P<time>[-+0-9.eE]+))?\s*(?:#.*)?$")
-_A_LINE = re.compile(r"^[ \t]*[^#\s][^\n]*", re.MULTILINE)
-_SPACE = re.compile(r"\s*")
+_VALUE = pattern(r"\s+(?P<value>[^\s#]+)(?:\s+(?P<time>[-+0-9.eE]+))?\s*(?:#.*)?$")
+_A_LINE = pattern(r"^[ \t]*[^#\s][^\n]*", re.MULTILINE)
+_SPACE = pattern(r"\s*")
 _LOOKED_AT = 200
 """Lines that are tried to see whether it is a metrics page at all."""
 _ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}

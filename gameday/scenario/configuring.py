@@ -8,13 +8,14 @@ may take it as an argument, and what they name into the others. Nothing here run
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from gameday.patterns import pattern
+
 Json = Any
 
-_NAME = re.compile(r"\$(?:\{([^}]+)\}|([A-Za-z_][A-Za-z0-9_]*))")
+_NAME = pattern(r"\$(?:\{([^}]+)\}|([A-Za-z_][A-Za-z0-9_]*))")
 """As Python's string templates have it, which is how Chaos Toolkit fills in."""
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from gameday.patterns import pattern
 from gameday.scenario.problems import Finding, Path, Problem, ScenarioErrors, nearest_or_all
 from gameday.scenario.scalars import Trap, resolve
 
@@ -17,8 +18,8 @@ Json = Any
 Locate = Callable[[Path], tuple[str, int, int]]
 """From a way in the document to file, line and column."""
 
-PLACEHOLDER = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_-]*)\}")
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+PLACEHOLDER = pattern(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+NAME = pattern(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
 def typed(text: str) -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from gameday.errors import ScenarioError
@@ -94,6 +93,8 @@ def nearest_word(word: object, known: Iterable[str]) -> str | None:
     for spelling in (word.lower(), lowered, lowered.replace("-", "_")):
         if spelling in candidates:
             return candidates[spelling]
+    import difflib
+
     near = difflib.get_close_matches(word.lower(), candidates, n=1, cutoff=0.6)
     return candidates[near[0]] if near else None
 

@@ -10,6 +10,8 @@ import math
 import re
 from typing import Any
 
+from gameday.patterns import pattern
+
 Json = Any
 
 
@@ -29,19 +31,19 @@ _WORDS: dict[str, Json] = {
     **dict.fromkeys(("null", "Null", "NULL"), None),
 }
 _SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
-_HEXADECIMAL = re.compile(r"[-+]?0x[0-9a-fA-F]+\Z")
-_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?\Z")
-_OCTAL = re.compile(r"[-+]?0o?[0-9_]+\Z")
-_BINARY = re.compile(r"[-+]?0b[01_]+\Z")
-_UNDERSCORED = re.compile(
+_INTEGER = pattern(r"[-+]?(?:0|[1-9][0-9]*)\Z")
+_HEXADECIMAL = pattern(r"[-+]?0x[0-9a-fA-F]+\Z")
+_DECIMAL = pattern(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?\Z")
+_OCTAL = pattern(r"[-+]?0o?[0-9_]+\Z")
+_BINARY = pattern(r"[-+]?0b[01_]+\Z")
+_UNDERSCORED = pattern(
     r"[-+]?(?:(?:0x)?[0-9][0-9a-fA-F_]*_[0-9a-fA-F_]*(?:\.[0-9_]*)?|[0-9][0-9_]*\.[0-9_]*_[0-9_]*(?:[eE][-+][0-9]+)?"
     r"|\.[0-9][0-9_]*_[0-9_]*(?:[eE][-+][0-9]+)?)\Z"
 )
-_EXPONENT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
-_CLOCK = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}.*)?\Z")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|nan)\Z", re.IGNORECASE)
+_EXPONENT = pattern(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
+_CLOCK = pattern(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z")
+_DATE = pattern(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}.*)?\Z")
+_NOT_FINITE = pattern(r"[-+]?\.(?:inf|nan)\Z", re.IGNORECASE)
 _BEGINS = frozenset("+-.0123456789~nNtTfFyYoO<=")
 """Text that begins otherwise is text."""
 _MOST_DIGITS = 400

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
+from gameday.patterns import pattern
 from gameday.scenario.models import (
     AbortCondition,
     Activity,
@@ -69,7 +70,7 @@ _PLACES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("**.env.*", "a secret", SecretRef),
 )
 _RULES = tuple(
-    (re.compile(r"\A" + way.replace(".", r"\.").replace(r"**\.", r".+\.").replace("*", r"[^.]+") + r"\Z"), name, model)
+    (pattern(r"\A" + way.replace(".", r"\.").replace(r"**\.", r".+\.").replace("*", r"[^.]+") + r"\Z"), name, model)
     for way, name, model in _PLACES
 )
 

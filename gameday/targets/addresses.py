@@ -7,14 +7,15 @@ comes to use it.
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-_HOST = re.compile(
+from gameday.patterns import pattern
+
+_HOST = pattern(
     r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
-_PLACE = re.compile(r"(?P<host>[^/:\[\]]+|\[[^\[\]]+\])(?::(?P<port>[0-9]{1,5}))?")
+_PLACE = pattern(r"(?P<host>[^/:\[\]]+|\[[^\[\]]+\])(?::(?P<port>[0-9]{1,5}))?")
 
 
 def no_password(address: str) -> str:

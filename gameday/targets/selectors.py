@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_SET = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s+(?P<how>in|notin)\s*\((?P<values>[^()]*)\)\s*$")
-_SAME = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s*(?P<how>==|=|!=)\s*(?P<value>[^\s!=,()]*)\s*$")
-_BARE = re.compile(r"^\s*(?P<no>!?)\s*(?P<key>[^\s!=,()]+)\s*$")
+from gameday.patterns import pattern
+
+_SET = pattern(r"^\s*(?P<key>[^\s!=,()]+)\s+(?P<how>in|notin)\s*\((?P<values>[^()]*)\)\s*$")
+_SAME = pattern(r"^\s*(?P<key>[^\s!=,()]+)\s*(?P<how>==|=|!=)\s*(?P<value>[^\s!=,()]*)\s*$")
+_BARE = pattern(r"^\s*(?P<no>!?)\s*(?P<key>[^\s!=,()]+)\s*$")
 
 
 def as_text(selector: Mapping[str, Any]) -> str:

@@ -13,15 +13,16 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from gameday.patterns import pattern
 from gameday.scenario.problems import listed, nearest, shown
 
 Way = tuple[str | int, ...]
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
-_PARTS = re.compile(_PART)
-_HEADER = re.compile(rf"^\s*\[\[?\s*(?P<way>{_PART}(?:\s*\.\s*{_PART})*)\s*\]\]?\s*(?:#.*)?$")
+_PARTS = pattern(_PART)
+_HEADER = pattern(rf"^\s*\[\[?\s*(?P<way>{_PART}(?:\s*\.\s*{_PART})*)\s*\]\]?\s*(?:#.*)?$")
 _MISSING = {"environment": 'write environment = "staging", or whatever it is', "kind": 'write kind = "toxiproxy"'}
-_KEY = re.compile(rf"^\s*(?P<way>{_PART}(?:\s*\.\s*{_PART})*)\s*=")
+_KEY = pattern(rf"^\s*(?P<way>{_PART}(?:\s*\.\s*{_PART})*)\s*=")
 
 
 def in_words(
