@@ -12,6 +12,7 @@ Imported with the client, not before.
 from __future__ import annotations
 
 import base64
+import copy
 import datetime
 import json
 import os
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,8 @@ _FIT = re.compile(r"[\x20-\x7e]+")
 """What a token may be made of."""
 
 _kept: dict[str, Any] = {}
+_understood: dict[str, tuple[dict[str, bytes], Any]] = {}
+"""By what names kubeconfigs: their content, and what that was found to say. To read YAML takes long."""
 
 
 class Login(NamedTuple):
@@ -63,17 +66,21 @@ def keep(kubeconfig: str) -> None:
         sys.stderr.write(f"the kubeconfig can't be kept in memory: {error}\n")
 
 
-def load(kubeconfig: str, context: str | None, server: str, folder: str, configuration: Any) -> Login:
+def load(kubeconfig: str, context: str | None, server: str, folder: Callable[[], str], configuration: Any) -> Login:
     """Set `configuration` up by a kubeconfig; by that which was kept where it does not lead to `server` any more.
+
+    `folder` makes one for keys and certificates that the client is to find in files; asked where there may be any.
 
     Raises:
         ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError: it is wrong, or its
             plugin failed.
     """
     found = _found(kubeconfig, context, server)
-    loader = _Loader(config_dict=found, config_base_path=None, active_context=context, temp_file_path=folder)
+    loader = _Loader(config_dict=found, config_base_path=None, active_context=context)
     check_cluster(loader.cluster)
     check_user(loader.user)
+    if "exec" in loader.user or any(str(key).endswith("-data") for key in (*loader.cluster, *loader.user)):
+        loader.put_files_into(folder())
     login = Login(headers(loader.user), loader.cluster.get("proxy-url"))
     loader.load_and_set(configuration)
     return login
@@ -182,6 +189,26 @@ def _absolute(key: str, value: Any, folder: Path) -> Any:
 
 def _read(kubeconfig: str) -> Any:
     path = str(Path(kubeconfig).expanduser()) if kubeconfig else KUBE_CONFIG_DEFAULT_LOCATION
+    content = _content(path)
+    before, found = _understood.get(path, (None, None))
+    if content is None or content != before:
+        found = _read_anew(path)
+        if content is not None and content == _content(path):
+            _understood[path] = content, found
+    # Whoever logs in by it may write a fresh token into it.
+    return copy.deepcopy(found)
+
+
+def _content(path: str) -> dict[str, bytes] | None:
+    """What is in the files that a path names; None where one can't be read, which is told by whoever needs it."""
+    try:
+        files = [Path(file).expanduser() for file in path.split(os.pathsep) if file]
+        return {str(file): file.read_bytes() for file in files if file.exists()}
+    except (OSError, RuntimeError):
+        return None
+
+
+def _read_anew(path: str) -> Any:
     found = _Merger(path).config
     if found is None:
         raise ConfigException(f"there is no kubeconfig at {path}, or nothing is in it")
@@ -232,6 +259,9 @@ class _Loader(KubeConfigLoader):  # type: ignore[misc]
     def cluster(self) -> Mapping[str, Any]:
         """As the kubeconfig has it."""
         return dict(self._cluster.value)
+
+    def put_files_into(self, folder: str) -> None:
+        self._temp_file_path = folder
 
     def _load_authentication(self) -> None:
         super()._load_authentication()

@@ -69,8 +69,12 @@ def connect(*, kubeconfig: str | None, context: str | None, in_cluster: bool, se
             # It brings files of its own: a pod whose file system is read-only needs no /tmp for this.
             logins.load_pod(configuration)
         else:
-            folder = until_read.enter_context(tempfile.TemporaryDirectory(prefix="gameday-"))
-            until_read.callback(logins.forget_files, folder)
+
+            def folder() -> str:
+                made = until_read.enter_context(tempfile.TemporaryDirectory(prefix="gameday-"))
+                until_read.callback(logins.forget_files, made)
+                return made
+
             login = logins.load(kubeconfig or "", context, server, folder, configuration)
         made = _made(configuration)
         made.user_agent = "gameday"

@@ -59,6 +59,48 @@ def test_an_exercise_goes_on_without_its_kubeconfig(cluster: Cluster, own: Path,
         place.clean_up()
 
 
+def several(count: int, server: str) -> str:
+    """A kubeconfig with as many clusters, and a token and a certificate's worth of text for each."""
+    said: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "current-context": "x0"}
+    said["clusters"] = [{"name": f"c{one}", "cluster": {"server": server}} for one in range(count)]
+    said["users"] = [{"name": f"u{one}", "user": {"token": "abc" * 500}} for one in range(count)]
+    said["contexts"] = [{"name": f"x{n}", "context": {"cluster": f"c{n}", "user": f"u{n}"}} for n in range(count)]
+    return yaml.safe_dump(said)
+
+
+def test_a_kubeconfig_that_is_as_it_was_is_not_read_as_yaml_again(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(several(60, "http://a.example.com"))
+    there, took = {"kubeconfig": str(path), "context": "x7"}, []
+    for _ in range(2):
+        began = time.process_time()
+        assert Api(there).server == "http://a.example.com"
+        took.append(time.process_time() - began)
+    assert took[1] < took[0] / 4
+    before = path.stat()
+    path.write_text(several(60, "http://b.example.com"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert Api(there).server == "http://b.example.com"
+
+
+def test_what_a_log_in_writes_into_it_is_not_taken_for_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(several(1, "http://a.example.com"))
+    for _ in range(2):
+        found = logins._read(str(path))
+        assert found["users"].get_with_name("u0")["user"]["token"].startswith("abc")
+        found["users"].get_with_name("u0")["user"].value["token"] = "fresh"
+
+
+@pytest.mark.double
+def test_no_folder_is_made_for_keys_where_there_are_none(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    assert Api(where(cluster)).identity()
+
+
 @pytest.mark.usefixtures("forgetful")
 def test_what_was_kept_is_used_where_the_file_leads_elsewhere(cluster: Cluster, own: Path) -> None:
     logins.keep(str(own))
