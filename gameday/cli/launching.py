@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +22,7 @@ from gameday.cli.payload import Payload
 from gameday.engine.brief import HANDED, Config, as_line
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
+from gameday.frozen import slotted
 from gameday.store import default_url
 
 PRELOAD = [
@@ -47,7 +48,7 @@ class StartFailed(GamedayError):
         self.exit_code = Exit.INVALID if code == Exit.INVALID else Exit.REFUSED
 
 
-@dataclass(slots=True)
+@slotted
 class Running:
     """A guardian that was started, as its starter sees it."""
 

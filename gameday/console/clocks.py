@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from gameday.engine.processes import boot_clock, boot_id
+from gameday.frozen import field, frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clocks:
     wall: Callable[[], float] = time.time
     """Unix seconds."""
@@ -22,7 +22,7 @@ class Clocks:
     boot_id: str = field(default_factory=boot_id)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClockZero:
     """Where an exercise's clock began, on both clocks."""
 

@@ -5,16 +5,15 @@ Pure. A share exists only where the limit is a number and nearness has a meaning
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gameday.console.times import value_text
+from gameday.frozen import frozen
 from gameday.scenario.duration import format_duration
 from gameday.scenario.models import AbortCondition, Tolerance
 
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Headroom:
     limit: str
     """E.g. `stops above 0.5 for 5s`."""

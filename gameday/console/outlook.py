@@ -7,7 +7,6 @@ or an expectation came to is the exercise's (`landmarks`, `judge_expectations`);
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gameday.console.headroom import ceiling, headroom, spark
 from gameday.console.times import clean, span_text, took_text, value_text, wall_text
@@ -17,6 +16,7 @@ from gameday.exercise.expectations import awaited, expectation_name, judge_expec
 from gameday.exercise.state import Exercise, ExpectationState, FaultState
 from gameday.exercise.timings import Landmark, landmarks
 from gameday.exercise.wholeness import touched
+from gameday.frozen import frozen
 from gameday.scenario.models import MILESTONES, Entry, Expectation
 
 OVER = frozenset({"aborting", "after", "ended"})
@@ -28,7 +28,7 @@ SOON = 60.0
 # --- the phase ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhaseWords:
     word: str
     more: str
@@ -120,7 +120,7 @@ def _faults(count: int) -> str:
 # --- faults ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultRow:
     entry: str
     stage: str
@@ -190,7 +190,7 @@ def _life(fault: FaultState, since: float, now: float) -> tuple[str, float | Non
 # --- abort conditions -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConditionRow:
     name: str
     state: str
@@ -237,7 +237,7 @@ def condition_rows(exercise: Exercise, samples: Mapping[str, tuple[float | None,
 # --- milestones -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MilestoneRow:
     key: str
     milestone: str
@@ -275,7 +275,7 @@ def _milestone_row(
 # --- expectations ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectationRow:
     name: str
     state: str
@@ -359,7 +359,7 @@ def _update_row(
 # --- the timeline ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryRow:
     entry: str
     kind: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gameday.console.times import clean
 from gameday.exercise.state import Exercise
+from gameday.frozen import frozen
 
 FIRST = "storefront"
 """The sandbox's front door; its first page is the status page."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     name: str
     address: str

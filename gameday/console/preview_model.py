@@ -5,16 +5,16 @@ The console reads no scenario file and asks no target: whoever wires it does, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gameday.exercise.touched import together
+from gameday.frozen import frozen
 
 SHOWN = 12
 """Names of targets that are read; of thousands nobody reads more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScenarioCard:
     """One scenario file as the list shows it."""
 
@@ -30,7 +30,7 @@ class ScenarioCard:
     """The first thing that is wrong with it; such a file can't be started."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultPreview:
     when: str
     """`at 0:30 for 5:00`, `by hand`."""
@@ -67,14 +67,14 @@ class FaultPreview:
         return names if self.chosen is None else f"{self.chosen} of {len(self.targets)}, chosen when it is due: {names}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InjectPreview:
     when: str
     text: str
     audience: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConditionPreview:
     name: str
     limit: str
@@ -89,7 +89,7 @@ class ConditionPreview:
         return self.limit if self.limit.startswith("unless ") else f"when {self.limit}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckPreview:
     """One check of the steady state."""
 
@@ -104,7 +104,7 @@ class CheckPreview:
     """The answer, or why there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LimitPreview:
     name: str
     value: str
@@ -113,7 +113,7 @@ class LimitPreview:
     """The scenario does not say it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreviewModel:
     path: Path
     title: str

@@ -20,6 +20,7 @@ from gameday.console.feed import Feed
 from gameday.console.snapshot import Reader, Snapshot
 from gameday.engine.requests import Mark, Request, TakeNote
 from gameday.errors import GamedayError, StoreError
+from gameday.frozen import frozen
 
 INTERVAL = 0.1
 """Seconds between two looks into the journal."""
@@ -52,7 +53,7 @@ class AbortAnswered(Message):
     """Seconds from the key to the answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Outgoing:
     request: Request
     pressed: float

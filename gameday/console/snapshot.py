@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gameday.console.clocks import Clocks, ClockZero
@@ -16,12 +15,13 @@ from gameday.exercise import events as e
 from gameday.exercise.fold import apply
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
+from gameday.frozen import field, frozen
 
 SAMPLES = 40
 """Answers of an abort condition that are kept for its curve."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JournalLine:
     seq: int
     wall: float
@@ -29,7 +29,7 @@ class JournalLine:
     sentence: Sentence
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     exercise: Exercise = field(default_factory=Exercise)
     journal: tuple[JournalLine, ...] = ()

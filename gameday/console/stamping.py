@@ -6,18 +6,19 @@ than the journal answers, so what is wanted is remembered here until the stamp i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gameday.engine.inbox import before_its_start
 from gameday.engine.requests import Mark, Move, Request, Withdraw
 from gameday.exercise.state import Exercise, Stamp
+from gameday.frozen import frozen
 
 NEAR = 1.5
 """Seconds by which a stamp that comes back may differ from the one that was sent."""
 MACHINES = frozenset({"engine", "guardian", "recover"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sent:
     milestone: str
     partial: bool
@@ -30,7 +31,7 @@ class _Sent:
     undo: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stamping:
     """Immutable; each method returns the next one and what is to be sent now."""
 

@@ -7,7 +7,6 @@ the name of a withdrawn stamp stands. Nothing here decides anything, and nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from gameday.console.times import clean, count_text, took_text, value_text, wall_text
@@ -22,6 +21,7 @@ from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.exercise.strikes import refused
 from gameday.exercise.touched import together
+from gameday.frozen import frozen
 from gameday.scenario.duration import format_duration
 
 Tone = Literal["calm", "good", "warn", "bad", "people", "quiet"]
@@ -33,7 +33,7 @@ LATE = 2.0
 """Seconds between happening and being written down from which a line says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sentence:
     word: str
     """At most six letters, capitals: FAULT, STAMP, ABORT …"""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gameday.debrief.svg import CHAR, Scale, axis, element, label, picture, scale_over, short, tip
 from gameday.debrief.view import Debrief, FaultView, Row, When, WorkloadView
 from gameday.debrief.words import on_clock, span
+from gameday.frozen import slotted
 
 WIDTH, LEFT, RIGHT = 1080.0, 132.0, 968.0
 """The space right of RIGHT is for the label of what happens last (px)."""
@@ -16,7 +16,7 @@ _MARKS = 300
 """Marks of one kind; beyond that, marks that would lie on each other are drawn once."""
 
 
-@dataclass(slots=True)
+@slotted
 class _Canvas:
     scale: Scale
     y: float

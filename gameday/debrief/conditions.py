@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from gameday.debrief.script import tolerance_words
 from gameday.debrief.timeline import when
@@ -11,13 +10,14 @@ from gameday.debrief.view import ConditionView, Point, When
 from gameday.debrief.words import line, number, numeric, span
 from gameday.exercise import events as ev
 from gameday.exercise.record import Record
+from gameday.frozen import field, slotted
 from gameday.scenario.models import AbortCondition, Scenario
 
 BUCKETS = 240
 """Points of one chart; each keeps the lowest and the highest value that fell into it, so no spike is lost."""
 
 
-@dataclass(slots=True)
+@slotted
 class Samples:
     """What one condition answered, in order."""
 

@@ -6,7 +6,7 @@ The state says how things stand; a debrief also tells how they came about. Linea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from gameday.debrief.conditions import Samples
 from gameday.debrief.observed import ObservedRows
@@ -18,12 +18,13 @@ from gameday.exercise import events as ev
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.exercise.turns import MAY_HAVE, NOT_THIS_TIME
+from gameday.frozen import field, slotted
 
 _LOST = "the engine was lost: "
 INTERRUPTIONS = ("engine_lost", "guardian_lost", "clock_jumped", "warned")
 
 
-@dataclass(slots=True)
+@slotted
 class Gathered:
     start: ev.ExerciseStarted | None = None
     rows: list[Row] = field(default_factory=list)

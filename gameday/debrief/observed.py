@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from gameday.debrief.timeline import when
 from gameday.debrief.view import BreachView, RecentRollout, Row, When, WholeView, WorkloadView
@@ -17,6 +17,7 @@ from gameday.exercise import events as ev
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise, Moment
 from gameday.exercise.wholeness import whole_again
+from gameday.frozen import field, slotted
 
 GAP = 5.0
 """Seconds without a word after which a new row begins."""
@@ -28,7 +29,7 @@ _DETAILS = {"new": "new", "ready": "ready", "unready": "not ready", "gone": "gon
 _REASONS = 3
 
 
-@dataclass(slots=True)
+@slotted
 class _Group:
     place: int
     """Index of its row."""
@@ -40,7 +41,7 @@ class _Group:
     reasons: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
+@slotted
 class ObservedRows:
     """Adds what was observed to `rows`, in the order of the journal."""
 

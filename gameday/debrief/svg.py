@@ -7,17 +7,17 @@ always say the same as the colour.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from html import escape
 
 from gameday.debrief.words import on_clock, utc
+from gameday.frozen import frozen
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 CHAR = 6.4
 """Width of one character at the charts' text size, a little too wide on purpose (px)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scale:
     """Clock seconds to x pixels."""
 

@@ -7,10 +7,11 @@ unix seconds (UTC); `clock` is seconds since the exercise began, pauses included
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+
+from gameday.frozen import frozen
 
 FORMAT = 1
 Level = Literal["high", "medium", "low", "good"]
@@ -18,14 +19,14 @@ Lane = Literal["system", "response"]
 Judged = Literal["pending", "met", "late", "missed", "not_observed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class When:
     wall: float
     clock: float
     utc: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Headline:
     verdict: Annotated[str, Field(description="completed, failed, aborted, leaked, refused, running or interrupted.")]
     level: Literal["good", "warn", "bad"]
@@ -34,7 +35,7 @@ class Headline:
     risk: Annotated[str, Field(description="The highest risk in one sentence.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Overview:
     id: str
     name: str
@@ -62,13 +63,13 @@ class Overview:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Person:
     role: str
     who: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Interval:
     start: When
     end: When | None
@@ -76,14 +77,14 @@ class Interval:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Hint:
     at: When
     entry: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TargetTime:
     """`within` counts from `of`; `tick` is the same counted from the timing's own start, where both were reached."""
 
@@ -93,7 +94,7 @@ class TargetTime:
     state: Judged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TimingRow:
     key: str
     name: str
@@ -111,7 +112,7 @@ class TimingRow:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class MilestoneView:
     """A milestone as reached: stamped, or read from what the machines did."""
 
@@ -125,7 +126,7 @@ class MilestoneView:
     counts: Annotated[bool, Field(description="False: partial, or another came before; it is in no timing.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AbortRow:
     entry: str
     seen: float | None
@@ -138,7 +139,7 @@ class AbortRow:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AbortView:
     at: When
     reason: str
@@ -148,7 +149,7 @@ class AbortView:
     faults: tuple[AbortRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Row:
     """One line of the timeline."""
 
@@ -161,7 +162,7 @@ class Row:
     late: Annotated[float, Field(description="Seconds between happening and being written down.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WholeView:
     """When a workload that a fault touched was whole again, as the target said."""
 
@@ -178,7 +179,7 @@ class WholeView:
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BreachView:
     """A time in which a workload was not whole."""
 
@@ -189,7 +190,7 @@ class BreachView:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RecentRollout:
     """A rollout of before the exercise. The time is the target's own."""
 
@@ -198,7 +199,7 @@ class RecentRollout:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WorkloadView:
     thing: str
     services: tuple[str, ...]
@@ -207,7 +208,7 @@ class WorkloadView:
     recent: tuple[RecentRollout, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FaultView:
     entry: str
     name: str
@@ -237,7 +238,7 @@ class FaultView:
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Point:
     """One bucket of samples: lowest and highest value in it."""
 
@@ -246,7 +247,7 @@ class Point:
     high: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ConditionView:
     name: str
     rule: Annotated[str, Field(description="What trips it, in words.")]
@@ -266,7 +267,7 @@ class ConditionView:
     gaps: Annotated[tuple[float, ...], Field(description="Clock times without a usable answer, decimated.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CheckView:
     phase: Literal["before", "after"]
     name: str
@@ -276,7 +277,7 @@ class CheckView:
     at: When
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ExpectationView:
     index: int
     text: str
@@ -286,7 +287,7 @@ class ExpectationView:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AlertView:
     alert: str
     fired: When
@@ -296,14 +297,14 @@ class AlertView:
     expected: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Detection:
     event: str
     source: str
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Silence:
     """A silence that was too long: a clock interval, and its length without pauses."""
 
@@ -312,7 +313,7 @@ class Silence:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Cadence:
     audience: str
     every: float | None
@@ -324,7 +325,7 @@ class Cadence:
     asked: Annotated[bool, Field(description="An expectation names this audience.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NoteView:
     seq: int
     at: When
@@ -334,7 +335,7 @@ class NoteView:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Impact:
     """How long the target was disturbed, as far as the journal knows."""
 
@@ -347,7 +348,7 @@ class Impact:
     stretches: Annotated[int, Field(description="In how many stretches, with calm between them.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Finding:
     rule: str
     level: Level
@@ -357,7 +358,7 @@ class Finding:
     evidence: Annotated[tuple[int, ...], Field(description="Sequence numbers in the journal.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Suggestion:
     """What the language linter proposes; it changes nothing."""
 
@@ -367,7 +368,7 @@ class Suggestion:
     advice: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ActionView:
     action: str
     what: str
@@ -379,7 +380,7 @@ class ActionView:
     how: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PreviousAction:
     """An action item of an earlier exercise, seen from the start of this one."""
 
@@ -396,7 +397,7 @@ class PreviousAction:
     overdue: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Debrief:
     headline: Headline
     overview: Overview

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+from gameday.frozen import field, frozen, slotted
 
 _LONGEST = 60
 """Characters of a key that are shown."""
@@ -12,7 +13,7 @@ Place = Callable[[Way], tuple[int, int] | None]
 """Line and column, from 1, of what stands at a way; None where nobody knows."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loss:
     """One thing, where it stood, and why it is not, or not so, in what came out."""
 
@@ -32,7 +33,7 @@ class Loss:
         return f"{where}: {self}"
 
 
-@dataclass(slots=True)
+@slotted
 class Losses:
     """What was found so far, each thing once."""
 

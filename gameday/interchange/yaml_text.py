@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from gameday.frozen import frozen
 from gameday.scenario.scalars import resolve
 
 Json = Any
@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_/.$][^\n\t\"#:{}\[\],&*!|>'%@`]*\Z")
 _SHORT = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Noted:
     """A value with a comment, lines of which stand above it."""
 

@@ -20,13 +20,12 @@ import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gameday import __version__
-from gameday.frozen import frozen
+from gameday.frozen import frozen, slotted
 from gameday.patterns import pattern
 from gameday.probes.answers import NoAnswer, excerpt, system_reason
 from gameday.probes.lookup import addresses
@@ -152,7 +151,7 @@ async def fetch(
         raise NoAnswer("unreachable", _reason(error), sent.status) from None
 
 
-@dataclass(slots=True)
+@slotted
 class _Sent:
     """A question under way: what is known of it when it breaks off."""
 

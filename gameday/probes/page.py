@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 
+from gameday.frozen import field, slotted
 from gameday.patterns import pattern
 
 _NAME = pattern(r"[A-Za-z_:][A-Za-z0-9_:]*|\{\s*\"(?:[^\"\\\n]|\\.)*\"")
@@ -35,7 +35,7 @@ class NotAPage(ValueError):
     """No metrics page, or a line of the wanted metric that can't be read."""
 
 
-@dataclass(slots=True)
+@slotted
 class Series:
     """The samples of one metric: labels and value, in the page's order, each series once."""
 

@@ -9,7 +9,7 @@ scenario, and a bomb needs aliases.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -23,7 +23,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from gameday.frozen import frozen
+from gameday.frozen import field, frozen, slotted
 from gameday.scenario.problems import MOST_PROBLEMS, Path, Problem, shown
 from gameday.scenario.scalars import Trap, resolve
 
@@ -55,7 +55,7 @@ class Place:
     column: int
 
 
-@dataclass(slots=True)
+@slotted
 class Parsed:
     """What stands in a text, as far as it can be read."""
 

@@ -5,8 +5,6 @@ It asks nothing. When it opens, the abort is already on its way; a second press 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
@@ -19,9 +17,10 @@ from gameday.console.times import clean, took_text
 from gameday.console.widgets.panel import STYLES
 from gameday.console.wording import Tone
 from gameday.exercise.state import Exercise, FaultState
+from gameday.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClearRow:
     entry: str
     verdict: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from textual.app import ComposeResult
@@ -14,6 +13,7 @@ from textual.events import Key
 from textual.widgets import Button, Label, Static
 
 from gameday.console.screens.base import Dialog
+from gameday.frozen import frozen
 
 Leaving = Literal["stay", "detach", "abort"]
 
@@ -109,7 +109,7 @@ class Confirm(Dialog[bool]):
         self.dismiss(answer)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Option:
     key: str
     value: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from gameday.console.widgets.panel import spread
+from gameday.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BannerRow:
     environment: str
     production: bool

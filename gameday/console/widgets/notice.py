@@ -6,8 +6,6 @@ stands (the exercise is over, and what can be done still) comes back below it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
@@ -15,12 +13,13 @@ from textual.widgets import Static
 from gameday.console.times import shorten
 from gameday.console.widgets.panel import STYLES
 from gameday.console.wording import Tone
+from gameday.frozen import frozen
 
 LONGEST = 600
 """Characters that are shown of one text."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     title: str
     """In front of the text, in bold: what a colour says, this says too."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from textual.content import Content
 
 from gameday.console.widgets.panel import Panel
+from gameday.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paragraph:
     """`lead` (with its padding) and then `text`; a `title` is a line of its own with a blank one above it."""
 

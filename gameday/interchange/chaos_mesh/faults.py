@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from gameday.frozen import frozen, slotted
 from gameday.interchange.chaos_mesh.parts import NotCarried, Part
 from gameday.interchange.chaos_mesh.services import Selected, Services
 from gameday.scenario.duration import format_duration
@@ -28,7 +28,7 @@ _NETEM = ("loss", "duplicate", "corrupt", "bandwidth")
 _BEYOND = "nothing here corresponds to it"
 
 
-@dataclass(slots=True)
+@slotted
 class Draft:
     """One entry, without when it is due."""
 
@@ -39,7 +39,7 @@ class Draft:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spec:
     """What is needed to read one."""
 
@@ -93,7 +93,7 @@ def _once(spec: Spec) -> None:
         spec.part.change("duration", "it happens once, and Chaos Mesh does not look at it either")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Mode:
     """How many pods: one of `count` and `percent`, or neither for all of them."""
 

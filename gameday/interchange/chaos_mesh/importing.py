@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gameday.frozen import field, slotted
 from gameday.interchange.chaos_mesh.faults import LONGEST_FAULT, Draft, Spec, drafted
 from gameday.interchange.chaos_mesh.parts import NotCarried, Part
 from gameday.interchange.chaos_mesh.reading import Manifests, Thing, has_placeholder
@@ -37,7 +37,7 @@ _WHEN = (
 )
 
 
-@dataclass(slots=True)
+@slotted
 class _Due:
     """Something of the timeline, with its time."""
 
@@ -47,7 +47,7 @@ class _Due:
     notes: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@slotted
 class _Import:
     losses: Losses
     services: Services = field(default_factory=Services)

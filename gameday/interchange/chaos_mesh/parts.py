@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from gameday.frozen import field, slotted
 from gameday.interchange.losses import Losses, Way, spelt
 from gameday.scenario.duration import LONGEST
 from gameday.scenario.problems import shown
@@ -36,7 +36,7 @@ def go_duration(text: str) -> float | None:
     return sum(float(number) * _SECONDS[unit] for number, unit in _GO.findall(plain))
 
 
-@dataclass(slots=True)
+@slotted
 class Part:
     """One mapping, where it stands, and whose it is."""
 

@@ -11,12 +11,12 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import yaml
 
+from gameday.frozen import frozen, slotted
 from gameday.interchange.losses import Losses, Way
 from gameday.scenario.problems import Problem, ScenarioErrors, shown
 
@@ -34,7 +34,7 @@ _TEMPLATE = re.compile(r"^(?!\s*#).*?(\{\{)", re.MULTILINE)
 _RENDER = "render it first, e.g. `helm template CHART > manifests.yaml`, and import what comes out"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Thing:
     """One object of a file."""
 
@@ -44,7 +44,7 @@ class Thing:
     raw: Json
 
 
-@dataclass(slots=True)
+@slotted
 class Manifests:
     """What stands in a file, as far as it is plain data."""
 

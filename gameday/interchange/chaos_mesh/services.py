@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from gameday.frozen import field, frozen, slotted
 from gameday.interchange.chaos_mesh.parts import NotCarried, Part
 from gameday.scenario.problems import shown
 from gameday.targets.addresses import outside
@@ -28,7 +28,7 @@ EVERYTHING = "!gameday.dev/protected"
 """A label selector for all pods of a namespace that may be touched."""
 
 
-@dataclass(slots=True)
+@slotted
 class Table:
     """One service as `gameday.toml` has to know it."""
 
@@ -47,7 +47,7 @@ class Table:
         return self.namespace, self.workload, self.selector, self.external, tuple(sorted(self.notes))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selected:
     """A service, and where the manifest names very pods of it, their names."""
 

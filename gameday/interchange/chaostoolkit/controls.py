@@ -7,9 +7,9 @@ tolerance: with a frequency an abort condition, without one a check before the s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from gameday.frozen import field, slotted
 from gameday.interchange.chaostoolkit.providers import Carrier, duration, escaped
 from gameday.interchange.chaostoolkit.shape import Shape, activities
 from gameday.interchange.chaostoolkit.tolerances import tolerated
@@ -21,7 +21,7 @@ SAFEGUARDS = "chaosaddons.controls.safeguards"
 _LEAST, _MOST = 0.05, 86400.0
 
 
-@dataclass(slots=True)
+@slotted
 class Guards:
     before: list[Json] = field(default_factory=list)
     """Checks of the steady state."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from gameday.frozen import frozen
 from gameday.interchange.chaostoolkit.portable import CONTEXT, Portable, check_expressible, in_activities
 from gameday.interchange.chaostoolkit.probes_out import OURS, Outward
 from gameday.interchange.chaostoolkit.times import Times
@@ -28,7 +28,7 @@ CLUSTER = "cluster"
 _FOR_PEOPLE = ("category", "severity", "severity_why", "difficulty", "roles", "objectives", "runbook")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Event:
     at: float
     order: int

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from gameday.frozen import field, slotted
 from gameday.interchange.chaostoolkit import controls
 from gameday.interchange.chaostoolkit.providers import Carrier, duration, escaped
 from gameday.interchange.chaostoolkit.reading import Experiment
@@ -40,7 +40,7 @@ extensions runtime dry
 _TOP = frozenset(_SECTIONS.split())
 
 
-@dataclass(slots=True)
+@slotted
 class _Step:
     """One activity of the method, references resolved."""
 

@@ -13,7 +13,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,6 +30,7 @@ from gameday.faults.kubernetes.policies import Kind, selecting
 from gameday.faults.network_partition import NetworkPartitionParameters
 from gameday.faults.node_cordon import NodeCordonParameters
 from gameday.faults.pod_kill import PodKillParameters
+from gameday.frozen import field, frozen, slotted
 from gameday.interchange.chaostoolkit.times import Times
 from gameday.interchange.losses import Losses, Way
 from gameday.scenario.duration import format_duration
@@ -49,7 +49,7 @@ class CantExport(ValueError):
     """What the scenario does is nothing that Chaos Toolkit could do. A line for each fault."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Done:
     """What does a fault, and what takes it away; None where it passes by itself."""
 
@@ -59,7 +59,7 @@ class _Done:
     """A probe of the hypothesis without which the undo would do harm."""
 
 
-@dataclass(slots=True)
+@slotted
 class Portable:
     """A scenario's document with its portable faults as activities."""
 

@@ -11,12 +11,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import yaml
 
+from gameday.frozen import field, slotted
 from gameday.interchange.chaostoolkit.shape import Shape, activities
 from gameday.interchange.losses import Losses, Way
 from gameday.scenario.parsing import parse
@@ -34,7 +34,7 @@ _TOP_LEVEL = re.compile(rb"^[\"']?(method|steady-state-hypothesis|rollbacks)[\"'
 _SCENARIO = re.compile(rb"^[\"']?(timeline|steady_state|abort_when)[\"']?\s*:", re.MULTILINE)
 
 
-@dataclass(slots=True)
+@slotted
 class Experiment:
     """An experiment that has the right shape."""
 
