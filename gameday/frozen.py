@@ -212,14 +212,14 @@ def _is_class_variable(annotation: Any) -> bool:
 
 
 def _check_order(shape: _Shape) -> None:
-    optional = False
+    optional = ""
     for name in shape.names:
         if name in shape.keywords:
             continue
         if _is_optional(shape.defaults[name]):
-            optional = True
+            optional = name
         elif optional:
-            raise TypeError(f"non-default argument {name!r} follows default argument")
+            raise TypeError(f"non-default argument {name!r} follows default argument {optional!r}")
 
 
 def _is_optional(default: Any) -> bool:
