@@ -6,7 +6,6 @@ revisions as ReplicaSets, StatefulSets as ControllerRevisions. Only such as came
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,10 +16,11 @@ from gameday.cluster.kubectl import kubectl
 from gameday.cluster.places import Change
 from gameday.cluster.resources import STATEFULSETS, Resource, meta, named, right
 from gameday.cluster.rollouts import history_of
+from gameday.patterns import pattern
 
 IsOurs = Callable[[Mapping[str, Any]], bool]
 """Whether a container of a template is as the fault has it."""
-_CONTAINER = re.compile(r"/spec/template/spec/containers/\d+/(name|image|env(/\d+)?)")
+_CONTAINER = pattern(r"/spec/template/spec/containers/\d+/(name|image|env(/\d+)?)")
 
 
 def is_broken(container: Mapping[str, Any], broken: Mapping[str, Any]) -> bool:

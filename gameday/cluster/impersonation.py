@@ -7,13 +7,14 @@ request carries the headers that kubectl sends. What logs in by itself with that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gameday.patterns import pattern
+
 _USER, _UID, _GROUPS, _EXTRA = "as", "as-uid", "as-groups", "as-user-extra"
-_UNFIT = re.compile(r"[^!#$&'*+.^_`|~0-9A-Za-z-]")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_UNFIT = pattern(r"[^!#$&'*+.^_`|~0-9A-Za-z-]")
+_CONTROL = pattern(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def headers(user: Mapping[str, Any]) -> list[tuple[str, str]]:

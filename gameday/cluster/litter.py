@@ -7,7 +7,6 @@ is changed back by what its mark says. Whether an exercise is running there has 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -39,13 +38,14 @@ from gameday.cluster.resources import (
 from gameday.cluster.rollouts import history_of, last_number
 from gameday.cluster.services import MANAGED, OURS, as_workload
 from gameday.frozen import frozen, replace
+from gameday.patterns import pattern
 
 MADE = (NETWORK_POLICIES, POD_CHAOS, NETWORK_CHAOS, DNS_CHAOS, STRESS_CHAOS, IO_CHAOS)
 CHANGED = (DEPLOYMENTS, STATEFULSETS, SERVICES, NODES)
 MARKED = (PODS,)
 """What Chaos Mesh was to find by a label, whether it was ever told to or not."""
 _NAMES = "gameday-"
-_LED = re.compile(r"(\d{8}-\d{4}-[a-z0-9]{4})-(.+)")
+_LED = pattern(r"(\d{8}-\d{4}-[a-z0-9]{4})-(.+)")
 """The exercise and the fault in what a Service asks for, see `marks.OUTAGE`."""
 PATIENCE = 20.0
 """Seconds in which an experiment of Chaos Mesh is waited for until it has recovered."""

@@ -7,11 +7,11 @@ found by its name, and not at the index that it had.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gameday.cluster.api import Json
+from gameday.patterns import pattern
 
 ABSENT = {"absent": True}
 """What stands for a value that is not there."""
@@ -53,8 +53,8 @@ def replaced(path: str, old: Json, new: Json) -> list[dict[str, Json]]:
 
 
 _CONTAINERS = "/spec/template/spec/containers"
-_CONTAINER = re.compile(rf"{_CONTAINERS}/(\d+)/(.+)")
-_VARIABLE = re.compile(r"env/\d+")
+_CONTAINER = pattern(rf"{_CONTAINERS}/(\d+)/(.+)")
+_VARIABLE = pattern(r"env/\d+")
 
 
 def located(thing: Any, changes: Sequence[Change]) -> list[Change]:

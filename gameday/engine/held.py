@@ -7,7 +7,6 @@ that went out earlier (for speed: it is sent at once) counts as done only when a
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from gameday.engine.ports import BUT_UNWELL, Call, Json
 from gameday.engine.processes import kill_marked
 from gameday.engine.workers import MARK, Worker, fork_undo
 from gameday.frozen import field, slotted
+from gameday.patterns import pattern
 
 Tell = Callable[[str, dict[str, Any]], None]
 """How facts leave: `tell("recovered", {"entry": ..., ...})`."""
@@ -26,7 +26,7 @@ SLOWEST = 5.0
 """Seconds between attempts where only a person can change anything."""
 TOLD_AGAIN, SELDOMEST = 10.0, 60.0
 """Seconds after which a failure that goes on is told once more; each time twice as long, up to this."""
-_TIMES = re.compile(r"\d+(\.\d+)?(?= m?s\b)")
+_TIMES = pattern(r"\d+(\.\d+)?(?= m?s\b)")
 
 
 def kill_escaped(*several: Held) -> None:
