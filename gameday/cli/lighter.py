@@ -1,9 +1,11 @@
-"""Pydantic's own dataclasses are made as ours are: as far as somebody uses them.
+"""Pydantic is imported without making what nobody uses: a fifth of what that costs.
 
-Importing it makes about fifty, most of which nobody uses, and that is a sixth of what it costs to import. Where
-it has not been imported yet, its modules get `gameday.frozen`'s decorators for the standard library's, where those do
-the same; nobody else does. What they can't do, and whatever is found in another form than that of a source file on a
-disk, is left as it is.
+Where it has not been imported yet, two of its imports are other things to it than to everybody else:
+
+- Its fifty dataclasses are made by `gameday.frozen`, as far as somebody uses them. What that can't do is left as it is.
+- Of its core's ninety `TypedDict`s, which are there for type checkers alone, only the names are made.
+
+A module that is found in another form than that of a source file on a disk is left as it is, too.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 _WHOSE = ("annotated_types", "pydantic")
+_DESCRIPTIONS = "pydantic_core.core_schema"
 _OURS = ({"slots"}, {"slots", "frozen"}, {"slots", "frozen", "kw_only"})
 """What may be asked for, all of it with yes."""
 
@@ -32,7 +35,8 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name.partition(".")[0] not in _WHOSE or name.startswith("pydantic.v1") or target is not None:
+        whose = name.partition(".")[0] in _WHOSE and not name.startswith("pydantic.v1")
+        if target is not None or not (whose or name == _DESCRIPTIONS):
             return None
         spec = PathFinder.find_spec(name, path)
         if spec is None or spec.origin is None or type(spec.loader) is not SourceFileLoader:
@@ -42,30 +46,39 @@ class _Finder:
 
 
 class _Loader(SourceFileLoader):
-    """Runs a module that finds another `dataclasses` than everybody else."""
+    """Runs a module that finds other things than everybody else does in what it imports."""
 
     def exec_module(self, module: ModuleType) -> None:
+        given: dict[str, dict[str, Any]] = {"dataclasses": {"dataclass": _dataclass}}
+        if module.__name__ == _DESCRIPTIONS:
+            given = {name: {"TypedDict": _DESCRIPTION} for name in ("typing", "typing_extensions")}
+
         def find(name: str, *how: Any) -> Any:
-            # As the interpreter calls it: globals, locals, names, level. Pydantic has a module of that name, too.
-            whole = len(how) < 4 or how[3] == 0
-            return _dataclasses() if name == "dataclasses" and whole else builtins.__import__(name, *how)
+            found = builtins.__import__(name, *how)
+            # As the interpreter calls it: globals, locals, names, level. Pydantic has modules of such names, too.
+            return _with(found, given[name]) if name in given and (len(how) < 4 or how[3] == 0) else found
 
         vars(module)["__builtins__"] = {**vars(builtins), "__import__": find}
         super().exec_module(module)
 
 
-_made: list[ModuleType] = []
+def _with(module: ModuleType, given: dict[str, Any]) -> ModuleType:
+    other = ModuleType(module.__name__, module.__doc__)
+    vars(other).update(vars(module), **given)
+    return other
 
 
-def _dataclasses() -> ModuleType:
-    if not _made:
-        import dataclasses
+class _Description(type):
+    """A `TypedDict` of which there is the name: like any, it makes dicts."""
 
-        ours = ModuleType("dataclasses", dataclasses.__doc__)
-        vars(ours).update(vars(dataclasses))
-        vars(ours)["dataclass"] = _dataclass
-        _made.append(ours)
-    return _made[0]
+    def __new__(cls, name: str, bases: tuple[type[Any], ...], body: dict[str, Any], **_: Any) -> Any:
+        return super().__new__(cls, name, (dict,), body)
+
+    def __call__(cls, *items: Any, **more: Any) -> Any:
+        return dict(*items, **more)
+
+
+_DESCRIPTION = _Description("TypedDict", (), {})
 
 
 def _dataclass(cls: type[Any] | None = None, /, **how: Any) -> Any:

@@ -114,6 +114,16 @@ for one in (
     said(lambda: list(one) if isinstance(one, at.GroupedMetadata) else None)
     said(lambda: setattr(one, list(inspect.signature(type(one)).parameters)[0], 5))
     said(lambda: type(one)(1, 2, 3, 4, 5, 6, 7, 8, 9))
+
+from pydantic_core import core_schema, SchemaValidator
+said(lambda: core_schema.CoreConfig(title="x"))
+said(lambda: type(core_schema.CoreConfig()))
+said(lambda: core_schema.StringSchema.__name__)
+said(lambda: core_schema.StringSchema.__doc__)
+said(lambda: issubclass(core_schema.StringSchema, dict))
+said(lambda: core_schema.int_schema(ge=1))
+said(lambda: SchemaValidator(core_schema.str_schema(max_length=2)).validate_python("abc"))
+said(lambda: [name for name in dir(core_schema) if not name.startswith("_")])
 """
 
 
@@ -134,13 +144,16 @@ def test_it_does_the_same() -> None:
 
 
 def test_its_classes_are_made_as_far_as_they_are_used() -> None:
-    code = f"""
-{INSTALLED}
+    code = f"""{INSTALLED}
 import inspect, sys, annotated_types, pydantic.functional_validators as validators
 assert "__shape__" in vars(annotated_types.Ge) and "__shape__" in vars(validators.BeforeValidator)
 assert not inspect.isfunction(inspect.getattr_static(annotated_types.MinLen, "__init__"))
 import dataclasses, pydantic._internal._decorators as decorators
 assert sys.modules["dataclasses"] is dataclasses
+import typing, typing_extensions, pydantic_core.core_schema as schemas
+assert typing.is_typeddict(typing.TypedDict("T", {{"a": int}}))
+assert typing_extensions.is_typeddict(typing_extensions.TypedDict("T", {{"a": int}}))
+assert "__total__" not in vars(schemas.StringSchema)
 assert decorators.dataclass is not dataclasses.dataclass
 """
     assert told(code) == ""
