@@ -6,7 +6,4 @@ what is imported and stays. It is told to wait longer.
 
 import gc
 
-from gameday.cli.lighter import install
-
-install()
 gc.set_threshold(20_000, 20, 20)
