@@ -37,7 +37,6 @@ _LIBRARIES = {
     "kubernetes": ("kubernetes", "Kubernetes targets", True),
     "textual": ("textual", "the console", False),
     "httpx": ("httpx", "probes", False),
-    "sqlalchemy": ("SQLAlchemy", "the journal", False),
 }
 
 

@@ -1,6 +1,6 @@
 """Where journals are kept: the only room with SQL in it.
 
-Importing this loads neither SQLAlchemy nor a driver; `open_store` does.
+Importing this loads no driver; `open_store` does.
 """
 
 from __future__ import annotations

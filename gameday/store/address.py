@@ -1,6 +1,6 @@
 """Where a store is: a path or a URL, read once, and shown without its password ever after.
 
-Knows nothing of SQLAlchemy, so that the command line can look at an address without loading it.
+Loads no driver, so that the command line can look at an address without one.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def read_address(text: str) -> Address:
             raise BadAddress(f"store {text!r}: an SQLite URL has three slashes, `sqlite:///path/to/file.db`")
         return _sqlite(body[1:], query, text)
     if kind in ("postgresql", "postgres"):
-        # The one driver that is installed with the extra.
-        return Address("postgresql", shown=without_password(text), url=f"postgresql+psycopg://{rest}")
+        # A driver may be named, and there is one: `postgresql+psycopg` is what other tools want to read.
+        return Address("postgresql", shown=without_password(text), url=f"postgresql://{rest}")
     raise BadAddress(
         f"store {without_password(text)!r}: {kind!r} is no kind of store; known: a path, sqlite:///PATH, "
         "postgresql://USER@HOST/DATABASE"

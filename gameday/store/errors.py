@@ -1,4 +1,4 @@
-"""What can go wrong with the store, as errors a caller can tell apart; no error of SQLAlchemy or a driver gets past.
+"""What can go wrong with the store, as errors a caller can tell apart; no error of a driver gets past.
 
 StoreError                 the journal can't be read or written
 ├── StoreUnavailable       not now: whoever has facts to write puts them in the spill (`spill.py`)

@@ -6,14 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
-
 from gameday.errors import StoreError
 from gameday.store.address import Address
 from gameday.store.codec import json_text, plain
+from gameday.store.connection import Connection
 from gameday.store.errors import StoreCorrupt
 from gameday.store.summaries import missing
-from gameday.store.tables import exercises, inbox
+from gameday.store.tables import insert_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def post(
     actor: str,
     wall: float,
 ) -> int:
-    if not connection.execute(select(exercises.c.id).where(exercises.c.id == exercise)).first():
+    if not connection.row("SELECT id FROM gameday_exercises WHERE id = :id", id=exercise):
         raise missing(connection, exercise, address)
     row = {
         "exercise": exercise,
@@ -46,36 +45,37 @@ def post(
         "actor": plain(actor),
         "wall": wall,
     }
-    made = connection.execute(insert(inbox).values(**row)).inserted_primary_key
-    assert made is not None
-    return int(made[0])
+    return connection.add(insert_into("gameday_inbox", row), **row)
 
 
 def waiting(connection: Connection, exercise: str) -> bool:
-    query = select(inbox.c.id).where(inbox.c.exercise == exercise, inbox.c.taken_at.is_(None)).limit(1)
-    return connection.execute(query).first() is not None
+    query = "SELECT id FROM gameday_inbox WHERE exercise = :exercise AND taken_at IS NULL LIMIT 1"
+    return connection.row(query, exercise=exercise) is not None
 
 
 def take(connection: Connection, exercise: str, limit: int, now: float) -> list[InboxRow]:
-    columns = (inbox.c.id, inbox.c.exercise, inbox.c.request, inbox.c.source, inbox.c.actor, inbox.c.wall)
-    query = select(*columns).where(inbox.c.exercise == exercise, inbox.c.taken_at.is_(None)).order_by(inbox.c.id)
+    query = (
+        "SELECT id, exercise, request, source, actor, wall FROM gameday_inbox "
+        "WHERE exercise = :exercise AND taken_at IS NULL ORDER BY id LIMIT :most"
+    )
     rows = [
         InboxRow(id_, of, _loaded(request, id_), source, actor, wall)
-        for id_, of, request, source, actor, wall in connection.execute(query.limit(limit))
+        for id_, of, request, source, actor, wall in connection.rows(query, exercise=exercise, most=limit)
     ]
-    taken = update(inbox).where(inbox.c.id.in_([row.id for row in rows])).values(taken_at=now)
-    connection.execute(taken)
+    # Just these: on a server one with a smaller number may have come meanwhile.
+    taken = "UPDATE gameday_inbox SET taken_at = :now WHERE id = :id"
+    connection.run_each(taken, [{"now": now, "id": row.id} for row in rows])
     return rows
 
 
 def answer(connection: Connection, row_id: int, given: dict[str, Any]) -> None:
     text = json_text(given, "the answer")
-    if connection.execute(update(inbox).where(inbox.c.id == row_id).values(answer=text)).rowcount != 1:
+    if connection.run("UPDATE gameday_inbox SET answer = :text WHERE id = :id", text=text, id=row_id) != 1:
         raise StoreError(f"there is no request {row_id} to answer")
 
 
 def answer_of(connection: Connection, row_id: int) -> dict[str, Any] | None:
-    text = connection.execute(select(inbox.c.answer).where(inbox.c.id == row_id)).scalar_one_or_none()
+    text = connection.value("SELECT answer FROM gameday_inbox WHERE id = :id", id=row_id)
     return None if text is None else _loaded(text, row_id)
 
 

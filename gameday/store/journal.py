@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
-
 from gameday.errors import StoreError
 from gameday.exercise.events import (
     ExerciseEnded,
@@ -25,20 +23,22 @@ from gameday.exercise.events import (
 from gameday.exercise.record import Record
 from gameday.store.address import Address
 from gameday.store.codec import COLUMNS, plain, records_from, row_of
+from gameday.store.connection import Connection
 from gameday.store.errors import ExerciseExists, JournalGap, LeaseLost, StoreGone
 from gameday.store.holder import Holder
-from gameday.store.tables import events, exercises
+from gameday.store.tables import EVENTS, assigned, insert_into
 
 _TURNING = (FaultArmed, FaultRecovered, FaultRefused, FaultLeaked)
 """Events that change how many faults are not recovered."""
-_READ = select(*(events.c[name] for name in COLUMNS)).order_by(events.c.seq)
+_READ = f"SELECT {', '.join(COLUMNS)} FROM gameday_events WHERE exercise = :exercise"
+_WRITE = insert_into("gameday_events", EVENTS)
 
 
 def create(connection: Connection, record: Record, holder: Holder, now: float) -> int:
     event = record.event
     if not isinstance(event, ExerciseStarted) or record.seq != 1:
         raise StoreError(f"a journal begins with exercise_started as record 1, not with {record.kind} {record.seq}")
-    if connection.execute(select(exercises.c.id).where(exercises.c.id == event.exercise)).first():
+    if connection.row("SELECT id FROM gameday_exercises WHERE id = :id", id=event.exercise):
         raise ExerciseExists(f"exercise {event.exercise} exists already: its id must be new")
     row = {
         "id": event.exercise,
@@ -55,8 +55,8 @@ def create(connection: Connection, record: Record, holder: Holder, now: float) -
         "renewed_at": now,
         **holder_columns(holder),
     }
-    connection.execute(insert(exercises), row)
-    connection.execute(insert(events), [row_of(event.exercise, record)])
+    connection.run(insert_into("gameday_exercises", row), **row)
+    connection.run_each(_WRITE, [row_of(event.exercise, record)])
     return 1
 
 
@@ -87,19 +87,23 @@ def append(
             raise StoreError(f"records {before.seq} and {after.seq} of {exercise} don't follow each other")
     rows = [row_of(exercise, record) for record in records]
     changes = _summary_changes(records, status, unrecovered)
-    claim = update(exercises).where(exercises.c.id == exercise, exercises.c.epoch == epoch)
     if records:
-        claim = claim.where(exercises.c.last_seq == records[0].seq - 1)
         changes["last_seq"] = records[-1].seq
-    if connection.execute(claim.values(renewed_at=now, **changes)).rowcount != 1:
+    changes["renewed_at"] = now
+    claim = f"UPDATE gameday_exercises SET {assigned(changes)} WHERE id = :id AND epoch = :held"
+    values = {**changes, "id": exercise, "held": epoch}
+    if records:
+        claimed = connection.run(f"{claim} AND last_seq = :before", **values, before=records[0].seq - 1)
+    else:
+        claimed = connection.run(claim, **values)
+    if claimed != 1:
         rows = _not_yet_written(connection, address, exercise, epoch, rows)
-        claim = update(exercises).where(exercises.c.id == exercise, exercises.c.epoch == epoch)
-        connection.execute(claim.values(renewed_at=now, **changes))
+        connection.run(claim, **values)
     if rows:
-        connection.execute(insert(events), rows)
+        connection.run_each(_WRITE, rows)
     if unrecovered is None and any(isinstance(record.event, _TURNING) for record in records):
         count = len(unrecovered_entries(connection, exercise))
-        connection.execute(update(exercises).where(exercises.c.id == exercise).values(unrecovered=count))
+        connection.run("UPDATE gameday_exercises SET unrecovered = :count WHERE id = :id", count=count, id=exercise)
 
 
 def _summary_changes(records: Sequence[Record], status: str | None, unrecovered: int | None) -> dict[str, Any]:
@@ -122,8 +126,8 @@ def _not_yet_written(
     """Why the claim met nothing. A caller that never heard whether its last append went through may send it again:
     rows that stand there already, to the letter, are left out.
     """
-    columns = (exercises.c.epoch, exercises.c.last_seq)
-    found = connection.execute(select(*columns).where(exercises.c.id == exercise).with_for_update()).one_or_none()
+    query = f"SELECT epoch, last_seq FROM gameday_exercises WHERE id = :id {connection.for_update}"
+    found = connection.row(query, id=exercise)
     if found is None:
         raise StoreGone(
             f"{address.shown} knows no exercise {exercise} any more: it was removed or replaced while in use"
@@ -137,8 +141,9 @@ def _not_yet_written(
     if first > last_seq + 1:
         raise JournalGap(exercise, last_seq, first)
     old = [row for row in rows if row["seq"] <= last_seq]
-    query = select(events).where(events.c.exercise == exercise, events.c.seq >= first).order_by(events.c.seq)
-    there = [dict(row) for row in connection.execute(query.limit(len(old))).mappings()]
+    query = f"SELECT {', '.join(EVENTS)} FROM gameday_events WHERE exercise = :exercise AND seq >= :first"
+    found_there = connection.rows(f"{query} ORDER BY seq LIMIT :most", exercise=exercise, first=first, most=len(old))
+    there = [dict(zip(EVENTS, row, strict=True)) for row in found_there]
     if there != old or last_seq > rows[-1]["seq"]:
         raise LeaseLost(exercise, epoch, current, f"record {first} is there already, written by somebody else")
     return rows[len(old) :]
@@ -146,10 +151,8 @@ def _not_yet_written(
 
 def unrecovered_entries(connection: Connection, exercise: str) -> list[str]:
     """Entries whose fault was armed and is neither recovered nor known to have touched nothing."""
-    kinds = [kind_of(event) for event in _TURNING]
-    query = _READ.where(events.c.exercise == exercise, events.c.kind.in_(kinds))
     open_entries: dict[str, None] = {}
-    for record in records_from(connection.execute(query), exercise):
+    for record in of_kinds(connection, exercise, [kind_of(event) for event in _TURNING]):
         event = record.event
         if isinstance(event, FaultArmed | FaultLeaked):
             open_entries[event.entry] = None
@@ -160,10 +163,15 @@ def unrecovered_entries(connection: Connection, exercise: str) -> list[str]:
 
 def of_kinds(connection: Connection, exercise: str, kinds: Sequence[str]) -> list[Record]:
     """Records of these kinds alone, in order; reads no other record's body."""
-    query = _READ.where(events.c.exercise == exercise, events.c.kind.in_(kinds))
-    return records_from(connection.execute(query), exercise)
+    values = {f"kind_{number}": kind for number, kind in enumerate(kinds)}
+    # NULL is nothing's kind.
+    among = ", ".join(f":{name}" for name in values) or "NULL"
+    rows = connection.rows(f"{_READ} AND kind IN ({among}) ORDER BY seq", exercise=exercise, **values)
+    return records_from(rows, exercise)
 
 
 def read(connection: Connection, exercise: str, after: int, limit: int | None) -> list[Record]:
-    query = _READ.where(events.c.exercise == exercise, events.c.seq > after).limit(limit)
-    return records_from(connection.execute(query), exercise)
+    query = f"{_READ} AND seq > :after ORDER BY seq"
+    if limit is not None:
+        query += " LIMIT :most"
+    return records_from(connection.rows(query, exercise=exercise, after=after, most=limit), exercise)

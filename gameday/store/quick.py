@@ -1,4 +1,4 @@
-"""Questions to an SQLite store without loading SQLAlchemy, so that every command can ask: what stands, what runs?
+"""Questions to an SQLite store that change nothing in it, so that every command can ask: what stands, what runs?
 
 Reads only; a store that is not there, locked or of another schema has nothing to say here (opening it properly does).
 """

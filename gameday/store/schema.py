@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, delete, insert, inspect, select, text
-
 from gameday.store import tables
 from gameday.store.address import Address
+from gameday.store.connection import Connection
 from gameday.store.errors import BadAddress, StoreCorrupt, StoreTooNew
 
 Step = Callable[[Connection], None]
@@ -18,25 +17,20 @@ Step = Callable[[Connection], None]
 STEPS: tuple[Step, ...] = ()
 """`STEPS[0]` leads from schema 1 to 2, and so on; a released one is never edited. The last leads to `tables.py`."""
 
-_ADVISORY = 0x67616D65646179
-"""Key of the lock under which PostgreSQL is set up: \"gameday\" in ASCII."""
-
 
 def number_of(connection: Connection) -> int:
     """The store's schema number; 0 where nothing is set up yet."""
-    if not inspect(connection).has_table(tables.schema.name):
+    if "gameday_schema" not in connection.tables():
         return 0
-    found = connection.execute(select(tables.schema.c.number)).scalars().all()
+    found = connection.rows("SELECT number FROM gameday_schema")
     if len(found) != 1:
         raise StoreCorrupt(f"the store's schema number is missing or double ({len(found)} rows in gameday_schema)")
-    return int(found[0])
+    return int(found[0][0])
 
 
 def is_empty(connection: Connection) -> bool:
     """Whether nothing is set up there: no table at all in a file, none of ours in a database that others may use."""
-    if connection.dialect.name == "sqlite":
-        return not inspect(connection).get_table_names()
-    return number_of(connection) == 0
+    return number_of(connection) == 0 if connection.shared else not connection.tables()
 
 
 def check(found: int, address: Address, steps: Sequence[Step] = STEPS) -> bool:
@@ -55,19 +49,18 @@ def check(found: int, address: Address, steps: Sequence[Step] = STEPS) -> bool:
 
 
 def bring_up(connection: Connection, address: Address, steps: Sequence[Step] = STEPS) -> None:
-    """Set the tables up, or run the steps that are missing; the caller commits."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY})
+    """Set the tables up, or run the steps that are missing, in the caller's transaction."""
+    connection.hold_set_up()
     # Looked at again under the lock: another process may have been quicker.
     found = number_of(connection)
     if check(found, address, steps):
         return
     if found == 0:
-        if connection.dialect.name == "sqlite" and inspect(connection).get_table_names():
+        if not connection.shared and connection.tables():
             raise BadAddress(f"{address.shown} is another program's database: name another file with --store")
-        tables.metadata.create_all(connection)
+        tables.make(connection)
     else:
         for step in steps[found - 1 :]:
             step(connection)
-        connection.execute(delete(tables.schema))
-    connection.execute(insert(tables.schema), {"number": 1 + len(steps)})
+        connection.run("DELETE FROM gameday_schema")
+    connection.run("INSERT INTO gameday_schema (number) VALUES (:number)", number=1 + len(steps))

@@ -7,17 +7,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import update
-
 from gameday.exercise.record import Record
 from gameday.store import inbox, journal, leases, summaries
 from gameday.store.address import Address
 from gameday.store.database import Database
 from gameday.store.holder import Holder, Lease
 from gameday.store.inbox import InboxRow
-from gameday.store.summaries import UNDER_WAY, Summary
-from gameday.store.tables import exercises
-from gameday.store.tables import schema as schema_table
+from gameday.store.summaries import Summary
 
 
 class Store:
@@ -138,12 +134,12 @@ class Store:
     def unrecovered(self) -> list[Summary]:
         """Exercises with a fault that is not recovered, running ones included."""
         with self._database.reading("look for faults that are not recovered") as connection:
-            return summaries.listed(connection, exercises.c.unrecovered > 0)
+            return summaries.listed(connection, "unrecovered > 0")
 
     def running(self) -> list[Summary]:
         """Exercises that are running or paused, as last written; `Summary.engine_alive` says whether truly so."""
         with self._database.reading("list the exercises") as connection:
-            return summaries.listed(connection, exercises.c.status.in_(UNDER_WAY))
+            return summaries.listed(connection, summaries.UNDER_WAY)
 
     def resolve(self, wanted: str | None = None) -> str:
         """The id meant by an id or its beginning; with None the latest running exercise, else the latest.
@@ -199,4 +195,4 @@ class Store:
     def prove_writable(self) -> None:
         """Write something that changes nothing; raises as `append` would. For checks before an exercise starts."""
         with self._database.writing("write") as connection:
-            connection.execute(update(schema_table).values(number=schema_table.c.number))
+            connection.run("UPDATE gameday_schema SET number = number")

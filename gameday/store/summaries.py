@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 import time
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select
-
 from gameday.store.address import Address
+from gameday.store.connection import Connection
 from gameday.store.errors import Ambiguous, NoSuchExercise
 from gameday.store.holder import Holder, Lease
-from gameday.store.tables import exercises
 
 Status = Literal["running", "paused", "interrupted", "completed", "failed", "aborted", "leaked", "refused"]
-UNDER_WAY = ("running", "paused")
+UNDER_WAY = "status IN ('running', 'paused')"
+LEASE = ("epoch", "pid", "start_ticks", "host", "boot_id", "renewed_at")
+"""In this order `lease_from` wants a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,51 +44,71 @@ class Summary:
         return self.lease.held(time.time())
 
 
-def lease_from(row: RowMapping) -> Lease:
+_SUMMARY = tuple(name for name in Summary.__dataclass_fields__ if name != "lease")
+
+
+def lease_from(
+    exercise: str,
+    epoch: int,
+    pid: int | None,
+    start_ticks: int | None,
+    host: str | None,
+    boot_id: str | None,
+    renewed_at: float,
+) -> Lease:
     holder = None
-    if row["pid"] is not None:
-        holder = Holder(row["pid"], row["start_ticks"], row["host"], row["boot_id"])
-    return Lease(exercise=row["id"], epoch=row["epoch"], holder=holder, renewed_at=row["renewed_at"])
+    if pid is not None:
+        holder = Holder(pid, start_ticks, host, boot_id)  # type: ignore[arg-type]
+    return Lease(exercise=exercise, epoch=epoch, holder=holder, renewed_at=renewed_at)
 
 
-def _summary_from(row: RowMapping) -> Summary:
-    names = (name for name in Summary.__dataclass_fields__ if name != "lease")
-    return Summary(**{name: row[name] for name in names}, lease=lease_from(row))
-
-
-def listed(connection: Connection, *wanted: ColumnElement[bool], limit: int | None = None) -> list[Summary]:
-    """Newest first."""
-    query = select(exercises).where(*wanted).order_by(exercises.c.started_at.desc(), exercises.c.id.desc())
-    return [_summary_from(row) for row in connection.execute(query.limit(limit)).mappings()]
+def listed(connection: Connection, where: str = "", limit: int | None = None, **values: str) -> list[Summary]:
+    """Newest first; `where`: a condition, its values in `values`."""
+    query = f"SELECT {', '.join(_SUMMARY + LEASE)} FROM gameday_exercises"
+    if where:
+        query += f" WHERE {where}"
+    query += " ORDER BY started_at DESC, id DESC"
+    if limit is not None:
+        query += " LIMIT :most"
+    found = []
+    for row in connection.rows(query, **values, most=limit):
+        said = dict(zip(_SUMMARY, row, strict=False))
+        # SQLite has no boolean.
+        said["attended"] = bool(said["attended"])
+        found.append(Summary(**said, lease=lease_from(said["id"], *row[len(_SUMMARY) :])))
+    return found
 
 
 def one(connection: Connection, exercise: str, address: Address) -> Summary:
-    row = connection.execute(select(exercises).where(exercises.c.id == exercise)).mappings().one_or_none()
-    if row is None:
+    found = listed(connection, "id = :id", id=exercise)
+    if not found:
         raise missing(connection, exercise, address)
-    return _summary_from(row)
+    return found[0]
 
 
 def missing(connection: Connection, wanted: str, address: Address) -> NoSuchExercise:
     """The error that names the ids nearest to `wanted`."""
-    known = connection.execute(select(exercises.c.id).order_by(exercises.c.started_at.desc()).limit(1000)).scalars()
-    return NoSuchExercise(wanted, address.shown, difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.5))
+    import difflib
+
+    known = [id_ for (id_,) in connection.rows("SELECT id FROM gameday_exercises ORDER BY started_at DESC LIMIT 1000")]
+    return NoSuchExercise(wanted, address.shown, difflib.get_close_matches(wanted, known, n=3, cutoff=0.5))
 
 
 def resolve(connection: Connection, wanted: str | None, address: Address) -> str:
     """The id meant by an id, by the beginning of one, or by nothing (the latest that runs, else the latest)."""
     if not wanted:
-        found = listed(connection, exercises.c.status.in_(UNDER_WAY), limit=1) or listed(connection, limit=1)
+        found = listed(connection, UNDER_WAY, limit=1) or listed(connection, limit=1)
         if not found:
             raise NoSuchExercise("", address.shown)
         return found[0].id
+    pattern = re.sub("([/%_])", r"/\1", wanted) + "%"
+    query = "SELECT id FROM gameday_exercises WHERE id LIKE :pattern ESCAPE '/' ORDER BY id"
     # SQLite compares without case here; an id is taken as typed.
-    query = select(exercises.c.id).where(exercises.c.id.startswith(wanted, autoescape=True)).order_by(exercises.c.id)
-    matches = [id_ for id_ in connection.execute(query).scalars() if id_.startswith(wanted)]
+    matches = [str(id_) for (id_,) in connection.rows(query, pattern=pattern) if id_.startswith(wanted)]
     if wanted in matches:
         return wanted
     if not matches:
         raise missing(connection, wanted, address)
     if len(matches) > 1:
         raise Ambiguous(wanted, matches)
-    return str(matches[0])
+    return matches[0]

@@ -6,85 +6,115 @@ warnings need without reading a journal, and the lease, so that an append can ch
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    DDL,
-    BigInteger,
-    Boolean,
-    Column,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    event,
+from collections.abc import Iterable
+
+from gameday.store.connection import Connection
+
+EXERCISES = (
+    "id",
+    "scenario",
+    "title",
+    "target",
+    "environment",
+    "attended",
+    "status",
+    "started_at",
+    "ended_at",
+    "verdict",
+    "exit_code",
+    "unrecovered",
+    "last_seq",
+    "epoch",
+    "pid",
+    "start_ticks",
+    "host",
+    "boot_id",
+    "renewed_at",
 )
+"""The columns of `gameday_exercises`."""
+EVENTS = ("exercise", "seq", "wall", "clock", "recorded", "epoch", "source", "actor", "kind", "body")
+"""The columns of `gameday_events`."""
 
-metadata = MetaData()
-
-schema = Table("gameday_schema", metadata, Column("number", Integer, nullable=False))
-
-exercises = Table(
-    "gameday_exercises",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("scenario", Text, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("environment", Text, nullable=False),
-    Column("attended", Boolean, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("started_at", Double, nullable=False),
-    Column("ended_at", Double),
-    Column("verdict", Text),
-    Column("exit_code", Integer),
-    Column("unrecovered", Integer, nullable=False),
-    Column("last_seq", Integer, nullable=False),
-    # The lease. No pid: released.
-    Column("epoch", Integer, nullable=False),
-    Column("pid", Integer),
-    Column("start_ticks", BigInteger),
-    Column("host", Text),
-    Column("boot_id", Text),
-    Column("renewed_at", Double, nullable=False),
-    Index("gameday_exercises_started", "started_at"),
-    Index("gameday_exercises_status", "status"),
-    Index("gameday_exercises_unrecovered", "unrecovered"),
+_MADE = (
+    """
+CREATE TABLE IF NOT EXISTS gameday_schema (
+    number INTEGER NOT NULL
 )
-
-events = Table(
-    "gameday_events",
-    metadata,
-    Column("exercise", Text, ForeignKey("gameday_exercises.id"), primary_key=True),
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("wall", Double, nullable=False),
-    Column("clock", Double, nullable=False),
-    Column("recorded", Double, nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("body", Text, nullable=False),
+""",
+    # No pid: the lease was released.
+    """
+CREATE TABLE IF NOT EXISTS gameday_exercises (
+    id TEXT NOT NULL,
+    scenario TEXT NOT NULL,
+    title TEXT NOT NULL,
+    target TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    attended BOOLEAN NOT NULL,
+    status TEXT NOT NULL,
+    started_at {double} NOT NULL,
+    ended_at {double},
+    verdict TEXT,
+    exit_code INTEGER,
+    unrecovered INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    pid INTEGER,
+    start_ticks BIGINT,
+    host TEXT,
+    boot_id TEXT,
+    renewed_at {double} NOT NULL,
+    PRIMARY KEY (id)
 )
-
-inbox = Table(
-    "gameday_inbox",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("exercise", Text, ForeignKey("gameday_exercises.id"), nullable=False),
-    Column("request", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("wall", Double, nullable=False),
-    Column("taken_at", Double),
-    Column("answer", Text),
+""",
+    "CREATE INDEX IF NOT EXISTS gameday_exercises_started ON gameday_exercises (started_at)",
+    "CREATE INDEX IF NOT EXISTS gameday_exercises_status ON gameday_exercises (status)",
+    "CREATE INDEX IF NOT EXISTS gameday_exercises_unrecovered ON gameday_exercises (unrecovered)",
+    """
+CREATE TABLE IF NOT EXISTS gameday_events (
+    exercise TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    wall {double} NOT NULL,
+    clock {double} NOT NULL,
+    recorded {double} NOT NULL,
+    epoch INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (exercise, seq),
+    FOREIGN KEY (exercise) REFERENCES gameday_exercises (id)
+)
+""",
     # Ids of requests are handed out and must never name another one later.
-    sqlite_autoincrement=True,
+    """
+CREATE TABLE IF NOT EXISTS gameday_inbox (
+    id {numbered},
+    exercise TEXT NOT NULL,
+    request TEXT NOT NULL,
+    source TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    wall {double} NOT NULL,
+    taken_at {double},
+    answer TEXT,
+    FOREIGN KEY (exercise) REFERENCES gameday_exercises (id)
 )
-# As text, which both databases read: an `Index` with `postgresql_where` loads PostgreSQL's dialect into every process.
-event.listen(
-    inbox,
-    "after_create",
-    DDL("CREATE INDEX gameday_inbox_waiting ON gameday_inbox (exercise, id) WHERE taken_at IS NULL"),  # type: ignore[no-untyped-call]
+""",
+    "CREATE INDEX IF NOT EXISTS gameday_inbox_waiting ON gameday_inbox (exercise, id) WHERE taken_at IS NULL",
 )
+
+
+def make(connection: Connection) -> None:
+    """All of them, in the caller's transaction."""
+    for statement in _MADE:
+        connection.run(statement.format(double=connection.double, numbered=connection.numbered))
+
+
+def insert_into(table: str, columns: Iterable[str]) -> str:
+    """An INSERT of values called as the columns are."""
+    names = list(columns)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
+
+
+def assigned(columns: Iterable[str]) -> str:
+    """What stands after the SET of an UPDATE to values called as the columns are."""
+    return ", ".join(f"{name} = :{name}" for name in columns)

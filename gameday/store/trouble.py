@@ -1,15 +1,16 @@
-"""Turns what a driver raises into the errors of `errors.py`. The only place that knows drivers' codes."""
+"""Turns what a driver raises into the errors of `errors.py`. The only place that knows drivers' codes.
+
+PostgreSQL's driver is not loaded for it: what nobody loaded raises nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import resource
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gameday.store.address import Address
 from gameday.store.errors import (
@@ -26,26 +27,38 @@ SMALLEST = 64 * 1024
 """Bytes free below which a write error is taken for a full disk."""
 
 
+class TooManyThreads(Exception):
+    """All connections to a store stayed in use for longer than somebody was willing to wait for one."""
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What the drivers that are loaded may raise."""
+    psycopg = sys.modules.get("psycopg")
+    return (sqlite3.Error,) if psycopg is None else (sqlite3.Error, psycopg.Error)
+
+
 @contextmanager
 def told(address: Address, doing: str) -> Iterator[None]:
     """Run the block; whatever a driver raises in it leaves as a `StoreError` that names `doing` and the place."""
     try:
         yield
-    except PoolTimeout:
+    except TooManyThreads:
         raise StoreBusy(f"could not {doing}: too many threads use {address.shown} at once; try again") from None
-    except DBAPIError as error:
-        raise _translated(address, doing, error.orig or error) from error
-    except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:
+    except _worth_words() as error:
         raise _translated(address, doing, error) from error
+
+
+def _worth_words() -> tuple[type[Exception], ...]:
+    # Asked when something was raised: by then a driver may be loaded that was not before.
+    return (*driver_errors(), OSError, UnicodeError)
 
 
 def _translated(address: Address, doing: str, error: BaseException) -> StoreError:
     at = f"could not {doing} in {address.shown}"
     if isinstance(error, sqlite3.Error):
         return _sqlite(address, at, error)
-    state = getattr(error, "sqlstate", None)
-    if isinstance(state, str) or type(error).__module__.startswith("psycopg"):
-        return _postgresql(at, error, state or "")
+    if isinstance(error, driver_errors()):
+        return _postgresql(at, error, getattr(error, "sqlstate", None) or "")
     if isinstance(error, OSError):
         return refused_by_system(at, error)
     return StoreError(f"{at}: {_line(error)}")

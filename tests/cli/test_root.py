@@ -16,7 +16,7 @@ from gameday.cli.run import can_be_written
 from gameday.store import open_store
 from tests.cli.conftest import Run
 
-HEAVY = {"textual", "rich", "chaoslib", "chaosk8s", "kubernetes", "httpx", "sqlalchemy", "jinja2", "asyncio"}
+HEAVY = {"textual", "rich", "chaoslib", "chaosk8s", "kubernetes", "httpx", "psycopg", "jinja2", "asyncio"}
 PROBE = """
 import json, sys
 from gameday.__main__ import main

@@ -187,7 +187,7 @@ import sys
 sys.argv = ["gameday", "validate", sys.argv[1], "--quiet"]
 from gameday.__main__ import main
 code = main()
-heavy = {"textual", "rich", "chaoslib", "kubernetes", "httpx", "sqlalchemy", "jinja2", "asyncio", "requests"}
+heavy = {"textual", "rich", "chaoslib", "kubernetes", "httpx", "psycopg", "jinja2", "asyncio", "requests"}
 print(code, sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
 """
     done = subprocess.run([sys.executable, "-c", code, str(SHIPPED[0])], capture_output=True, text=True, timeout=60)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from gameday.store import open_store
+from gameday.store.connection import Connection, PostgresqlConnection, SqliteConnection
 from gameday.store.store import Store
 
 from . import actors
@@ -107,6 +108,24 @@ def store(url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is sent to databases from now on, on one line each; one of many rows once."""
+    seen: list[str] = []
+    for kind in (SqliteConnection, PostgresqlConnection):
+        for name in ("_execute", "run_each"):
+            monkeypatch.setattr(kind, name, _overheard(getattr(kind, name), seen))
+    return seen
+
+
+def _overheard(told: Callable[..., Any], seen: list[str]) -> Callable[..., Any]:
+    def tell(connection: Connection, sql: str, values: Any) -> Any:
+        seen.append(" ".join(sql.split()))
+        return told(connection, sql, values)
+
+    return tell
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "gameday.db"
 
@@ -116,7 +135,7 @@ class Actor:
 
     def __init__(self, name: str, *arguments: object) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["gameday.store.store", "gameday.store.spill", "sqlalchemy.dialects.sqlite"])
+        context.set_forkserver_preload(["gameday.store.store", "gameday.store.spill"])
         self._line, theirs = context.Pipe()
         self.process = context.Process(target=actors.run, args=(theirs, name, *map(str, arguments)), daemon=True)
         self.process.start()

@@ -77,7 +77,7 @@ def test_passwords_are_never_shown(url: str, shown: str) -> None:
 
 def test_postgres_urls_get_the_driver_that_is_there() -> None:
     for scheme in ("postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
-        assert read_address(f"{scheme}://h/d").url == "postgresql+psycopg://h/d"
+        assert read_address(f"{scheme}://h/d").url == "postgresql://h/d"
 
 
 def test_a_link_to_a_store_is_the_same_store(tmp_path: Path) -> None:

@@ -141,6 +141,6 @@ def test_a_damaged_row_in_a_store_is_named(path: Path) -> None:
     with open_store(str(path)) as store:
         store.create(started("e"), Holder.mine())
         with store._database.writing("damage it") as connection:
-            connection.exec_driver_sql("UPDATE gameday_events SET body = '{\"exercise\":'")
+            connection.run("UPDATE gameday_events SET body = '{\"exercise\":'")
         with pytest.raises(StoreCorrupt, match="record 1 of exercise e"):
             store.records("e")

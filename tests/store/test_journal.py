@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from gameday.errors import StoreError
 from gameday.exercise import events as ev
@@ -172,31 +171,27 @@ def test_odd_bytes_in_a_name_are_spelled_out(store: Store) -> None:
     assert read.event == ev.NoteTaken("a\0b\udcff")
 
 
-def test_an_append_is_one_transaction_of_two_statements(path: Path) -> None:
+def test_an_append_is_one_transaction_of_two_statements(path: Path, statements: list[str]) -> None:
     with open_store(str(path)) as store:
         epoch = begin(store)
         store.append("e", epoch, [note(2)], status="running", unrecovered=0)
-        seen: list[str] = []
-        engine = store._database.engine
-        event.listen(engine, "before_cursor_execute", lambda *args: seen.append(" ".join(args[2].split())))
-        event.listen(engine, "commit", lambda connection: seen.append("COMMIT"))
-        event.listen(engine, "rollback", lambda connection: seen.append("ROLLBACK"))
+        statements.clear()
         store.append("e", epoch, [note(3), note(4)], status="running", unrecovered=0)
-    assert seen == [
-        "BEGIN IMMEDIATE",
-        "UPDATE gameday_exercises SET status=?, unrecovered=?, last_seq=?, renewed_at=? WHERE gameday_exercises.id = ? "
-        "AND gameday_exercises.epoch = ? AND gameday_exercises.last_seq = ?",
-        "INSERT INTO gameday_events (exercise, seq, wall, clock, recorded, epoch, source, actor, kind, body) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "COMMIT",
-    ]
+        assert statements == [
+            "BEGIN IMMEDIATE",
+            "UPDATE gameday_exercises SET status = :status, unrecovered = :unrecovered, last_seq = :last_seq, "
+            "renewed_at = :renewed_at WHERE id = :id AND epoch = :held AND last_seq = :before",
+            "INSERT INTO gameday_events (exercise, seq, wall, clock, recorded, epoch, source, actor, kind, body) "
+            "VALUES (:exercise, :seq, :wall, :clock, :recorded, :epoch, :source, :actor, :kind, :body)",
+            "COMMIT",
+        ]
 
 
 def test_sqlite_writes_are_on_disk_when_they_return(path: Path) -> None:
     with open_store(str(path)) as store, store._database.reading("look") as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert connection.value("PRAGMA journal_mode") == "wal"
+        assert connection.value("PRAGMA synchronous") == 2
+        assert connection.value("PRAGMA foreign_keys") == 1
 
 
 def test_news_are_noticed(store: Store) -> None:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
 
 from gameday.errors import Exit
 from gameday.store import Holder
@@ -19,7 +18,6 @@ from gameday.store.errors import LeaseHeld, LeaseLost, NoSuchExercise
 from gameday.store.holder import FROZEN_AFTER, RENEWED_WITHIN, SKEW
 from gameday.store.quick import standing
 from gameday.store.store import Store
-from gameday.store.tables import exercises
 
 from .makers import note, started, wait_until
 
@@ -166,8 +164,8 @@ def test_a_stopped_holder_loses_its_lease_and_is_warned_of(store: Store, url: st
     store.append("e", epoch, [note(2)], unrecovered=1)
     with pytest.raises(LeaseHeld):
         store.take_lease("e", Holder.mine())
-    with store._database.engine.begin() as connection:
-        connection.execute(update(exercises).values(renewed_at=time.time() - FROZEN_AFTER - 1))
+    with store._database.writing("age") as connection:
+        connection.run("UPDATE gameday_exercises SET renewed_at = :then", then=time.time() - FROZEN_AFTER - 1)
     assert not store.summary("e").engine_alive
     path = store.address.path
     assert path is None or [(one.exercise, one.faults) for one in standing(path)] == [("e", 1)]

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from gameday.errors import Exit, StoreError
 from gameday.store import Holder, open_store
@@ -72,7 +71,7 @@ def test_a_row_that_another_session_holds_is_busy(postgresql: str) -> None:
     with open_store(postgresql, busy=0.2) as store, open_store(postgresql) as other:
         store.create(started("e"), Holder.mine())
         with other._database.writing("hold") as connection:
-            connection.execute(text("SELECT * FROM gameday_exercises FOR UPDATE"))
+            connection.rows("SELECT * FROM gameday_exercises FOR UPDATE")
             began = time.monotonic()
             with pytest.raises(StoreBusy):
                 store.append("e", 1, [note(2)])
@@ -127,8 +126,8 @@ def test_a_server_that_only_reads(postgresql: str) -> None:
     with open_store(postgresql) as store:
         store.create(started("e"), Holder.mine())
         with store._database.writing("make it read-only") as connection:
-            name = connection.execute(text("SELECT current_database()")).scalar_one()
-            connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+            name = connection.value("SELECT current_database()")
+            connection.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     with open_store(postgresql) as store:
         assert store.last_seq("e") == 1
         with pytest.raises(StoreReadOnly):
@@ -320,7 +319,7 @@ def test_a_server_that_drops_its_sessions_is_found_again(postgresql: str, cluste
 
 def test_a_newer_schema_asks_for_an_upgrade(url: str) -> None:
     with open_store(url) as store, store._database.writing("age") as connection:
-        connection.execute(text("UPDATE gameday_schema SET number = 99"))
+        connection.run("UPDATE gameday_schema SET number = 99")
     with pytest.raises(StoreTooNew, match="upgrade gameday"):
         open_store(url)
 
@@ -331,7 +330,7 @@ def test_a_copy_that_forgot_the_wal_gets_it_back(made: Path) -> None:
     raw.execute("VACUUM INTO ?", (str(copy),))
     raw.close()
     with open_store(str(copy)) as store, store._database.reading("look") as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.value("PRAGMA journal_mode") == "wal"
         assert store.last_seq("e") == 1
 
 
@@ -339,15 +338,15 @@ def test_no_error_of_the_driver_gets_past(made: Path) -> None:
     with open_store(str(made)) as store:
         for statement in ("nonsense", "SELECT * FROM nowhere", "INSERT INTO gameday_inbox (id) VALUES (1)"):
             with pytest.raises(StoreError) as wrong, store._database.writing("try") as connection:
-                connection.exec_driver_sql(statement)
+                connection.run(statement)
             assert str(made) in str(wrong.value)
         with pytest.raises(StoreError), told(store.address, "try"):
             raise sqlite3.OperationalError("something new")
 
 
-def test_importing_the_store_loads_no_sqlalchemy() -> None:
+def test_importing_the_store_loads_no_driver() -> None:
     program = (
         "import sys, gameday.store, gameday.cli.options, gameday.cli.history;"
-        "sys.exit(any(name in sys.modules for name in ('sqlalchemy', 'psycopg', 'gameday.exercise.fold')))"
+        "sys.exit(any(name in sys.modules for name in ('sqlite3', 'psycopg', 'gameday.exercise.fold')))"
     )
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -56,7 +56,7 @@ IMPORTED = (
     "gameday.cli.staging",
     "gameday.cli.validate",
     "gameday.cli.watch",
-    "sqlalchemy.dialects.sqlite",
+    "gameday.store.store",
 )
 
 _servers: dict[int, socket.socket] = {}
