@@ -89,7 +89,7 @@ def settings_of(url: str) -> dict[str, Any]:
         host, _, port = server.partition(":")
     said = {
         "host": host,
-        "port": str(int(port)) if port else "",
+        "port": str(int(port or 0) or ""),
         "user": unquote(user),
         "password": unquote(password),
         "dbname": unquote(database),
@@ -114,5 +114,5 @@ def _several_hosts(hosts: list[str], ports: list[str]) -> dict[str, str]:
         raise ValueError(f"{len(hosts)} hosts and {len(ports)} ports")
     for port in filter(None, ports):
         int(port)
-    found = {"host": ",".join(hosts), "port": ",".join(ports)}
-    return {name: value for name, value in found.items() if value}
+    found = {"host": ",".join(hosts)} if hosts else {}
+    return found | ({"port": ",".join(ports)} if any(ports) else {})
