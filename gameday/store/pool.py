@@ -35,8 +35,7 @@ class Pool:
         if not self._places.acquire(timeout=self._wait):
             raise TooManyThreads
         try:
-            closings = self._closings
-            connection = self._idle_one() or self._connect()
+            connection, closings = self._one()
             try:
                 yield connection
             finally:
@@ -56,17 +55,19 @@ class Pool:
         for connection in idle:
             connection.close()
 
-    def _idle_one(self) -> Connection | None:
+    def _one(self) -> tuple[Connection, int]:
+        """A connection, and how often the pool had been closed when it was had."""
         with self._lock:
-            if not self._idle:
-                return None
-            connection = self._idle.pop()
+            connection, closings = self._idle.pop() if self._idle else None, self._closings
+        if connection is None:
+            return self._connect(), closings
         if connection.answers():
-            return connection
-        # Where the server has dropped one, asking the others one by one could take a timeout each.
+            return connection, closings
+        # A server that has dropped one has dropped all; to ask one after the other could take a timeout each.
         connection.close()
         self.close()
-        return None
+        closings = self._closings
+        return self._connect(), closings
 
     def _take_back(self, connection: Connection, closings: int) -> None:
         reusable = connection.reusable()

@@ -144,6 +144,30 @@ def test_a_session_that_is_dropped_in_a_transaction_is_gone_and_the_next_is_new(
         assert store.summary("e").title != "half"
 
 
+def test_of_sessions_that_were_all_dropped_one_is_made_anew_and_kept(postgresql: str, cluster: str) -> None:
+    import psycopg
+
+    with open_store(postgresql) as store, psycopg.connect(cluster.format("postgres"), autocommit=True) as admin:
+        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gameday' AND datname = %s"
+        name = postgresql.partition("@/")[2].partition("?")[0]
+
+        def sessions(number: int) -> bool:
+            return admin.execute(count, (name,)).fetchone() == (number,)
+
+        with ExitStack() as held:
+            for _ in range(KEPT):
+                held.enter_context(store._database.reading("hold"))
+        assert sessions(KEPT)
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        wait_until(lambda: sessions(0), "the sessions to end")
+        assert store.exercises() == []
+        assert sessions(1)
+        with store._database.reading("look again") as connection:
+            again = connection.value("SELECT pg_backend_pid()")
+        with store._database.reading("look again") as connection:
+            assert connection.value("SELECT pg_backend_pid()") == again
+
+
 # --- one text for both ---------------------------------------------------------------------------------------------
 
 
