@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
+from gameday.frozen import frozen
 from gameday.store.errors import BadAddress
 
 ENVIRONMENT = "GAMEDAY_STORE"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     kind: Literal["sqlite", "postgresql"]
     shown: str

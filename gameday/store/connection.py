@@ -37,7 +37,7 @@ class Connection(ABC):
     numbered: ClassVar[str]
     """The type of a key that the database counts up, and never gives twice."""
     list_tables: ClassVar[str]
-    """Asks for the names of the tables of people."""
+    """Asks for the names of the tables that somebody made there."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 
 from gameday.engine.processes import alive, boot_id, start_ticks, stopped
+from gameday.frozen import frozen
 
 RENEWED_WITHIN = 30.0
 """Seconds: a holder on another machine counts as alive if it wrote or renewed within them."""
@@ -19,7 +19,7 @@ SKEW = 60.0
 """Seconds that another machine's clock may be ahead. A lease renewed later than that proves nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     pid: int
     start_ticks: int
@@ -61,7 +61,7 @@ def _lately(renewed_at: float, now: float, within: float) -> bool:
     return -SKEW <= now - renewed_at < within
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lease:
     """The right to write one journal. Every append names its epoch; taking the lease makes a new one."""
 

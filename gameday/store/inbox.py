@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from gameday.errors import StoreError
+from gameday.frozen import frozen
 from gameday.store.address import Address
 from gameday.store.codec import json_text, plain
 from gameday.store.connection import Connection
@@ -15,7 +15,7 @@ from gameday.store.summaries import missing
 from gameday.store.tables import insert_into
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InboxRow:
     id: int
     exercise: str

@@ -19,7 +19,7 @@ def read(connection: Connection, exercise: str, address: Address, *, lock: bool 
     found = connection.row(f"{query} {connection.for_update}" if lock else query, id=exercise)
     if found is None:
         raise missing(connection, exercise, address)
-    return lease_from(exercise, *found)
+    return lease_from(exercise, found)
 
 
 def take(connection: Connection, exercise: str, holder: Holder, address: Address, *, force: bool, now: float) -> int:

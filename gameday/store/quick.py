@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from gameday.frozen import frozen
 from gameday.store.holder import Holder
 
 _QUERY = """
@@ -21,7 +21,7 @@ FROM gameday_exercises WHERE unrecovered > 0 ORDER BY started_at
 _BUSY = "SELECT 1 FROM gameday_exercises WHERE unrecovered > 0 OR status IN ('running', 'paused') LIMIT 1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """Faults of one exercise that nobody looks after."""
 

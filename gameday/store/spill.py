@@ -12,13 +12,14 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gameday.engine.control import distrust, foreign, say_ignored
 from gameday.exercise.events import ExerciseStarted
 from gameday.exercise.record import JournalError, Record, from_json, to_json
+from gameday.frozen import frozen
 from gameday.store.codec import json_text, plain
 from gameday.store.errors import LeaseHeld, NoSuchExercise, refused_by_system
 from gameday.store.holder import Holder
@@ -34,7 +35,7 @@ Outcome = Literal["absorbed", "left", "unknown", "elsewhere"]
 `elsewhere`: the store has no such exercise, and the file says that it is of another one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spilled:
     """What one file holds."""
 

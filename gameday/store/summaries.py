@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from typing import Literal
 
+from gameday.frozen import frozen
 from gameday.store.address import Address
-from gameday.store.connection import Connection
+from gameday.store.connection import Connection, Row
 from gameday.store.errors import Ambiguous, NoSuchExercise
 from gameday.store.holder import Holder, Lease
 
@@ -18,7 +18,7 @@ LEASE = ("epoch", "pid", "start_ticks", "host", "boot_id", "renewed_at")
 """In this order `lease_from` wants a row."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Summary:
     id: str
     scenario: str
@@ -44,21 +44,12 @@ class Summary:
         return self.lease.held(time.time())
 
 
-_SUMMARY = tuple(name for name in Summary.__dataclass_fields__ if name != "lease")
+_SUMMARY = tuple(name for name in Summary.__annotations__ if name != "lease")
 
 
-def lease_from(
-    exercise: str,
-    epoch: int,
-    pid: int | None,
-    start_ticks: int | None,
-    host: str | None,
-    boot_id: str | None,
-    renewed_at: float,
-) -> Lease:
-    holder = None
-    if pid is not None:
-        holder = Holder(pid, start_ticks, host, boot_id)  # type: ignore[arg-type]
+def lease_from(exercise: str, row: Row) -> Lease:
+    epoch, pid, start_ticks, host, boot_id, renewed_at = row
+    holder = None if pid is None else Holder(pid, start_ticks, host, boot_id)
     return Lease(exercise=exercise, epoch=epoch, holder=holder, renewed_at=renewed_at)
 
 
@@ -75,7 +66,7 @@ def listed(connection: Connection, where: str = "", limit: int | None = None, **
         said = dict(zip(_SUMMARY, row, strict=False))
         # SQLite has no boolean.
         said["attended"] = bool(said["attended"])
-        found.append(Summary(**said, lease=lease_from(said["id"], *row[len(_SUMMARY) :])))
+        found.append(Summary(**said, lease=lease_from(said["id"], row[len(_SUMMARY) :])))
     return found
 
 
