@@ -23,7 +23,8 @@ class Pool:
         self._places = threading.BoundedSemaphore(MOST)
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
-        self._closings = 0
+        self._kept = KEPT
+        self._clearings = 0
 
     @contextmanager
     def lend(self) -> Iterator[Connection]:
@@ -35,45 +36,49 @@ class Pool:
         if not self._places.acquire(timeout=self._wait):
             raise TooManyThreads
         try:
-            connection, closings = self._one()
+            connection, clearings = self._one()
             try:
                 yield connection
             finally:
-                self._take_back(connection, closings)
+                self._take_back(connection, clearings)
         finally:
             self._places.release()
 
     def add(self, connection: Connection) -> None:
         """One that was made elsewhere."""
-        self._take_back(connection, self._closings)
+        self._take_back(connection, self._clearings)
 
     def close(self) -> None:
-        """Close them: the idle ones at once, the others when they come back. Who asks later gets a new one."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-            self._closings += 1
-        for connection in idle:
-            connection.close()
+        """Close them: the idle ones at once, the others when they come back. Who asks later has one for that time."""
+        self._kept = 0
+        self._clear()
 
     def _one(self) -> tuple[Connection, int]:
-        """A connection, and how often the pool had been closed when it was had."""
+        """A connection, and how often the pool had been cleared when it was had."""
         with self._lock:
-            connection, closings = self._idle.pop() if self._idle else None, self._closings
+            connection, clearings = self._idle.pop() if self._idle else None, self._clearings
         if connection is None:
-            return self._connect(), closings
+            return self._connect(), clearings
         if connection.answers():
-            return connection, closings
+            return connection, clearings
         # A server that has dropped one has dropped all; to ask one after the other could take a timeout each.
         connection.close()
-        self.close()
-        closings = self._closings
-        return self._connect(), closings
+        self._clear()
+        clearings = self._clearings
+        return self._connect(), clearings
 
-    def _take_back(self, connection: Connection, closings: int) -> None:
+    def _take_back(self, connection: Connection, clearings: int) -> None:
         reusable = connection.reusable()
         with self._lock:
-            keep = reusable and closings == self._closings and len(self._idle) < KEPT
+            keep = reusable and clearings == self._clearings and len(self._idle) < self._kept
             if keep:
                 self._idle.append(connection)
         if not keep:
+            connection.close()
+
+    def _clear(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._clearings += 1
+        for connection in idle:
             connection.close()

@@ -80,6 +80,8 @@ def test_a_few_stay_open_and_none_after_closing(path: Path) -> None:
             store.close()
             assert connections_to(path) == 1
         assert connections_to(path) == 0
+        assert store.exercises() == [], "somebody was late"
+        assert connections_to(path) == 0
 
 
 def test_a_store_that_could_not_be_opened_leaves_nothing_open(path: Path) -> None:
