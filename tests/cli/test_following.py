@@ -26,7 +26,9 @@ def waited(follower: following.Follower, within: float) -> bool:
     waiting = threading.Thread(target=following._after_the_guardian, args=(follower,), daemon=True)
     waiting.start()
     waiting.join(within)
-    return not waiting.is_alive()
+    over = not waiting.is_alive()
+    follower.close()
+    return over
 
 
 def test_a_pid_that_is_used_again_is_not_the_engine(tmp_path: Path) -> None:
