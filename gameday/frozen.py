@@ -55,7 +55,7 @@ def _made(cls: type[C], *, kw_only: bool, shared: dict[str, Any]) -> type[C]:
 
 
 class _Late:
-    """A method that is compiled, with its sisters, when somebody first asks for it, and then stands in its place."""
+    """A method that is compiled when somebody first asks for it, and then stands in its own place."""
 
     __slots__ = ("name", "owner")
 
@@ -64,16 +64,26 @@ class _Late:
         self.name = name
 
     def __get__(self, instance: object, _: type[Any] | None = None) -> Any:
-        compiled = vars(_compiled(self.owner))
-        for name, value in list(vars(self.owner).items()):
-            if isinstance(value, _Late):
-                setattr(self.owner, name, compiled[name])
-        return compiled[self.name].__get__(instance, self.owner)
+        compiled = vars(_compiled(self.owner, self.name))[self.name]
+        compiled.__qualname__ = f"{self.owner.__qualname__}.{self.name}"
+        setattr(self.owner, self.name, compiled)
+        return compiled.__get__(instance, self.owner)
 
 
-def _compiled(owner: type[Any]) -> type[Any]:
-    """A standard dataclass with the fields of `owner`. Its methods ask nothing of a value but its fields."""
-    body: dict[str, Any] = {"__annotations__": {}, "__doc__": owner.__doc__, "__module__": owner.__module__}
+_ALONE: dict[str, dict[str, bool]] = {
+    # An `__init__` as of a frozen class: it sets what nobody else may set.
+    "__init__": {"init": True, "frozen": True},
+    "__repr__": {"repr": True},
+    "__eq__": {"eq": True},
+    "__hash__": {"eq": True, "unsafe_hash": True},
+}
+"""What of a dataclass is to be made for one of its methods; next to nothing else is compiled for it."""
+_NOTHING = {"init": False, "repr": False, "eq": False, "match_args": False}
+
+
+def _compiled(owner: type[Any], name: str) -> type[Any]:
+    """A standard dataclass with the fields of `owner`, and that method. It asks nothing of a value but its fields."""
+    body: dict[str, Any] = {"__annotations__": {}, "__doc__": owner.__doc__ or name, "__module__": owner.__module__}
     if hasattr(owner, "__post_init__"):
         body["__post_init__"] = owner.__post_init__
     for one in fields(owner):
@@ -81,9 +91,7 @@ def _compiled(owner: type[Any]) -> type[Any]:
         said |= {name: value for name in ("default", "default_factory") if (value := getattr(one, name)) is not MISSING}
         body["__annotations__"][one.name] = one.type
         body[one.name] = field(**said)
-    made: type[Any] = dataclass(frozen=True)(type(owner.__name__, (), body))
-    for name in _LATE:
-        vars(made)[name].__qualname__ = f"{owner.__qualname__}.{name}"
+    made: type[Any] = dataclass(**(_NOTHING | _ALONE[name]))(type(owner.__name__, (), body))
     return made
 
 
