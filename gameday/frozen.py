@@ -42,6 +42,11 @@ def slotted(cls: type[C], /) -> type[C]:
     return _made(cls, kw_only=False, shared={"__hash__": None})
 
 
+def field_names(cls: type[Any]) -> tuple[str, ...]:
+    """The names of a class's fields, in order."""
+    return tuple(one.name for one in fields(cls))
+
+
 def _made(cls: type[C], *, kw_only: bool, shared: dict[str, Any]) -> type[C]:
     own = {name for name, value in vars(cls).items() if value is not None}
     said, cls.__doc__ = cls.__doc__, "Something: where nothing is said the standard decorator works a signature out."
@@ -109,16 +114,16 @@ def _delattr(self: Any, name: str) -> None:
 
 def _is_fixed(self: Any, name: str) -> bool:
     """A class that is made from a frozen one without being one itself has room for more than fields."""
-    return not hasattr(self, "__dict__") or any(one.name == name for one in fields(self))
+    return not hasattr(self, "__dict__") or name in field_names(type(self))
 
 
 def _getstate(self: Any) -> list[Any]:
-    return [getattr(self, one.name) for one in fields(self)]
+    return [getattr(self, name) for name in field_names(type(self))]
 
 
 def _setstate(self: Any, state: list[Any]) -> None:
-    for one, value in zip(fields(self), state, strict=True):
-        object.__setattr__(self, one.name, value)
+    for name, value in zip(field_names(type(self)), state, strict=True):
+        object.__setattr__(self, name, value)
 
 
 _FROZEN: dict[str, Any] = {
