@@ -32,10 +32,10 @@ from gameday.engine.guardian import _preload
 _preload(json.loads(sys.argv[1]))
 print(*sys.modules)
 """
-HEAVY = {"pydantic", "pydantic_core", "gameday.scenario.models", "sqlalchemy", "httpx", "chaoslib", "asyncio"}
+HEAVY = {"pydantic", "pydantic_core", "gameday.scenario.models", "sqlite3", "httpx", "chaoslib", "asyncio"}
 LIFE = """
 import json, sys
-for name in ("pydantic", "pydantic_core", "gameday.scenario.models", "sqlalchemy"):
+for name in ("pydantic", "pydantic_core", "gameday.scenario.models"):
     sys.modules[name] = None
 from gameday.engine.workers import function
 asked = json.load(sys.stdin)
