@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gameday.exercise.events import REGISTRY, Event, kind_of
-from gameday.frozen import frozen
+from gameday.frozen import field_names, frozen
 
 
 class JournalError(ValueError):
@@ -43,7 +43,7 @@ def body_of(event: Event) -> dict[str, Any]:
     return {name: getattr(event, name) for name in _FIELDS[type(event)]}
 
 
-_FIELDS: dict[type[Event], tuple[str, ...]] = {cls: tuple(one.name for one in fields(cls)) for cls in REGISTRY.values()}
+_FIELDS: dict[type[Event], tuple[str, ...]] = {cls: field_names(cls) for cls in REGISTRY.values()}
 
 
 def event_from(kind: str, body: Mapping[str, Any]) -> Event:
