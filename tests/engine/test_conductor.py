@@ -234,6 +234,8 @@ def test_what_is_asked_in_the_last_moment_is_heard(stage: Stage) -> None:
 def test_a_stamp_is_moved_whole_or_not_at_all(stage: Stage) -> None:
     async def meanwhile() -> None:
         await stage.effective()
+        # What is stamped is to go back by so much and still be of this exercise.
+        await stage.until(lambda: stage.conductor.journal.now() > 0.1)
         stage.conductor.append(ev.MilestoneReached("detected", note="dashboard"), source="console")
         (late,) = stage.conductor.exercise.stamps
         asked = ({"stamp": late.seq, "by": 60.0}, {"stamp": late.seq, "by": 0.05}, {"stamp": late.seq + 99, "by": 1})
