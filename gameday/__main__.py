@@ -12,10 +12,15 @@ def main() -> int:
     open_closed()
     from gameday.cli.ahead import begun_early
 
-    with begun_early(sys.argv[1:]):
-        from gameday.cli.main import main as run
+    try:
+        with begun_early(sys.argv[1:]):
+            from gameday.cli.main import main as run
 
-        code = run()
+            code = run()
+    except KeyboardInterrupt:
+        # In the middle of an import, say: nothing was begun by then, or it is undone by those who were started for it.
+        sys.stderr.write("Stopped.\n")
+        code = 130
     # The process is about to end: Python would look through everything imported once more, for nothing.
     gc.freeze()
     return code
