@@ -76,9 +76,9 @@ class Ahead:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
-    def preload(self, modules: list[str]) -> None:
-        """What workers will need can be imported meanwhile."""
-        self.say({"preload": modules})
+    def preload(self, modules: list[str], engine: list[str]) -> None:
+        """What workers will need is imported meanwhile, and what the engine will: `engine`, as `module:function`."""
+        self.say({"preload": modules, "prepare": engine})
 
     def claim(self, descriptors: Sequence[int]) -> None:
         """Let both have the claim to the target, whose lock stays ours together."""

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import functools
 import gc
+import importlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -34,7 +34,8 @@ from gameday.errors import GamedayError, RefusedError
 from gameday.exercise import events as ev
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
-from gameday.probes.prober import HTTP, LiveProber
+from gameday.probes import needed
+from gameday.probes.prober import LiveProber
 from gameday.store import Holder, open_store
 from gameday.store.errors import LeaseHeld, StoreUnavailable
 from gameday.store.port import BesideJournal, NoInbox, StoreInbox, StoreJournal, spill_folders
@@ -71,16 +72,17 @@ def main() -> int:
 
 
 def _told() -> str:
-    """What to do, as soon as it is known; until then there is time to load what may be needed later."""
-    if not select.select([sys.stdin], [], [], 0)[0]:
-        import gameday.probes.judge
-
-        gameday.probes.judge.prepare()
-    if not select.select([sys.stdin], [], [], 0)[0]:
-        import gameday.probes.fetching
-
-        gameday.probes.fetching.prepare()
-    return sys.stdin.read()
+    """What to do, "" where nothing comes. Before that line others may say what to load, while there is time."""
+    told = ""
+    for line in sys.stdin:
+        told = line
+        if "prepare" not in (message := json.loads(line)):
+            break
+        told = ""
+        for name in message["prepare"]:
+            module, _, function = name.partition(":")
+            getattr(importlib.import_module(module), function)()
+    return told
 
 
 def _closed(link: socket.socket) -> bool:
@@ -128,7 +130,7 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         return reply.output
 
     prober = LiveProber(target, run_call=run_call)
-    if payload.mode != "new" or "alertmanager" in target.names or _asks_over_http(payload.started["scenario"]):
+    if payload.mode != "new" or "alertmanager" in target.names or needed(payload.started["scenario"]):
         await prober.open()
 
     def on_fact(fact: dict[str, Any]) -> None:
@@ -169,13 +171,6 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         _release(store, payload.exercise, epoch)
         store.close()
     return code
-
-
-def _asks_over_http(found: Json) -> bool:
-    """Whether a scenario may ask something over HTTP; one that doesn't need not wait for a client."""
-    if isinstance(found, dict):
-        return any((key in HTTP and each is not None) or _asks_over_http(each) for key, each in found.items())
-    return isinstance(found, list) and any(map(_asks_over_http, found))
 
 
 def _keep_pauses_short() -> None:

@@ -26,6 +26,7 @@ from gameday.faults import planning
 from gameday.faults.catalogue import all_faults, catalogue
 from gameday.frozen import frozen
 from gameday.interchange.files import load_file
+from gameday.probes import needed
 from gameday.sandbox import control as sandbox
 from gameday.scenario.configuring import dynamic
 from gameday.scenario.loading import Loaded
@@ -115,7 +116,7 @@ def stage(
     exercise = ahead.exercise if ahead is not None else new_exercise_id(time.time())
     if ahead is not None:
         likely = replace(kind, settings={**kind.settings, "chosen": engines or {}})
-        ahead.preload(preload_for(likely.to_json(), loaded.document))
+        ahead.preload(preload_for(likely.to_json(), loaded.document), needed(loaded.document))
     started, info = False, None
     if kind.kind == "sandbox":
         try:

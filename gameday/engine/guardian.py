@@ -53,6 +53,14 @@ def _start_engine(command: list[str], *inherited: int) -> tuple[socket.socket, s
     return ours, engine
 
 
+def _tell(engine: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
+    """A line for the engine; one that has died is noticed where it is looked after."""
+    assert engine.stdin is not None
+    with suppress(BrokenPipeError):
+        engine.stdin.write(json.dumps(message).encode() + b"\n")
+        engine.stdin.flush()
+
+
 def _dismiss(engine: subprocess.Popen[bytes]) -> None:
     """Send an engine away that was never told what to do."""
     assert engine.stdin is not None
@@ -78,7 +86,8 @@ def main() -> int:
             ahead = Ahead(**message["ahead"])
             link, engine = _start_engine(ahead.engine, ahead.hand)
             import gameday.engine.guarding  # noqa: F401 - while there is time
-        elif message.keys() == {"preload"}:
+        elif "prepare" in message and engine is not None:
+            _tell(engine, {"prepare": message["prepare"]})
             _preload(message["preload"], patiently=True)
         else:
             break
@@ -115,10 +124,9 @@ def _guard(config: Config, link: socket.socket | None, engine: subprocess.Popen[
     if config.engine:
         if link is None or engine is None:
             link, engine = _start_engine(config.engine, config.target_claim)
+        _tell(engine, config.payload)
         assert engine.stdin is not None
         with suppress(BrokenPipeError):
-            # One that has died is noticed where it is looked after.
-            engine.stdin.write(json.dumps(config.payload).encode())
             engine.stdin.close()
         guardian = Guardian(config, link, engine.pid)
     else:

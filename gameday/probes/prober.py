@@ -47,8 +47,6 @@ _KINDS: dict[str, tuple[Callable[[Mapping[str, Any], Any], Awaitable[Answer]], f
     "tcp": (tcp.ask, 2.0, False),
     "process": (process.ask, 10.0, False),
 }
-HTTP = frozenset({"measure", *(kind for kind, (_, _, over_http) in _KINDS.items() if over_http)})
-"""Kinds of probes for which a client is needed, or may be."""
 _USUAL_ADDRESS = {"prometheus": {"url": "${prometheus}"}, "metrics": {"url": "${metrics}"}}
 _RENEWED = 60.0
 """Seconds after which a program is lent the kubeconfig as it is by then: a token in it may be another."""
