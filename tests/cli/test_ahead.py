@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gameday.probes import needed
 from tests.support.processes import wait_for
 from tests.support.runs import Place
 
@@ -123,3 +125,32 @@ def test_the_claim_is_held_by_those_who_were_started_before_it_was_known(place: 
     finally:
         for pid in place.pids("-m gameday."):
             os.kill(pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("probe", "wanted"),
+    [
+        ("tcp: {address: 'localhost:1'}, unless: {equals: true}", []),
+        ("process: {command: ['true'], read: stdout}, matches: never", ["judge"]),
+        ("http: {url: 'http://localhost:1'}, unless: {status: 200}", ["fetching", "judge"]),
+        ("measure: error-rate, above: 1", ["fetching", "judge"]),
+    ],
+)
+def test_an_engine_that_waits_loads_what_the_scenario_asks_with_and_nothing_else(probe: str, wanted: list[str]) -> None:
+    import yaml
+
+    document = {"abort_when": [yaml.safe_load(f"{{name: x, {probe}}}")], "timeline": [{"check": None}]}
+    assert needed(document) == [f"gameday.probes.{each}:prepare" for each in wanted]
+    code = (
+        "import io, json, sys\n"
+        "from gameday.cli import engine_process\n"
+        "lines = [json.dumps({'prepare': json.loads(sys.argv[1])}), json.dumps({'mode': 'new'})]\n"
+        "sys.stdin = io.StringIO('\\n'.join(lines))\n"
+        "assert engine_process._told() == lines[1]\n"
+        "print([name for name in ('httpx', 'regex') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, json.dumps(needed(document))], capture_output=True, text=True, timeout=30
+    )
+    expected = [name for name, of in (("httpx", "fetching"), ("regex", "judge")) if of in wanted]
+    assert done.stdout.strip() == str(expected), done.stderr
