@@ -34,8 +34,10 @@ from gameday.errors import GamedayError, RefusedError
 from gameday.exercise import events as ev
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
+from gameday.exercise.state import Exercise
 from gameday.probes import needed
 from gameday.probes.prober import LiveProber
+from gameday.scenario.taken_up import taken_up
 from gameday.store import Holder, open_store
 from gameday.store.errors import LeaseHeld, StoreUnavailable
 from gameday.store.port import BesideJournal, NoInbox, StoreInbox, StoreJournal, spill_folders
@@ -108,7 +110,7 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         shown = patient.address.shown
         epoch, records, boot, writable = _take_up(patient, payload)
     store = open_store(payload.store, create=False, busy=LOCKED) if writable else None
-    exercise = fold(records)
+    exercise = fold(records, Exercise(scenario=taken_up(payload.scripted)) if payload.scripted is not None else None)
     conductor: Conductor | None = None
 
     def on_trouble(trouble: Any) -> None:

@@ -131,7 +131,7 @@ def launch(
             *preload_for(payload.target, payload.started["scenario"] if payload.mode == "new" else None),
         ],
     }
-    slim = asdict(payload) | {"started": {}, "validated": {}, "rescue": {}}
+    slim = asdict(payload) | {"started": {}, "validated": {}, "scripted": None, "rescue": {}}
     owned = payload.mode == "new" and not payload.attended
     try:
         log = log_of(payload.exercise)

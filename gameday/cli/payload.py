@@ -29,5 +29,7 @@ class Payload:
     """With mode `new`: the services that the scenario's faults name, so that the engine need not find them out."""
     validated: dict[str, dict[str, Json]] = field(default_factory=dict)
     """With mode `new`: entry -> `planning.validated` of its fault."""
+    scripted: Json = None
+    """With mode `new`: the scenario as `taken_up.handed_over`."""
     rescue: dict[str, Json] = field(default_factory=dict)
     """Fields of the `Config` of a second guardian, should the first one die."""

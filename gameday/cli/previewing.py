@@ -35,17 +35,8 @@ from gameday.probes.judge import explain, holds
 from gameday.probes.prober import LiveProber
 from gameday.sandbox import control as sandbox
 from gameday.scenario.duration import format_duration
-from gameday.scenario.models import (
-    PROBES,
-    TOLERANCES,
-    AbortCondition,
-    Check,
-    Entry,
-    Expectation,
-    Look,
-    Probing,
-    Scenario,
-)
+from gameday.scenario.keys import PROBES, TOLERANCES
+from gameday.scenario.models import AbortCondition, Check, Entry, Expectation, Look, Probing, Scenario
 from gameday.scenario.problems import ScenarioErrors, listed
 from gameday.targets import policy
 from gameday.targets.published import known_targets

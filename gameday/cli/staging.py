@@ -31,6 +31,7 @@ from gameday.sandbox import control as sandbox
 from gameday.scenario.configuring import dynamic
 from gameday.scenario.loading import Loaded
 from gameday.scenario.models import Scenario
+from gameday.scenario.taken_up import handed_over
 from gameday.store import default_url, new_exercise_id, open_store, quick
 from gameday.store.address import read_address
 from gameday.store.errors import StoreMissing
@@ -250,6 +251,7 @@ def payload_of(staged: Staged, *, store: str | None, attended: bool, seed: int |
         started=started,
         touched=clusters.touched(staged.target.to_json(), staged.scenario),
         validated=_validated(staged, exercise),
+        scripted=handed_over(staged.scenario),
     )
 
 

@@ -11,10 +11,11 @@ from gameday.exercise import events as ev
 from gameday.exercise.timings import firing_since, landmarks
 from gameday.exercise.values import in_short
 from gameday.frozen import field, frozen
-from gameday.scenario.models import PROBES, Check, Expectation, Look
+from gameday.scenario.keys import PROBES
 
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
+    from gameday.scenario.models import Check, Expectation, Look
 
 POLL = 1.0
 """Seconds between two looks at the alerts, or at a check that is awaited."""

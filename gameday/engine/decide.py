@@ -6,12 +6,16 @@ so that nothing is asked for twice. Safety (abort conditions, the guardian) does
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gameday.exercise.expectations import awaited_until, expectation_name
 from gameday.exercise.state import Exercise, ExpectationState, FaultState, Moment
 from gameday.exercise.strikes import never_again, strikes_text
 from gameday.exercise.timings import landmarks
 from gameday.frozen import field, frozen, slotted
-from gameday.scenario.models import After, Entry, Scenario
+
+if TYPE_CHECKING:
+    from gameday.scenario.models import After, Entry, Scenario
 
 HUMAN = frozenset({"acknowledged", "diagnosed", "mitigated", "resolved"})
 """Milestones that only a person can reach."""

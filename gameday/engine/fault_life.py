@@ -17,10 +17,10 @@ from gameday.engine.processes import boot_clock
 from gameday.exercise import events as ev
 from gameday.exercise import turns
 from gameday.exercise.state import FaultState
-from gameday.scenario.models import Entry
 
 if TYPE_CHECKING:
     from gameday.engine.conductor import Conductor
+    from gameday.scenario.models import Entry
 
 STANDING = 10.0
 """Seconds between two looks at whether a fault still stands."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gameday.engine.ports import Call, Json
-from gameday.scenario.models import Entry, Scenario
+
+if TYPE_CHECKING:
+    from gameday.scenario.models import Entry, Scenario
 
 PLANNING = Call("gameday.faults.planning:plan", timeout=20.0)
 """Finds out how a fault is done on the target, validates its parameters, and has it planned."""

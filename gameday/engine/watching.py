@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gameday.engine.ports import Answer, Prober
 from gameday.exercise import events as ev
 from gameday.exercise.values import in_short
 from gameday.frozen import frozen
-from gameday.scenario.models import PROBES, TOLERANCES, AbortCondition, NoData
+from gameday.scenario.keys import NO_DATA, PROBES, TOLERANCES
+
+if TYPE_CHECKING:
+    from gameday.scenario.models import AbortCondition
 
 State = Literal["ok", "breaching", "tripped", "held"]
 SPREAD = 1.0
@@ -35,7 +38,7 @@ class Judge:
         self._tolerance = condition.model_dump(mode="json", include=set(TOLERANCES), exclude_unset=True)
         unless = condition.unless
         self._unless = unless.model_dump(mode="json", exclude_unset=True) if unless is not None else None
-        self._no_data = condition.no_data or NoData()
+        self._no_data = condition.no_data
         self._since: float | None = None
         self._count = 0
         self.state: State = "ok"
@@ -63,7 +66,7 @@ class Judge:
             return "trip" if self._holds(self._tolerance, answer.to_json()) else "ok"
         # Something that can't be read is as good as nothing: the cautious rule of the two that may apply.
         kind = "unreachable" if answer.kind == "error" else answer.kind
-        rule: Literal["trip", "ok", "hold"] = getattr(self._no_data, kind)
+        rule: Literal["trip", "ok", "hold"] = NO_DATA if self._no_data is None else getattr(self._no_data, kind)
         return rule
 
 

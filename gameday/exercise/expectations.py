@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gameday.exercise.state import Exercise, ExpectationState, Moment, Note
 from gameday.exercise.timings import Landmark, firing_since, frozen_at, landmarks
 from gameday.scenario.duration import format_duration
-from gameday.scenario.models import Expectation, Scenario
+
+if TYPE_CHECKING:
+    from gameday.scenario.models import Expectation, Scenario
 
 Judgement = Literal["pending", "met", "late", "missed", "not_observed"]
 

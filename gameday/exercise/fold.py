@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gameday.exercise import events as ev
 from gameday.exercise import turns
@@ -33,13 +31,16 @@ from gameday.exercise.state import (
     WorkloadState,
 )
 from gameday.exercise.strikes import passed_once_more
-from gameday.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from gameday.scenario.models import Scenario
 
 V = TypeVar("V")
 
 
 def fold(records: Iterable[Record], start: Exercise | None = None) -> Exercise:
-    """The exercise after `records`, applied to `start` (an empty one by default)."""
+    """The exercise after `records`, applied to `start` (an empty one by default; one that knows its scenario already
+    needs not read it)."""
     exercise = start if start is not None else Exercise()
     for record in records:
         exercise = apply(exercise, record)
@@ -58,6 +59,11 @@ def _with(mapping: Mapping[str, V], key: str, value: V) -> MappingProxyType[str,
 
 
 def _scenario(data: Any) -> Scenario | None:
+    # Here and not above: an engine that begins has its scenario from whoever checked it.
+    from pydantic import ValidationError
+
+    from gameday.scenario.models import Scenario
+
     try:
         return Scenario.model_validate(data)
     except (ValidationError, RecursionError):
@@ -169,7 +175,7 @@ def _exercise_event(x: Exercise, record: Record, at: Moment) -> Exercise:
 
 
 def _started(x: Exercise, event: ev.ExerciseStarted, at: Moment) -> Exercise:
-    scenario = _scenario(event.scenario)
+    scenario = x.scenario if x.scenario is not None else _scenario(event.scenario)
     entries: dict[str, EntryState] = {}
     expectations: tuple[ExpectationState, ...] = ()
     conditions: dict[str, ConditionState] = {}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gameday.frozen import frozen
-from gameday.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from gameday.scenario.models import Scenario
 
 Json = Any
 Stage = Literal["planned", "armed", "injecting", "effective", "undoing", "recovered", "leaked", "refused"]

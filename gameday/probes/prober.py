@@ -26,7 +26,7 @@ from gameday.probes.alertmanager import alerts as ask_alertmanager
 from gameday.probes.answers import EXCERPT, NoAnswer, answer_of, excerpt, seconds
 from gameday.probes.judge import explain, holds, prepare
 from gameday.probes.secrets import Secrets
-from gameday.scenario.models import PROBES
+from gameday.scenario.keys import PROBES
 from gameday.scenario.names import resolve_names
 from gameday.scenario.problems import ScenarioErrors, nearest_or_all
 

@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator
 
 from gameday.scenario.duration import parse_duration
+from gameday.scenario.keys import PROBES, TOLERANCES
 from gameday.scenario.models import (
-    PROBES,
-    TOLERANCES,
     AbortCondition,
     Activity,
     Check,

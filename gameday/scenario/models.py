@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from gameday.scenario.alone import Alone
 from gameday.scenario.fields import Duration
+from gameday.scenario.keys import NO_DATA, NoDataRule, entry_name
 
 Scalar = str | int | float | bool | None
 Threshold = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -125,9 +126,6 @@ class Probing(Model):
     activity: Activity | None = Field(None, description="A Chaos Toolkit probe.")
 
 
-PROBES = ("http", "prometheus", "metrics", "tcp", "process", "measure", "activity")
-
-
 def _status(value: Any) -> Any:
     codes = value if isinstance(value, list) else [value]
     if not codes or any(type(code) is not int or not 100 <= code <= 599 for code in codes):
@@ -146,9 +144,6 @@ class Tolerance(Model):
     status: Annotated[int | list[int], BeforeValidator(_status)] | None = Field(
         None, description="HTTP status code, or one of several."
     )
-
-
-TOLERANCES = ("equals", "above", "below", "between", "matches", "status")
 
 
 class Check(Probing):
@@ -254,16 +249,13 @@ class Expectation(Model):
     of: Milestone = Field("impact", description="The milestone from which `within` counts.")
 
 
-NoDataRule = Literal["trip", "ok", "hold"]
-
-
 class NoData(Model):
     """What each way of having no number counts as: `trip` the condition, `ok`, or `hold` the last judgement."""
 
-    unreachable: NoDataRule = "trip"
-    no_data: NoDataRule = "trip"
-    nan: NoDataRule = "trip"
-    many: NoDataRule = "trip"
+    unreachable: NoDataRule = NO_DATA
+    no_data: NoDataRule = NO_DATA
+    nan: NoDataRule = NO_DATA
+    many: NoDataRule = NO_DATA
 
 
 def _no_data(value: Any) -> Any:
@@ -357,5 +349,4 @@ class Scenario(Model):
 
     def entry_id(self, index: int) -> str:
         """The id of timeline entry `index` (from 0): its own, or `fault-3`, `inject-3`, `check-3` counted from 1."""
-        entry = self.timeline[index]
-        return entry.id or f"{'fault' if entry.fault else 'check' if entry.check else 'inject'}-{index + 1}"
+        return entry_name(self.timeline[index], index)

@@ -11,7 +11,8 @@ from typing import Any
 
 from gameday.scenario.catalogue import Catalogue
 from gameday.scenario.duration import PATTERN, format_duration
-from gameday.scenario.models import PROBES, TOLERANCES, Scenario
+from gameday.scenario.keys import PROBES, TOLERANCES
+from gameday.scenario.models import Scenario
 from gameday.scenario.presets import level_names
 
 Json = Any

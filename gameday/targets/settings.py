@@ -24,7 +24,8 @@ from pydantic import (
 
 from gameday.errors import UsageError
 from gameday.scenario.alone import Alone
-from gameday.scenario.models import PROBES, Probing, none_listed, none_named
+from gameday.scenario.keys import PROBES
+from gameday.scenario.models import Probing, none_listed, none_named
 from gameday.scenario.names import NAME
 from gameday.scenario.presets import DEFAULT, PresetName
 from gameday.targets.addresses import asked_address, no_password, outside, unquoted_flag, unquoted_number, web_address

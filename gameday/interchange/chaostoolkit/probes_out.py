@@ -8,7 +8,7 @@ from typing import Any
 from gameday.interchange.chaostoolkit.tolerances import tolerance_of
 from gameday.interchange.losses import Losses, Way
 from gameday.scenario.duration import parse_duration
-from gameday.scenario.models import PROBES
+from gameday.scenario.keys import PROBES
 
 Json = Any
 
