@@ -14,6 +14,7 @@ from dataclasses import asdict as asdict
 from dataclasses import field as field
 from dataclasses import replace as replace
 from functools import partial
+from types import ModuleType
 from typing import Any, TypeVar, dataclass_transform, overload
 
 C = TypeVar("C")
@@ -40,6 +41,13 @@ def frozen(cls: type[C] | None = None, /, *, kw_only: bool = False) -> type[C] |
 def slotted(cls: type[C], /) -> type[C]:
     """Make the decorated class a dataclass with slots, whose fields can be set anew. Raises as `frozen` does."""
     return _made(cls, kw_only=False, shared={"__hash__": None})
+
+
+def make_ready(module: ModuleType) -> None:
+    """Compile what making values of a module's classes takes, for somebody who has time now and will not have later."""
+    for one in vars(module).values():
+        if isinstance(one, type) and isinstance(vars(one).get("__init__"), _Late):
+            getattr(one, "__init__")  # noqa: B009 - to be asked for is all that it takes
 
 
 def field_names(cls: type[Any]) -> tuple[str, ...]:

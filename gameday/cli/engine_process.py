@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from typing import Any
 from gameday.cli.clusters import followers
 from gameday.cli.interpreter import PYTHON
 from gameday.cli.payload import UNHEARD, Payload
+from gameday.engine import decide, ports
 from gameday.engine.asking import Alerts
 from gameday.engine.brief import Config, as_line, handed
 from gameday.engine.conductor import Conductor, Ports
@@ -32,9 +34,11 @@ from gameday.engine.ports import Call, Json, Plan, TargetInfo
 from gameday.engine.processes import boot_clock, boot_id
 from gameday.errors import GamedayError, RefusedError
 from gameday.exercise import events as ev
+from gameday.exercise import record, state
 from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
+from gameday.frozen import make_ready
 from gameday.probes import needed
 from gameday.probes.prober import LiveProber
 from gameday.scenario.taken_up import taken_up
@@ -76,6 +80,9 @@ def main() -> int:
 def _told() -> str:
     """What to do, "" where nothing comes. Before that line others may say what to load, while there is time."""
     told = ""
+    for module in (ev, decide, ports, record, state):
+        if not select.select([sys.stdin], [], [], 0)[0]:
+            make_ready(module)
     for line in sys.stdin:
         told = line
         if "prepare" not in (message := json.loads(line)):
