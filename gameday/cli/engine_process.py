@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import gc
 import importlib
 import json
 import os
@@ -20,6 +19,7 @@ import sys
 import time
 from typing import Any
 
+from gameday.cli import collect_little_by_little
 from gameday.cli.clusters import followers
 from gameday.cli.interpreter import PYTHON
 from gameday.cli.payload import UNHEARD, Payload
@@ -184,7 +184,7 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
 
 def _keep_pauses_short() -> None:
     """An abort must wait neither for a collection over all that was imported, nor for the journal's writer at work."""
-    gc.freeze()
+    collect_little_by_little()
     sys.setswitchinterval(SWITCHING)
 
 

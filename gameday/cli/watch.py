@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gameday.cli import collect_little_by_little
 from gameday.cli.options import store_option
 from gameday.cli.who import user_name
 from gameday.errors import Exit, UsageError
@@ -136,6 +137,7 @@ def afterwards(store: str | None) -> Callable[[str, str, float | None], None]:
 
 def show(console: Console, store: str | None) -> str | None:
     """Run a console until it is left, and write down what nobody took in time; how it was left."""
+    collect_little_by_little()
     with _own_signals():
         left = console.run()
     for text in dict.fromkeys(console.unwritten):

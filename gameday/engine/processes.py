@@ -5,7 +5,6 @@ A pid alone names nothing: it is used again. Wherever a process is remembered, i
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import os
@@ -39,6 +38,9 @@ def boot_id() -> str:
 def _prctl(option: int, value: int) -> None:
     if not _LINUX:
         return
+    # Here and not above: it is asked for by guardians, before they fork, and by nobody else.
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:
         code = ctypes.get_errno()
