@@ -37,9 +37,9 @@ from tests.support.kubernetes.process import Double
 ROUNDS = 10
 LIMIT = 1.0
 IMPORTS = (
-    "import gameday.cli.run, gameday.cli.staging, gameday.scenario.models, gameday.cluster.official",
+    "import gameday.cli.run, gameday.cli.staging, gameday.cluster.official as client; client.load()",
     "import gameday.engine.guarding, gameday.cluster.warm, gameday.faults.kubernetes.pod_kill",
-    "import gameday.cli.engine_process, gameday.cli.rights",
+    "import gameday.cli.engine_process, gameday.cluster.holders",
 )
 """What command, guardian and engine import until a pod is killed."""
 _KILL = "  - at: 0s\n    fault: pod-kill\n    with: {service: web}\n"
