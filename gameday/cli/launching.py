@@ -23,6 +23,7 @@ from gameday.engine.brief import HANDED, Config, as_line
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
 from gameday.frozen import slotted
+from gameday.probes import needed
 from gameday.store import default_url
 
 PRELOAD = [
@@ -81,8 +82,9 @@ class Running:
 
 
 def preload_for(target: Mapping[str, Any], scenario: Mapping[str, Any] | None) -> list[str]:
-    """What workers need for a scenario (as JSON; None: it may be any). Nothing but its own on a cluster without
-    activities: what a fault needs there it imports itself, and its parameters come validated (see `Payload`)."""
+    """What workers need for a scenario (as JSON; None: it may be any). On a cluster without activities nothing but its
+    own, and what its entries' own checks take: what a fault needs there it imports itself, and its parameters come
+    validated (see `Payload`)."""
     if not is_cluster(target):
         return PRELOAD
     if scenario is None:
@@ -91,6 +93,9 @@ def preload_for(target: Mapping[str, Any], scenario: Mapping[str, Any] | None) -
     modules = preload(target, {str(entry.get("fault")) for entry in entries})
     if any(entry.get("activity") is not None for entry in entries):
         return [*modules, *PRELOAD]
+    checks = [each for entry in entries for key in ("effective", "recovered") if (each := entry.get(key)) is not None]
+    if checks:
+        modules += ["gameday.engine.composed", "gameday.probes.sync", *(["httpx"] if needed(checks) else [])]
     return modules
 
 

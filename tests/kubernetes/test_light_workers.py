@@ -80,6 +80,13 @@ def test_what_is_imported_is_the_way_that_will_be_taken() -> None:
     assert {client, api, mesh} < set(whatever) and whatever[-len(PRELOAD) :] == PRELOAD
     # An activity is one of Chaos Toolkit's.
     assert preload_for(target(), {"timeline": [{"fault": "activity", "activity": {}}]}) == [client, *PRELOAD]
+    # Checks of its own verify an entry, and the undo of its fault.
+    tcp = {"fault": "pod-kill", "recovered": {"tcp": {"address": "h:1"}, "expect": {"equals": True}}}
+    asked = [client, api, "gameday.engine.composed", "gameday.probes.sync"]
+    assert preload_for(target(), {"timeline": [tcp]}) == asked
+    http = {"fault": "pod-kill", "effective": {"http": {"url": "http://h"}, "expect": {"status": 200}}}
+    assert preload_for(target(), {"timeline": [http]}) == [*asked, "httpx"]
+    assert not (HEAVY - {"asyncio"}) & set(in_a_worker(IMPORTS, json.dumps(asked)).split())
 
 
 @pytest.mark.parametrize(
