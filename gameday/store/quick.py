@@ -20,6 +20,9 @@ FROM gameday_exercises WHERE unrecovered > 0 ORDER BY started_at
 
 _BUSY = "SELECT 1 FROM gameday_exercises WHERE unrecovered > 0 OR status IN ('running', 'paused') LIMIT 1"
 
+LOCKED = 0.5
+"""Seconds to wait for whoever has it locked: a fault that stands must not go unsaid for a write that takes a while."""
+
 
 @frozen
 class Standing:
@@ -37,7 +40,7 @@ def standing(path: Path) -> list[Standing]:
         # The log beside an empty file would be gone once SQLite has opened it.
         return []
     try:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.05)
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCKED)
         try:
             rows = connection.execute(_QUERY).fetchall()
         finally:
@@ -56,7 +59,7 @@ def idle(path: Path) -> bool:
     try:
         if path.stat().st_size == 0:
             return False
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.05)
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCKED)
         try:
             return connection.execute(_BUSY).fetchone() is None
         finally:

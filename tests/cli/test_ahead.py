@@ -142,15 +142,18 @@ def test_an_engine_that_waits_loads_what_the_scenario_asks_with_and_nothing_else
     document = {"abort_when": [yaml.safe_load(f"{{name: x, {probe}}}")], "timeline": [{"check": None}]}
     assert needed(document) == [f"gameday.probes.{each}:prepare" for each in wanted]
     code = (
-        "import io, json, sys\n"
+        "import sys\n"
         "from gameday.cli import engine_process\n"
-        "lines = [json.dumps({'prepare': json.loads(sys.argv[1])}), json.dumps({'mode': 'new'})]\n"
-        "sys.stdin = io.StringIO('\\n'.join(lines))\n"
-        "assert engine_process._told() == lines[1]\n"
+        "assert engine_process._told() == sys.argv[1]\n"
         "print([name for name in ('httpx', 'regex') if name in sys.modules])\n"
     )
+    told = json.dumps({"mode": "new"}) + "\n"
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code, json.dumps(needed(document))], capture_output=True, text=True, timeout=30
+        [sys.executable, "-P", "-c", code, told],
+        input=json.dumps({"prepare": needed(document)}) + "\n" + told,
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     expected = [name for name, of in (("httpx", "fetching"), ("regex", "judge")) if of in wanted]
     assert done.stdout.strip() == str(expected), done.stderr

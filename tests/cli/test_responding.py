@@ -33,7 +33,8 @@ def talk(place: Place) -> Iterator[Place]:
     place.wait_until("it runs", lambda x: x.phase == "running")
     yield place
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) in (0, 3), place.said()
+    # A test may have closed it: then it may be at its very end, where a signal is nobody's any more.
+    assert process.wait(30) in (0, 3, -signal.SIGINT), place.said()
     place.gone()
 
 

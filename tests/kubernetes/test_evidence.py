@@ -122,6 +122,8 @@ def test_a_killed_pod_is_told_and_how_long_the_workload_was_not_whole(cluster: C
     with following(cluster, web=web(cluster)) as follower:
         killed = kill_one(cluster)
         follower.until_told("whole", "whole again after")
+        # The pods are another stream, which may be heard later.
+        follower.until_told("ready", "after")
     gone = follower.told("gone")
     assert [one["thing"] for one in gone] == [f"pod {cluster.namespace}/{killed}"]
     assert len(follower.told("new")) == 1
