@@ -22,6 +22,7 @@ from gameday.cli.payload import Payload
 from gameday.engine.brief import HANDED, Config, as_line
 from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
+from gameday.faults.catalogue import catalogue
 from gameday.frozen import slotted
 from gameday.probes import needed
 from gameday.store import default_url
@@ -33,6 +34,7 @@ PRELOAD = [
     "gameday.faults.planning",
     "gameday.faults.wire",
     "gameday.faults.chaostoolkit",
+    "gameday.faults.activity",
     "gameday.probes.sync",
 ]
 """What workers need, imported by the guardian once, so that a worker starts in a millisecond or two."""
@@ -82,15 +84,20 @@ class Running:
 
 
 def preload_for(target: Mapping[str, Any], scenario: Mapping[str, Any] | None) -> list[str]:
-    """What workers need for a scenario (as JSON; None: it may be any). On a cluster without activities nothing but its
-    own, and what its entries' own checks take: what a fault needs there it imports itself, and its parameters come
-    validated (see `Payload`)."""
-    if not is_cluster(target):
-        return PRELOAD
+    """What workers need for a scenario (as JSON; None: it may be any), its faults with it.
+
+    On a cluster without activities nothing but its own, and what its entries' own checks take: what a fault needs there
+    it imports itself, and its parameters come validated (see `Payload`).
+    """
     if scenario is None:
-        return [*preload(target, None), *PRELOAD]
+        return [*preload(target, None), *PRELOAD] if is_cluster(target) else PRELOAD
     entries = scenario.get("timeline") or ()
-    modules = preload(target, {str(entry.get("fault")) for entry in entries})
+    faults = {str(entry.get("fault")) for entry in entries}
+    if not is_cluster(target):
+        known = catalogue()
+        ways = [way for name in known if name in faults for way in known[name].engines(target["kind"]).values()]
+        return [*PRELOAD, *dict.fromkeys(way.plan.partition(":")[0] for way in ways)]
+    modules = preload(target, faults)
     if any(entry.get("activity") is not None for entry in entries):
         return [*modules, *PRELOAD]
     checks = [each for entry in entries for key in ("effective", "recovered") if (each := entry.get(key)) is not None]

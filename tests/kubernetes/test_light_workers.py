@@ -80,6 +80,9 @@ def test_what_is_imported_is_the_way_that_will_be_taken() -> None:
     assert {client, api, mesh} < set(whatever) and whatever[-len(PRELOAD) :] == PRELOAD
     # An activity is one of Chaos Toolkit's.
     assert preload_for(target(), {"timeline": [{"fault": "activity", "activity": {}}]}) == [client, *PRELOAD]
+    # Elsewhere its faults, and all that they may take.
+    there = {"kind": "sandbox", "settings": {}}
+    assert preload_for(there, kill) == [*PRELOAD, "gameday.faults.pod_kill"] and preload_for(there, None) == PRELOAD
     # Checks of its own verify an entry, and the undo of its fault.
     tcp = {"fault": "pod-kill", "recovered": {"tcp": {"address": "h:1"}, "expect": {"equals": True}}}
     asked = [client, api, "gameday.engine.composed", "gameday.probes.sync"]
