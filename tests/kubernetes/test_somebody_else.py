@@ -65,8 +65,9 @@ def test_a_workload_that_somebody_scaled_to_nothing_under_an_outage_has_not_reco
     cluster.patch("Deployment", "web", {"spec": {"replicas": 0}})
     fault.undo()
     cluster.until(lambda: not cluster.pods("app=web"), 30)
-    said = settled(fault, cluster, holds=False, undone=True)
-    assert said == (
+    # The endpoints follow the pods in their own time.
+    cluster.until(lambda: "; 0 ready endpoints" in settled(fault, cluster, holds=False, undone=True), 30)
+    assert settled(fault, cluster, holds=False, undone=True) == (
         f"service {cluster.namespace}/web is as it was; deployment {cluster.namespace}/web was scaled by somebody else "
         f"since: 2 -> 0 replicas; 0 ready endpoints, 0 ready pods, and 2 before"
     )
