@@ -39,7 +39,7 @@ from gameday.exercise.fold import fold
 from gameday.exercise.record import Record
 from gameday.exercise.state import Exercise
 from gameday.frozen import make_ready
-from gameday.probes import needed
+from gameday.probes import over_http
 from gameday.probes.prober import LiveProber
 from gameday.scenario.taken_up import taken_up
 from gameday.store import Holder, open_store
@@ -139,7 +139,7 @@ async def _run(payload: Payload, sock: socket.socket) -> int:
         return reply.output
 
     prober = LiveProber(target, run_call=run_call)
-    if payload.mode != "new" or "alertmanager" in target.names or needed(payload.started["scenario"]):
+    if payload.mode != "new" or "alertmanager" in target.names or over_http(payload.started["scenario"]):
         await prober.open()
 
     def on_fact(fact: dict[str, Any]) -> None:

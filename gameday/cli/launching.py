@@ -24,7 +24,7 @@ from gameday.engine.control import Control, ControlError, make_ours, socket_path
 from gameday.errors import Exit, GamedayError, RefusedError, StoreError
 from gameday.faults.catalogue import catalogue
 from gameday.frozen import slotted
-from gameday.probes import needed
+from gameday.probes import over_http
 from gameday.store import default_url
 
 PRELOAD = [
@@ -102,7 +102,7 @@ def preload_for(target: Mapping[str, Any], scenario: Mapping[str, Any] | None) -
         return [*modules, *PRELOAD]
     checks = [each for entry in entries for key in ("effective", "recovered") if (each := entry.get(key)) is not None]
     if checks:
-        modules += ["gameday.engine.composed", "gameday.probes.sync", *(["httpx"] if needed(checks) else [])]
+        modules += ["gameday.engine.composed", "gameday.probes.sync", *(["httpx"] if over_http(checks) else [])]
     return modules
 
 

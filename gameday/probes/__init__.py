@@ -15,11 +15,16 @@ HTTP = frozenset({"http", "prometheus", "metrics", "measure"})
 def needed(found: Any) -> list[str]:
     """What has to be imported before a scenario (or a part of one, as JSON) can ask and judge, as `module:function` to
     call; nothing where it is quick to import."""
-    over_http = _says(found, HTTP)
+    asks = over_http(found)
     return [
-        *(["gameday.probes.fetching:prepare"] if over_http else []),
-        *(["gameday.probes.judge:prepare"] if over_http or _says(found, {"matches"}) else []),
+        *(["gameday.probes.fetching:prepare"] if asks else []),
+        *(["gameday.probes.judge:prepare"] if asks or _says(found, {"matches"}) else []),
     ]
+
+
+def over_http(found: Any) -> bool:
+    """Whether a scenario (or a part of one, as JSON) may ask over HTTP; else nobody need wait for a client."""
+    return _says(found, HTTP)
 
 
 def _says(found: Any, keys: frozenset[str] | set[str]) -> bool:
